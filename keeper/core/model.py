@@ -1,0 +1,419 @@
+"""The words of the trade as frozen types, with units and signs.
+
+Signs: holdings are positive when owned and negative when owed; positions, deltas and targets are negative when short;
+a drift is what is left to short (positive: under-hedged, sell; negative: over-hedged, buy back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+Base = NewType("Base", Decimal)
+"""A quantity of coins (base units), signed."""
+Contracts = NewType("Contracts", Decimal)
+"""A number of contracts, signed where it is a position and positive where it is an order's size."""
+Quote = NewType("Quote", Decimal)
+"""An amount of quote money."""
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+NO_BASE = Base(ZERO)
+NO_CONTRACTS = Contracts(ZERO)
+NO_QUOTE = Quote(ZERO)
+
+
+class Kind(StrEnum):
+    """What one contract is worth: see the table in :class:`Instrument`."""
+
+    LINEAR = "linear"
+    INVERSE = "inverse"
+    INDEX = "index"
+
+
+class Side(StrEnum):
+    """The direction of an order."""
+
+    SELL = "sell"
+    BUY = "buy"
+
+
+class ExposureMode(StrEnum):
+    """Whether the coin collateral's equity is part of what is protected."""
+
+    EQUITY = "equity"
+    SPOT = "spot"
+
+
+class Unlisted(StrEnum):
+    """What to do about a derivative position in the hedged asset that no hedge names."""
+
+    HOLD = "hold"
+    COUNT = "count"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AccountId:
+    """A wallet: the venue's name in the config, and the wallet's name ("" is its spot wallet or unified account)."""
+
+    venue: str
+    wallet: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.venue}.{self.wallet}" if self.wallet else self.venue
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstrumentId:
+    """A contract: the venue's name in the config, and the unified symbol."""
+
+    venue: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One futures contract and its conversions.
+
+    ====== ========================= ====================== ===========================
+    kind   ``contract_size``         delta of n contracts   notional of n contracts
+    ====== ========================= ====================== ===========================
+    linear base units a contract     n·size                 n·size·mark
+    inverse quote units a contract   n·size/mark            n·size
+    index  quote a point             n·size·index/price     n·size·index
+    ====== ========================= ====================== ===========================
+    """
+
+    id: InstrumentId
+    base: str
+    quote: str
+    settle: str
+    kind: Kind
+    contract_size: Decimal
+    step_contracts: Contracts
+    tick: Decimal
+    min_contracts: Contracts = NO_CONTRACTS
+    max_contracts: Contracts | None = None
+    min_notional: Quote = NO_QUOTE
+    min_notional_on_covers: bool = True
+    expires_at_ms: int | None = None
+
+    def notional(self, contracts: Contracts, mark: Decimal) -> Quote:
+        """Quote value of ``contracts`` at ``mark`` (for an index contract the index level), with their sign."""
+        if self.kind is Kind.INVERSE:
+            return Quote(contracts * self.contract_size)
+        return Quote(contracts * self.contract_size * mark)
+
+    def delta(self, contracts: Contracts, mark: Decimal) -> Base:
+        """Base units that ``contracts`` stand for at ``mark``, with their sign."""
+        if self.kind is Kind.LINEAR:
+            return Base(contracts * self.contract_size)
+        return Base(self.notional(contracts, mark) / mark)
+
+    def contracts_for(self, delta: Base, mark: Decimal) -> Contracts:
+        """The inverse of :meth:`delta`; not rounded to the step."""
+        if self.kind is Kind.LINEAR:
+            return Contracts(delta / self.contract_size)
+        if self.kind is Kind.INVERSE:
+            return Contracts(delta * mark / self.contract_size)
+        return Contracts(delta / self.contract_size)
+
+    def coin_pnl(self, contracts: Contracts, entry: Decimal, mark: Decimal) -> Base:
+        """Unrealised PnL in coins, n·size·(1/entry - 1/mark); zero unless the contract is coin-margined."""
+        if self.kind is not Kind.INVERSE or contracts == 0:
+            return Base(ZERO)
+        return Base(contracts * self.contract_size * (ONE / entry - ONE / mark))
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position as the venue states it: signed contracts (short < 0)."""
+
+    instrument: Instrument
+    contracts: Contracts
+    entry_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingOrder:
+    """An order that still rests on the venue. ``contracts`` and ``filled`` are positive."""
+
+    instrument: InstrumentId
+    venue_order_id: str
+    client_id: str | None
+    side: Side
+    contracts: Contracts
+    filled: Contracts
+    reduce_only: bool
+
+    @property
+    def remaining(self) -> Contracts:
+        """Contracts that may still fill."""
+        return Contracts(max(ZERO, self.contracts - self.filled))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Prices of one instrument in quote per base unit; ``at_ms`` is the venue's own stamp where it gives one."""
+
+    mark: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    index: Decimal | None = None
+    funding_rate: Decimal | None = None
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was, or was not, done: a stable code for programs and a sentence for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A reading that is not there; it holds what depends on ``source``, the ``str()`` of an account or instrument id."""
+
+    source: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at everything, taken between ``began`` and ``ended`` (monotonic seconds).
+
+    What could not be read is absent from the mappings and named in ``gaps``. A zero in a mapping is a zero that was
+    read. ``blocks`` are facts that stop an order without hiding a figure: (source, reason).
+    """
+
+    taken_at_ms: int
+    began: float
+    ended: float
+    holdings: Mapping[tuple[AccountId, str], Base] = field(default_factory=dict)
+    positions: Mapping[InstrumentId, Position] = field(default_factory=dict)
+    working: tuple[WorkingOrder, ...] = ()
+    marks: Mapping[InstrumentId, Mark] = field(default_factory=dict)
+    asset_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
+    blocks: tuple[tuple[str, Reason], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Thresholds on the absolute drift ratio: beyond ``warn`` alert, beyond ``act`` trade, beyond ``halt`` stop."""
+
+    warn: Decimal
+    act: Decimal
+    halt: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """One hedge as configured, its venue facts filled in.
+
+    ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
+    this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
+    notional; 1 for an asset hedged by its own future.
+    """
+
+    name: str
+    assets: tuple[str, ...]
+    spot: tuple[AccountId, ...]
+    declared: Mapping[str, Base]
+    instrument: Instrument
+    ratio: Decimal
+    band: Band
+    exposure: ExposureMode = ExposureMode.EQUITY
+    unlisted: Unlisted = Unlisted.HOLD
+    betas: Mapping[str, Decimal] = field(default_factory=dict)
+    collateral: AccountId | None = None
+    collateral_is_spot: bool = False
+    max_slippage: Decimal = Decimal("0.001")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the one asset is hedged by its own future, so that no price is needed to compare the two."""
+        return len(self.assets) == 1 and self.assets[0] == self.instrument.base and self.beta(self.assets[0]) == 1
+
+    def beta(self, asset: str) -> Decimal:
+        """Slope of the asset's returns on the instrument's, per unit of notional."""
+        return self.betas.get(asset, ONE)
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeMemory:
+    """What one hedge carries from cycle to cycle; the journal keeps it.
+
+    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it.
+    """
+
+    target_ratio: Decimal | None = None
+    established: bool = False
+    halted: str | None = None
+    paused: bool = False
+    exposure_base: Base | None = None
+    expected_contracts: Contracts | None = None
+    expected_since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Where one hedge stands. None is "not known", never zero. Units and signs as in the module's first lines."""
+
+    hedge: Hedge
+    spot_base: Base | None = None
+    collateral_base: Base | None = None
+    exposure_base: Base | None = None
+    futures_base: Base | None = None
+    hedge_ratio: Decimal | None = None
+    target_ratio: Decimal = ZERO
+    target_base: Base | None = None
+    drift_base: Base | None = None
+    drift_ratio: Decimal | None = None
+    drift_notional: Quote | None = None
+    net_delta_base: Base | None = None
+    equity_base: Base | None = None
+    mark: Mark | None = None
+    position: Position | None = None
+    working: tuple[WorkingOrder, ...] = ()
+    blockers: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do nothing, for these reasons."""
+
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """Trade the drift away: positive ``drift_base`` is still to be shorted, negative is to be bought back."""
+
+    drift_base: Base
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop this hedge and page; covers are still allowed, new shorts are not until somebody resumes it."""
+
+    reason: Reason
+
+
+Decision = Hold | Rebalance | Halt
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOrder:
+    """One limit IOC order, complete: the executor has nothing left to choose. ``contracts`` is positive.
+
+    ``client_id`` is canonical, 28 lower-case hexadecimal digits of which the first six name the journal; the venue
+    layer writes it in each venue's own grammar and reads it back.
+    """
+
+    client_id: str
+    hedge: str
+    instrument: InstrumentId
+    side: Side
+    contracts: Contracts
+    amount_base: Base
+    notional: Quote
+    price: Decimal
+    reduce_only: bool
+    type: str = "limit"
+    time_in_force: str = "IOC"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlan:
+    """What would restore the target: slices in order, and what is too small to place (positive: still to short)."""
+
+    hedge: str
+    orders: tuple[PlannedOrder, ...]
+    residual_base: Base
+    reasons: tuple[Reason, ...] = ()
+    cancels: tuple[WorkingOrder, ...] = ()
+
+
+class OutcomeState(StrEnum):
+    """How an order that was sent, or may have been sent, ended."""
+
+    FILLED = "filled"
+    PARTIAL = "partial"
+    NONE = "none"
+    """Taken in and closed with nothing filled."""
+    REJECTED = "rejected"
+    """The venue said no, or asked to come back later: the order never existed."""
+    ABSENT = "absent"
+    """Proved never to have arrived."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end, or the present uncertainty, of one order. ``filled`` is positive contracts."""
+
+    client_id: str
+    state: OutcomeState
+    filled: Contracts = NO_CONTRACTS
+    average_price: Decimal | None = None
+    venue_order_id: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An order as it is written down before it is sent, and what has become known of it since.
+
+    ``position_before`` is the signed position that the decision read. ``not_found`` counts the venue's authoritative
+    "no such order" answers, the first of them at ``not_found_since_ms``; network errors never count.
+    """
+
+    order: PlannedOrder
+    position_before: Contracts
+    run: int
+    cycle: int
+    created_at_ms: int
+    outcome: Outcome
+    not_found: int = 0
+    not_found_since_ms: int | None = None
+
+    @property
+    def client_id(self) -> str:
+        """The canonical client order id."""
+        return self.order.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeCycle:
+    """What one cycle saw, decided and did about one hedge, and what it will remember."""
+
+    exposure: Exposure
+    decision: Decision
+    plan: OrderPlan | None
+    reasons: tuple[Reason, ...]
+    outcomes: tuple[Outcome, ...]
+    memory: HedgeMemory
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRecord:
+    """One turn of the loop with all its inputs, so that any decision in it can be judged again."""
+
+    run: int
+    cycle: int
+    snapshot: Snapshot
+    hedges: tuple[HedgeCycle, ...]
+    ended_at_ms: int

@@ -1,0 +1,95 @@
+"""What the loop asks of its journal: an append-only record that is durable when the call returns.
+
+A journal belongs to one keeper at a time. Replaying it sends nothing: it is what prevents a second send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from keeper.core.model import (
+    AccountId,
+    Base,
+    Contracts,
+    CycleRecord,
+    HedgeMemory,
+    InstrumentId,
+    Intent,
+    Outcome,
+)
+from keeper.venue.base import Fill
+
+
+class JournalError(Exception):
+    """The journal could not be read or written; nothing may be sent while that lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One start of a keeper. ``tag`` is six hexadecimal digits that name the journal for ever; ``number`` counts."""
+
+    number: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last readings that were acted upon, against which the next ones are judged for unexplained jumps."""
+
+    holdings: Mapping[tuple[AccountId, str], Base]
+    positions: Mapping[InstrumentId, Contracts]
+    taken_at_ms: int | None
+
+
+class Journal(Protocol):
+    """The record of cycles, intents, orders, fills and funding. Every method raises :class:`JournalError`."""
+
+    async def start_run(self, mode: str, config_digest: str, at_ms: int) -> Run:
+        """Write down that a keeper starts."""
+        ...
+
+    async def memories(self) -> Mapping[str, HedgeMemory]:
+        """What each hedge remembered last."""
+        ...
+
+    async def remembered(self) -> Remembered:
+        """The last accepted readings."""
+        ...
+
+    async def unresolved(self) -> Sequence[Intent]:
+        """Intents whose outcome is unknown, oldest first: what a restart has to resolve before it may trade."""
+        ...
+
+    async def intents_since(self, at_ms: int) -> Sequence[Intent]:
+        """Intents created at or after then, oldest first."""
+        ...
+
+    async def intent(self, intent: Intent) -> None:
+        """Write an intent; it has survived a crash when this returns. Its client id must be new."""
+        ...
+
+    async def outcome(self, outcome: Outcome, at_ms: int) -> None:
+        """Write what became of an intent."""
+        ...
+
+    async def not_found(self, client_id: str, count: int, since_ms: int) -> None:
+        """Write how often the venue has said, with authority, that it knows no such order."""
+        ...
+
+    async def fills(self, fills: Sequence[Fill]) -> int:
+        """Write executions; one whose venue, symbol and trade id are known already is left alone. Yields the new."""
+        ...
+
+    async def cycle(self, record: CycleRecord, remembered: Remembered) -> None:
+        """Write a finished cycle, every hedge's memory and the accepted readings, in one transaction."""
+        ...
+
+    async def memory(self, hedge: str, memory: HedgeMemory) -> None:
+        """Write one hedge's memory outside a cycle, as an operator's command does."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and let go."""
+        ...
