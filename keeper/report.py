@@ -1,0 +1,201 @@
+"""What people and scripts are told about hedges: one JSON contract, and one picture of it.
+
+Pure. Numbers leave as decimal strings in plain notation that parse back to exactly what was computed; a figure that is
+not known leaves as null, never as zero. Rounding happens only in :func:`render_plan`, for the eye.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+_UNKNOWN = "?"
+_DECISION_STYLE = {"hold": "green", "rebalance": "yellow", "halt": "bold red"}
+
+
+def plain(value: Decimal) -> str:
+    """A finite decimal without exponent, trailing zeros or a negative zero; it parses back to an equal value."""
+    if not value.is_finite():
+        raise ValueError(f"{value} is not a figure: readings are refused at the edge before they get here")
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def iso_utc(at_ms: int) -> str:
+    """Wall milliseconds as ISO-8601 UTC in whole seconds, rounded down, with a Z."""
+    return datetime.fromtimestamp(at_ms // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def all_reasons(cycle: HedgeCycle) -> tuple[Reason, ...]:
+    """Why this hedge is where it is, each reason once: the decision's, the cycle's, the plan's, then the blockers."""
+    decision = cycle.decision
+    own = (decision.reason,) if isinstance(decision, Halt) else decision.reasons
+    planned = cycle.plan.reasons if cycle.plan is not None else ()
+    return tuple(dict.fromkeys((*own, *cycle.reasons, *planned, *cycle.exposure.blockers)))
+
+
+def decision_word(cycle: HedgeCycle) -> str:
+    """The decision as the contract spells it: hold, rebalance or halt."""
+    match cycle.decision:
+        case Hold():
+            return "hold"
+        case Rebalance():
+            return "rebalance"
+        case Halt():
+            return "halt"
+
+
+def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
+    """One hedge as the ``keeper plan --json`` contract has it; a basket also carries ``assets``."""
+    exposure = cycle.exposure
+    hedge = exposure.hedge
+    document: dict[str, Any] = {"name": hedge.name, "asset": ",".join(hedge.assets)}
+    if len(hedge.assets) > 1:
+        document["assets"] = list(hedge.assets)
+    document |= {
+        "instrument": str(hedge.instrument.id),
+        "spot_base": _figure(exposure.spot_base),
+        "collateral_base": _figure(exposure.collateral_base),
+        "exposure_base": _figure(exposure.exposure_base),
+        "futures_base": _figure(exposure.futures_base),
+        "beta": _figure(_beta(exposure)),
+        "hedge_ratio": _figure(exposure.hedge_ratio),
+        "target_ratio": _figure(exposure.target_ratio),
+        "target_base": _figure(exposure.target_base),
+        "drift_base": _figure(exposure.drift_base),
+        "drift_ratio": _figure(exposure.drift_ratio),
+        "drift_notional": _figure(exposure.drift_notional),
+        "decision": decision_word(cycle),
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in all_reasons(cycle)],
+        "orders": [_order_json(order) for order in cycle.plan.orders] if cycle.plan is not None else [],
+        "residual_base": _figure(_residual(cycle)),
+    }
+    return document
+
+
+def plan_document(mode: str, taken_at_ms: int, hedges: Sequence[HedgeCycle]) -> dict[str, Any]:
+    """The whole ``keeper plan --json`` document; ``taken_at_ms`` is the wall time of the look behind it."""
+    return {"mode": mode, "taken_at": iso_utc(taken_at_ms), "hedges": [hedge_json(cycle) for cycle in hedges]}
+
+
+def render_plan(document: Mapping[str, Any], bands: Mapping[str, Band] | None = None) -> RenderableType:
+    """A plan document for people, within 80 columns: a table of figures, then each hedge's orders and reasons.
+
+    ``bands`` maps names of hedges to their thresholds, which the contract does not carry. Figures are rounded here.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    hedges: Sequence[Mapping[str, Any]] = document["hedges"]
+    taken_at = document["taken_at"] or "nothing seen yet"
+    parts: list[RenderableType] = [Text(f"mode {document['mode']} · {taken_at}", style="bold")]
+    if hedges:
+        parts.append(_figures_table(hedges, bands or {}))
+    for hedge in hedges:
+        parts.extend(_story(hedge))
+    return Group(*parts)
+
+
+def _figure(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _beta(exposure: Exposure) -> Decimal | None:
+    betas = {exposure.hedge.beta(asset) for asset in exposure.hedge.assets}
+    return betas.pop() if len(betas) == 1 else None
+
+
+def _residual(cycle: HedgeCycle) -> Decimal | None:
+    if cycle.plan is not None:
+        return cycle.plan.residual_base
+    # Without a plan nothing was found too small to place; without a drift nobody can say so.
+    return None if cycle.exposure.drift_base is None else Decimal(0)
+
+
+def _order_json(order: PlannedOrder) -> dict[str, Any]:
+    return {
+        "symbol": order.instrument.symbol,
+        "side": order.side.value,
+        "contracts": plain(order.contracts),
+        "amount_base": plain(order.amount_base),
+        "notional": plain(order.notional),
+        "type": order.type,
+        "time_in_force": order.time_in_force,
+        "price": plain(order.price),
+        "reduce_only": order.reduce_only,
+    }
+
+
+def rounded(figure: str | None, places: int) -> str:
+    """A contract's decimal string for the eye: at most ``places`` decimals, "?" where it is not known."""
+    if figure is None:
+        return _UNKNOWN
+    value = Decimal(figure)
+    # A figure too small for the eye must not read as zero.
+    smallest = Decimal(1).scaleb(-places)
+    if value != 0 and abs(value) < smallest:
+        return f"{'-' if value < 0 else ''}<{plain(smallest)}"
+    return plain(Decimal(f"{value:.{places}f}"))
+
+
+def _figures_table(hedges: Iterable[Mapping[str, Any]], bands: Mapping[str, Band]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("hedge", overflow="fold")
+    for heading in ("exposure", "futures", "ratio / target", "drift"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("decision", no_wrap=True)
+    for hedge in hedges:
+        style = _DECISION_STYLE.get(hedge["decision"], "")
+        table.add_row(
+            Text(f"{hedge['name']}\n{hedge['asset']}"),
+            Text(rounded(hedge["exposure_base"], 6)),
+            Text(rounded(hedge["futures_base"], 6)),
+            Text(f"{rounded(hedge['hedge_ratio'], 4)} / {rounded(hedge['target_ratio'], 4)}"),
+            Text(_drift_cell(hedge, bands.get(hedge["name"]))),
+            Text(hedge["decision"], style=style),
+        )
+    return table
+
+
+def _drift_cell(hedge: Mapping[str, Any], band: Band | None) -> str:
+    cell = f"{rounded(hedge['drift_ratio'], 4)} ({rounded(hedge['drift_base'], 6)})"
+    if band is not None:
+        cell += f"\nact {plain(band.act)} halt {plain(band.halt)}"
+    return cell
+
+
+def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
+    from rich.text import Text
+
+    yield Text(f"{hedge['name']}: {hedge['instrument']}", style="bold")
+    for flag in ("paused", "halted"):
+        if hedge.get(flag):
+            detail = "" if hedge[flag] is True else f": {hedge[flag]}"
+            yield Text(f"  {flag}{detail}", style="red")
+    for order in hedge["orders"]:
+        cover = ", reduce-only" if order["reduce_only"] else ""
+        yield Text(
+            f"  {order['side']} {rounded(order['contracts'], 8)} contracts ({rounded(order['amount_base'], 6)} base, "
+            f"{rounded(order['notional'], 2)}) at {order['price']} {order['type']} {order['time_in_force']}{cover}"
+        )
+    if not hedge["orders"]:
+        yield Text("  no order")
+    if hedge["residual_base"] not in {None, "0"}:
+        yield Text(f"  too small to place: {rounded(hedge['residual_base'], 8)} base still open")
+    for reason in hedge["reasons"]:
+        yield Text(f"  {reason['code']}: {reason['text']}", style="dim")
