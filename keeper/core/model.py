@@ -182,7 +182,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A reading that is not there; it holds what depends on ``source``, the ``str()`` of an account or instrument id."""
+    """A reading that is not there. ``source`` is ``str()`` of an account or instrument; what depends on it is held."""
 
     source: str
     code: str
@@ -224,7 +224,7 @@ class Hedge:
 
     ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
     this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
-    notional; 1 for an asset hedged by its own future.
+    notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere.
     """
 
     name: str
@@ -255,6 +255,7 @@ class Hedge:
 class HedgeMemory:
     """What one hedge carries from cycle to cycle; the journal keeps it.
 
+    ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected_contracts`` is the position that our own fills imply, until a reading has shown it.
     """
 
@@ -262,14 +263,20 @@ class HedgeMemory:
     established: bool = False
     halted: str | None = None
     paused: bool = False
-    exposure_base: Base | None = None
+    holdings_base: Base | None = None
     expected_contracts: Contracts | None = None
     expected_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Where one hedge stands. None is "not known", never zero. Units and signs as in the module's first lines."""
+    """Where one hedge stands. None is "not known", never zero. Units and signs as in the module's first lines.
+
+    ``spot_base``, ``collateral_base`` and ``exposure_base`` are coins of the one asset, or for a basket coins of the
+    hedging contract. ``weighted_base`` is Σ βᵢ·Eᵢ·Pᵢ / P_hedge, in coins of the hedging contract (E itself for an
+    asset's own future), and so is ``equity_base``: all that is truly owned, collateral and PnL included whatever the
+    config counts, the bound of rule 5. ``holdings_base`` is the wallets alone, without unrealised PnL.
+    """
 
     hedge: Hedge
     spot_base: Base | None = None
@@ -283,6 +290,8 @@ class Exposure:
     drift_ratio: Decimal | None = None
     drift_notional: Quote | None = None
     net_delta_base: Base | None = None
+    weighted_base: Base | None = None
+    holdings_base: Base | None = None
     equity_base: Base | None = None
     mark: Mark | None = None
     position: Position | None = None

@@ -1,7 +1,7 @@
 """What the rest of keeper may ask of a venue, and how a venue may fail.
 
 Readings raise :class:`VenueError`; the observer of the cycle turns each into a gap. Order calls never raise for what
-the venue or the network did: their outcome is a value, and whatever is not explicitly accepted or rejected is ambiguous.
+the venue or the network did: their outcome is a value; whatever is not explicitly accepted or rejected is ambiguous.
 
 Client order ids are canonical on this side of the wall (see :class:`~keeper.core.model.PlannedOrder`); a working order
 or fill whose id does not have our shape carries the venue's own text.

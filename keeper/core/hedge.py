@@ -1,0 +1,306 @@
+"""Where a hedge stands, and whether to do something about it.
+
+Formulas: ``exposure E = Q + C``, ``target T = -H·Σ βᵢ·Eᵢ·Pᵢ / P_hedge`` (0 where the sum is not positive),
+``drift = D - T``, ``achieved ratio h = -D / (Σ βᵢ·Eᵢ·Pᵢ / P_hedge)``. A coin-margined position's unrealised PnL is
+taken at the same mark as its delta: then E + D does not move with the price, and a full hedge stays full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from keeper.core.model import (
+    NO_BASE,
+    ONE,
+    ZERO,
+    AccountId,
+    Base,
+    Contracts,
+    Decision,
+    Exposure,
+    ExposureMode,
+    Halt,
+    Hedge,
+    HedgeMemory,
+    Hold,
+    InstrumentId,
+    Kind,
+    Mark,
+    Position,
+    Quote,
+    Reason,
+    Rebalance,
+    Snapshot,
+    Unlisted,
+)
+
+
+def sources(hedge: Hedge) -> frozenset[str]:
+    """The readings that this hedge stands on: ids of its accounts, of its instrument and of the venues' books."""
+    accounts = {str(account) for account in accounts_of(hedge)}
+    venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
+    return frozenset(accounts | {str(hedge.instrument.id)} | {f"{venue}:positions" for venue in venues})
+
+
+def accounts_of(hedge: Hedge) -> tuple[AccountId, ...]:
+    """Every wallet that has to be read for this hedge, each once."""
+    extra = (hedge.collateral,) if hedge.collateral is not None else ()
+    return tuple(dict.fromkeys((*hedge.spot, *extra)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Coins:
+    """Coins by origin: of the one asset, or for a basket weighted into coins of the hedging contract.
+
+    ``weight`` takes a sum of them to coins of the hedging contract; None where a price for that is missing.
+    """
+
+    spot: Base
+    wallet: Base
+    declared: Base
+    weight: Decimal | None
+
+
+def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -> Exposure:
+    """Where ``hedge`` stands in ``snapshot``; ``listed`` are the instruments that any hedge names.
+
+    Figures that could not be read are None; whatever has to stop an order is in ``blockers``.
+    """
+    known = sources(hedge)
+    blockers = [Reason(gap.code, f"{gap.source}: {gap.text}") for gap in snapshot.gaps if gap.source in known]
+    blockers += [reason for source, reason in snapshot.blocks if source in known]
+    instrument = hedge.instrument
+    mark = snapshot.marks.get(instrument.id)
+    position = snapshot.positions.get(instrument.id)
+    counted, unlisted_reasons = _counted_positions(hedge, snapshot, listed)
+    blockers += unlisted_reasons
+    coins = _coins(hedge, snapshot, mark)
+    pnl = _coin_pnl(hedge, counted, snapshot) if position is not None else None
+    futures = _futures_delta(counted, snapshot) if position is not None and mark is not None else None
+    exposure = Exposure(
+        hedge=hedge,
+        target_ratio=hedge.ratio,
+        mark=mark,
+        position=position,
+        futures_base=futures,
+        working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
+    )
+    if coins is not None:
+        exposure = _with_exposure(exposure, coins, pnl)
+    if exposure.weighted_base is not None and futures is not None and mark is not None:
+        exposure = _with_drift(exposure, exposure.weighted_base, futures, mark.mark)
+    elif not blockers:
+        blockers.append(Reason("missing_reading", "a holding, position or price is missing; nothing is assumed"))
+    return replace(exposure, blockers=tuple(dict.fromkeys(blockers)))
+
+
+def _counted_positions(
+    hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]
+) -> tuple[tuple[Position, ...], list[Reason]]:
+    """The hedge's own position and those unlisted ones that the config counts; reasons where one has to hold it."""
+    own = snapshot.positions.get(hedge.instrument.id)
+    counted = [own] if own is not None else []
+    reasons: list[Reason] = []
+    venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
+    for ident, position in sorted(snapshot.positions.items()):
+        foreign = ident not in listed and ident.venue in venues and position.contracts != 0
+        if not foreign or position.instrument.base not in hedge.assets or hedge.unlisted is Unlisted.IGNORE:
+            continue
+        if hedge.unlisted is Unlisted.HOLD:
+            text = (
+                f'{ident} holds {position.contracts} contracts that no hedge names; set unlisted = "count" or "ignore"'
+            )
+            reasons.append(Reason("unlisted_position", text))
+        elif ident in snapshot.marks:
+            counted.append(position)
+        else:
+            reasons.append(Reason("missing_reading", f"{ident} is to be counted and has no price"))
+    return tuple(counted), reasons
+
+
+def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None:
+    """The hedged coins by origin; None when a wallet, or a price that a basket needs, was not read."""
+    basket = len(hedge.assets) > 1
+    spot_accounts = set(hedge.spot)
+    if hedge.collateral is not None and hedge.collateral_is_spot and hedge.exposure is ExposureMode.EQUITY:
+        spot_accounts.add(hedge.collateral)
+    spot = wallet = declared = ZERO
+    for asset in hedge.assets:
+        weight = _weight(hedge, asset, snapshot, mark) if basket else ONE
+        if weight is None:
+            return None
+        declared += weight * hedge.declared.get(asset, NO_BASE)
+        for account in accounts_of(hedge):
+            if account not in spot_accounts and asset != hedge.instrument.settle:
+                continue
+            coins = snapshot.holdings.get((account, asset))
+            if coins is None:
+                return None
+            if account in spot_accounts:
+                spot += weight * coins
+            else:
+                wallet += weight * coins
+    return _Coins(
+        Base(spot), Base(wallet), Base(declared), ONE if basket else _weight(hedge, hedge.assets[0], snapshot, mark)
+    )
+
+
+def _weight(hedge: Hedge, asset: str, snapshot: Snapshot, mark: Mark | None) -> Decimal | None:
+    """βᵢ·Pᵢ / P_hedge: one for an asset's own future, so that no price has to be divided by itself."""
+    if asset == hedge.instrument.base:
+        return hedge.beta(asset)
+    price = snapshot.asset_prices.get(asset)
+    if price is None or mark is None:
+        return None
+    return hedge.beta(asset) * price / mark.mark
+
+
+def _coin_pnl(hedge: Hedge, counted: tuple[Position, ...], snapshot: Snapshot) -> Base | None:
+    """Unrealised PnL in the hedged coin of the counted coin-margined positions, each at its own mark."""
+    total = ZERO
+    for position in counted:
+        instrument = position.instrument
+        if instrument.kind is not Kind.INVERSE or instrument.settle not in hedge.assets or position.contracts == 0:
+            continue
+        mark = snapshot.marks.get(instrument.id)
+        if mark is None or position.entry_price is None or position.entry_price <= 0:
+            return None
+        total += instrument.coin_pnl(position.contracts, position.entry_price, mark.mark)
+    return Base(total)
+
+
+def _futures_delta(counted: tuple[Position, ...], snapshot: Snapshot) -> Base:
+    """Base delta of the counted positions, each at its own mark."""
+    deltas = (
+        position.instrument.delta(position.contracts, snapshot.marks[position.instrument.id].mark)
+        for position in counted
+    )
+    return Base(sum(deltas, ZERO))
+
+
+def _with_exposure(exposure: Exposure, coins: _Coins, pnl: Base | None) -> Exposure:
+    """Fill in E by origin. Without the PnL the equity is unknown, the coins are not."""
+    spot = Base(coins.spot + coins.declared)
+    held = Base(spot + coins.wallet)
+    equity = None if pnl is None else Base(held + pnl)
+    spot_only = exposure.hedge.exposure is ExposureMode.SPOT
+    counted = spot if spot_only else equity
+    collateral = NO_BASE if spot_only else (None if pnl is None else Base(coins.wallet + pnl))
+
+    def weighted(amount: Base | None) -> Base | None:
+        return None if amount is None or coins.weight is None else Base(amount * coins.weight)
+
+    return replace(
+        exposure,
+        spot_base=spot,
+        collateral_base=collateral,
+        exposure_base=counted,
+        weighted_base=weighted(counted),
+        holdings_base=held,
+        equity_base=weighted(equity),
+    )
+
+
+def _with_drift(exposure: Exposure, weighted: Base, futures: Base, price: Decimal) -> Exposure:
+    """Fill in target, drift and ratios; the ratios are null where there is nothing left to protect."""
+    protects = weighted > 0
+    target = Base(-exposure.target_ratio * weighted if protects else ZERO)
+    drift = Base(futures - target)
+    return replace(
+        exposure,
+        target_base=target,
+        drift_base=drift,
+        drift_notional=Quote(drift * price),
+        drift_ratio=drift / weighted if protects else None,
+        hedge_ratio=-futures / weighted + ZERO if protects else None,
+        net_delta_base=Base(weighted + futures),
+    )
+
+
+def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
+    """Memory as it applies to this reading: a new target, or confirmed coins in or out, opens the build-up again."""
+    changed_target = memory.target_ratio is not None and memory.target_ratio != exposure.target_ratio
+    changed_coins = False
+    if memory.holdings_base is not None and exposure.holdings_base is not None and not exposure.blockers:
+        moved = abs(exposure.holdings_base - memory.holdings_base)
+        changed_coins = moved > exposure.hedge.band.act * max(abs(memory.holdings_base), abs(exposure.holdings_base))
+    if changed_target or changed_coins:
+        memory = replace(memory, established=False)
+    return replace(memory, target_ratio=exposure.target_ratio)
+
+
+def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
+    """Hold, rebalance, or halt. ``memory`` is what :func:`recall` made of it.
+
+    Beyond ``act`` (strictly) it trades; beyond ``halt``, once the hedge had been established, it stops, except that
+    what is over-hedged is always bought back.
+    """
+    if exposure.blockers:
+        return Hold(exposure.blockers)
+    if memory.paused:
+        return Hold((Reason("paused", "paused by the operator; resume it to trade again"),))
+    if memory.expected_contracts is not None:
+        text = f"our fills imply {memory.expected_contracts} contracts and the venue does not show them yet"
+        return Hold((Reason("awaiting_position", text),))
+    drift, ratio, band = exposure.drift_base, exposure.drift_ratio, exposure.hedge.band
+    if drift is None:
+        return Hold((Reason("missing_reading", "the drift is not known"),))
+    if ratio is None:
+        if drift == 0:
+            return Hold((Reason("nothing_to_protect", "there is no exposure and no position"),))
+        return Rebalance(drift, (Reason("nothing_to_protect", "no exposure is left; the position is closed"),))
+    if abs(ratio) <= band.act:
+        return Hold((Reason("within_band", f"drift {_short(ratio)} is within act {band.act}"),))
+    if ratio < 0:
+        return Rebalance(drift, (Reason("drift_above_act", f"over-hedged: drift {_short(ratio)}, act {band.act}"),))
+    if memory.halted is not None:
+        return Hold((Reason("halted", f"halted: {memory.halted}; resume it to trade again"),))
+    if memory.established and ratio > band.halt:
+        return Halt(Reason("drift_above_halt", f"drift {_short(ratio)} is above halt {band.halt}"))
+    return Rebalance(drift, (Reason("drift_above_act", f"drift {_short(ratio)} is above act {band.act}"),))
+
+
+def _short(ratio: Decimal) -> str:
+    """A ratio for people: two digits, more where two would hide it."""
+    return f"{ratio:.2f}" if abs(ratio) >= Decimal("0.1") else f"{ratio:.4f}"
+
+
+def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> HedgeMemory:
+    """Memory after ``decision``, before anything was executed."""
+    if isinstance(decision, Halt):
+        memory = replace(memory, halted=decision.reason.text)
+    if exposure.blockers or exposure.drift_base is None:
+        return memory
+    inside = exposure.drift_ratio is not None and abs(exposure.drift_ratio) <= exposure.hedge.band.act
+    return replace(memory, established=memory.established or inside, holdings_base=exposure.holdings_base)
+
+
+def settle_expectation(
+    memory: HedgeMemory, position: Position | None, now_ms: int, patience_ms: int
+) -> tuple[HedgeMemory, Reason | None]:
+    """Compare the position with what our fills imply.
+
+    Returns the memory, and a reason to halt when the venue has not shown a fill of ours for longer than
+    ``patience_ms``: the order is never repeated, a person looks instead.
+    """
+    if memory.expected_contracts is None or position is None:
+        return memory, None
+    if position.contracts == memory.expected_contracts:
+        return replace(memory, expected_contracts=None, expected_since_ms=None), None
+    if now_ms - (memory.expected_since_ms or now_ms) <= patience_ms:
+        return memory, None
+    text = (
+        f"the venue shows {position.contracts} contracts where our fills imply {memory.expected_contracts}, "
+        f"for more than {patience_ms // 1000} s"
+    )
+    return replace(memory, expected_contracts=None, expected_since_ms=None, halted=text), Reason("fill_not_shown", text)
+
+
+def expect(memory: HedgeMemory, before: Contracts, signed_filled: Contracts, now_ms: int) -> HedgeMemory:
+    """Memory after fills of ours: the position that the venue has to show before the next decision."""
+    if signed_filled == 0:
+        return memory
+    start = memory.expected_contracts if memory.expected_contracts is not None else before
+    return replace(memory, expected_contracts=Contracts(start + signed_filled), expected_since_ms=now_ms)

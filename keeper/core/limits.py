@@ -1,0 +1,179 @@
+"""The veto: nothing is sent that has not been reviewed here against true holdings and hard limits.
+
+:func:`review` is the only maker of an :class:`ApprovedPlan`, and the executor takes nothing else. A limit clips an
+order and says so; covers are exempt from all limits but slippage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from keeper.core.model import (
+    NO_QUOTE,
+    ONE,
+    ZERO,
+    Base,
+    Contracts,
+    Exposure,
+    Instrument,
+    OrderPlan,
+    PlannedOrder,
+    Quote,
+    Reason,
+    Side,
+)
+from keeper.core.orders import below_minimum, floor_to_step, plain, working_contracts
+
+MAX_TOUCH_FROM_MARK = Decimal("0.05")
+"""A book whose touch is further from the mark than this is not a price to trade on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hard limits, in quote. ``max_short_notional`` is for the whole keeper; None is unlimited."""
+
+    max_order_notional: Quote
+    max_short_notional: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the keeper is short elsewhere, as this cycle read it: quote notional, positive, without this hedge."""
+
+    other_short_notional: Quote = NO_QUOTE
+
+
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedPlan:
+    """A plan that passed review. Only ``orders[0]`` is sent from this look; the rest is decided anew after it."""
+
+    orders: tuple[PlannedOrder, ...]
+    position_before: Contracts
+    reasons: tuple[Reason, ...] = ()
+    seal: object = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to exist unless :func:`review` made it."""
+        if self.seal is not _SEAL:
+            raise TypeError("an ApprovedPlan is made by keeper.core.limits.review and by nothing else")
+
+    @property
+    def next(self) -> PlannedOrder:
+        """The one order to send."""
+        return self.orders[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPlan:
+    """A plan that may not be sent, and why."""
+
+    reasons: tuple[Reason, ...]
+
+
+def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> ApprovedPlan | RefusedPlan:
+    """Approve, clip or refuse ``plan``, judged anew from the figures and not from what the planner thought of them."""
+    position, quote = exposure.position, exposure.mark
+    if position is None or quote is None or exposure.drift_base is None or exposure.blockers:
+        return RefusedPlan((Reason("missing_reading", "the plan stands on a reading that is not there"),))
+    fault = _touch_fault(exposure) or next(filter(None, (_order_fault(order, exposure) for order in plan.orders)), None)
+    if fault is not None:
+        return RefusedPlan((fault,))
+    orders, reasons = plan.orders, plan.reasons
+    if orders and orders[0].side is Side.SELL:
+        orders, clips = _clip_sells(orders, exposure, limits, book)
+        reasons = (*reasons, *clips)
+    if not orders:
+        return RefusedPlan(reasons or (Reason("nothing_to_send", "the plan has no order"),))
+    return ApprovedPlan(orders, position.contracts, reasons, _SEAL)
+
+
+def _touch_fault(exposure: Exposure) -> Reason | None:
+    """A mark that is no price, or a touch that disagrees with it."""
+    quote = exposure.mark
+    if quote is None or not quote.mark.is_finite() or quote.mark <= 0:
+        return Reason("bad_price", "the mark is not a price")
+    for name, touch in (("bid", quote.bid), ("ask", quote.ask)):
+        if touch is not None and (touch <= 0 or abs(touch / quote.mark - ONE) > MAX_TOUCH_FROM_MARK):
+            return Reason("bad_price", f"{name} {plain(touch)} is too far from the mark {plain(quote.mark)}")
+    return None
+
+
+def _order_fault(order: PlannedOrder, exposure: Exposure) -> Reason | None:
+    """A planned order that contradicts the figures: a bug, caught before it costs anything."""
+    hedge, quote, position = exposure.hedge, exposure.mark, exposure.position
+    drift = exposure.drift_base
+    if quote is None or position is None or drift is None:
+        return Reason("missing_reading", "no price, position or drift")
+    instrument = hedge.instrument
+    if order.instrument != instrument.id or order.hedge != hedge.name:
+        return Reason("wrong_instrument", f"the order is for {order.instrument}, the hedge for {instrument.id}")
+    off_step = order.contracts <= 0 or floor_to_step(order.contracts, instrument.step_contracts) != order.contracts
+    # A cover may end at a position that is itself off the step; nothing else may.
+    if off_step and not (order.side is Side.BUY and order.contracts == -position.contracts):
+        return Reason("off_step", f"{plain(order.contracts)} contracts is not a whole number of steps")
+    step_base = abs(instrument.delta(instrument.step_contracts, quote.mark))
+    if abs(instrument.delta(order.contracts, quote.mark)) > abs(drift) + step_base:
+        return Reason("beyond_drift", f"{plain(order.contracts)} contracts is more than the drift {plain(drift)}")
+    if order.side is Side.BUY:
+        if not order.reduce_only or order.contracts > max(ZERO, -position.contracts):
+            return Reason("not_a_cover", "a buy has to be reduce-only and no larger than the short")
+        worst = (quote.ask if quote.ask is not None else quote.mark) * (ONE + hedge.max_slippage)
+        slipped = order.price > worst
+    else:
+        worst = (quote.bid if quote.bid is not None else quote.mark) * (ONE - hedge.max_slippage)
+        slipped = order.price < worst
+    if slipped:
+        return Reason("slippage", f"price {plain(order.price)} is beyond the slippage cap {plain(hedge.max_slippage)}")
+    return None
+
+
+def _clip_sells(
+    orders: tuple[PlannedOrder, ...], exposure: Exposure, limits: Limits, book: Book
+) -> tuple[tuple[PlannedOrder, ...], tuple[Reason, ...]]:
+    """Cut sells so that the short stays within true holdings (rule 5) and within the keeper's cap."""
+    instrument, quote, position = exposure.hedge.instrument, exposure.mark, exposure.position
+    if quote is None or position is None or exposure.equity_base is None or exposure.futures_base is None:
+        return (), (Reason("missing_reading", "the true holdings are not known"),)
+    working = working_contracts(exposure.working, Side.SELL)
+    room_base = max(ZERO, exposure.equity_base + exposure.futures_base)
+    room = instrument.contracts_for(Base(room_base), quote.mark) - working
+    reasons: list[Reason] = []
+    wanted = sum((order.contracts for order in orders), ZERO)
+    allowed = floor_to_step(max(ZERO, room), instrument.step_contracts)
+    if allowed < wanted:
+        reasons.append(Reason("clipped_to_holdings", f"sells are cut to {plain(allowed)} contracts: never net short"))
+    if limits.max_short_notional is not None:
+        own_short = max(ZERO, -instrument.notional(position.contracts, quote.mark))
+        pending = instrument.notional(working, quote.mark)
+        left = limits.max_short_notional - book.other_short_notional - own_short - pending
+        one = instrument.notional(Contracts(ONE), quote.mark)
+        capped = floor_to_step(max(ZERO, left / one), instrument.step_contracts)
+        if capped < min(allowed, wanted):
+            text = (
+                f"sells are cut to {plain(capped)} contracts by max_short_notional {plain(limits.max_short_notional)}"
+            )
+            reasons.append(Reason("clipped_to_max_short", text))
+        allowed = Contracts(min(allowed, capped))
+    return _cut(orders, allowed, instrument, quote.mark), tuple(reasons)
+
+
+def _cut(
+    orders: tuple[PlannedOrder, ...], allowed: Contracts, instrument: Instrument, mark: Decimal
+) -> tuple[PlannedOrder, ...]:
+    """The first ``allowed`` contracts of ``orders``; a part that is too small to place goes with the rest."""
+    kept: list[PlannedOrder] = []
+    left: Decimal = allowed
+    for order in orders:
+        size = Contracts(min(order.contracts, left))
+        if size < order.contracts and below_minimum(size, instrument, min(order.price, mark), reduces=False):
+            break
+        amount, notional = Base(abs(instrument.delta(size, mark))), Quote(abs(instrument.notional(size, mark)))
+        kept.append(replace(order, contracts=size, amount_base=amount, notional=notional))
+        left -= size
+        if left <= 0:
+            break
+    return tuple(kept)

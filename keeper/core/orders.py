@@ -1,0 +1,189 @@
+"""From a drift to complete orders: contracts, steps, minimums, slices, prices, ids.
+
+Rounding never over-hedges: sells round down, buys round up and stop at the position. What is too small to place is
+reported as a residual (positive: still to short), not retried.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from keeper.core.model import (
+    NO_BASE,
+    ONE,
+    ZERO,
+    Base,
+    Contracts,
+    Exposure,
+    Hedge,
+    Instrument,
+    Mark,
+    OrderPlan,
+    PlannedOrder,
+    Quote,
+    Reason,
+    Rebalance,
+    Side,
+    WorkingOrder,
+)
+
+SNAP_STEPS = Decimal("1e-9")
+"""How far below a whole step still is that step: divisions such as n·size/mark end in the 28th digit, and a hedge of
+3,250 contracts must not be read as 3,249.999…"""
+
+MAX_SLICES = 1_000
+"""A bound on one plan; the rest is left to later cycles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What makes client order ids deterministic and unique: the journal's tag, the run and the cycle."""
+
+    tag: str
+    run: int
+    cycle: int
+
+
+def client_order_id(epoch: Epoch, hedge: str, leg: int) -> str:
+    """Canonical id of one leg: the journal's tag, then a hash of run, cycle, hedge and leg (28 hexadecimal digits)."""
+    text = f"{epoch.tag}/{epoch.run}/{epoch.cycle}/{hedge}/{leg}"
+    return epoch.tag + hashlib.sha256(text.encode()).hexdigest()[:22]
+
+
+def is_ours(client_id: str | None, tag: str) -> bool:
+    """Whether a canonical client id was made by the journal with this tag."""
+    return client_id is not None and len(client_id) == 28 and client_id.startswith(tag)
+
+
+def floor_to_step(contracts: Decimal, step: Decimal) -> Contracts:
+    """The largest whole number of steps not above ``contracts`` (which is not negative)."""
+    if step <= 0:
+        return Contracts(contracts)
+    steps = (contracts / step + SNAP_STEPS).to_integral_value(ROUND_FLOOR)
+    return Contracts(max(ZERO, steps * step))
+
+
+def ceil_to_step(contracts: Decimal, step: Decimal) -> Contracts:
+    """The smallest whole number of steps not below ``contracts`` (which is not negative)."""
+    if step <= 0:
+        return Contracts(contracts)
+    steps = (contracts / step - SNAP_STEPS).to_integral_value(ROUND_CEILING)
+    return Contracts(max(ZERO, steps * step))
+
+
+def contracts_to_sell(drift_base: Base, instrument: Instrument, mark: Decimal) -> Contracts:
+    """Contracts that short ``drift_base`` (positive) more at ``mark``, rounded down to the step."""
+    return floor_to_step(instrument.contracts_for(drift_base, mark), instrument.step_contracts)
+
+
+def contracts_to_buy(drift_base: Base, instrument: Instrument, mark: Decimal, short_contracts: Contracts) -> Contracts:
+    """Contracts that buy back ``-drift_base`` at ``mark``, rounded up to the step; never more than the short itself."""
+    wanted = ceil_to_step(instrument.contracts_for(Base(-drift_base), mark), instrument.step_contracts)
+    return Contracts(min(wanted, short_contracts))
+
+
+def limit_price(side: Side, quote: Mark, max_slippage: Decimal, tick: Decimal) -> Decimal:
+    """The worst price accepted: the touch less (sell) or plus (buy) ``max_slippage``, on the tick inside of it.
+
+    Without a touch the mark stands in for it.
+    """
+    if side is Side.SELL:
+        worst = (quote.bid if quote.bid is not None else quote.mark) * (ONE - max_slippage)
+        return (worst / tick).to_integral_value(ROUND_CEILING) * tick if tick > 0 else worst
+    worst = (quote.ask if quote.ask is not None else quote.mark) * (ONE + max_slippage)
+    return (worst / tick).to_integral_value(ROUND_FLOOR) * tick if tick > 0 else worst
+
+
+def below_minimum(contracts: Contracts, instrument: Instrument, price: Decimal, *, reduces: bool) -> str | None:
+    """Why the venue would refuse so small an order, or None. Covers are exempt from the notional where it says so."""
+    if contracts <= 0:
+        return f"less than one step of {plain(instrument.step_contracts)} contracts"
+    if contracts < instrument.min_contracts:
+        return f"{plain(contracts)} contracts is below the minimum of {plain(instrument.min_contracts)}"
+    notional = abs(instrument.notional(contracts, price))
+    if notional < instrument.min_notional and (instrument.min_notional_on_covers or not reduces):
+        return f"notional {notional:.2f} is below the minimum of {plain(instrument.min_notional)}"
+    return None
+
+
+def plain(number: Decimal) -> str:
+    """A decimal in plain notation, without an exponent and without idle zeros."""
+    text = f"{number:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def plan(exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epoch: Epoch) -> OrderPlan:
+    """Complete slices that would restore the target, in the order in which they are to be sent.
+
+    Whatever works on the venue already counts against the drift, whoever placed it.
+    """
+    hedge, quote = exposure.hedge, exposure.mark
+    if quote is None or exposure.position is None:
+        raise ValueError("a plan needs a price and a position; decide() holds without them")
+    instrument, drift = hedge.instrument, decision.drift_base
+    side = Side.SELL if drift > 0 else Side.BUY
+    price = limit_price(side, quote, hedge.max_slippage, instrument.tick)
+    held = exposure.position.contracts
+    if side is Side.SELL:
+        wanted = contracts_to_sell(drift, instrument, quote.mark)
+    else:
+        short = Contracts(max(ZERO, -held) - working_contracts(exposure.working, Side.BUY))
+        wanted = contracts_to_buy(drift, instrument, quote.mark, Contracts(max(ZERO, short)))
+    if side is Side.SELL:
+        wanted = Contracts(max(ZERO, wanted - working_contracts(exposure.working, Side.SELL)))
+    reduces = side is Side.BUY or held >= wanted
+    sizes, why = _slices(wanted, hedge, price, quote.mark, max_order_notional, reduces=reduces)
+    orders = tuple(
+        _order(hedge, side, size, price, quote.mark, reduces, client_order_id(epoch, hedge.name, leg))
+        for leg, size in enumerate(sizes)
+    )
+    placed = sum((order.amount_base for order in orders), ZERO)
+    residual = Base(drift - placed if side is Side.SELL else drift + placed)
+    reasons = (Reason("below_minimum", f"{plain(residual)} is left: {why}"),) if why is not None else ()
+    return OrderPlan(hedge.name, orders, residual, reasons)
+
+
+def working_contracts(working: tuple[WorkingOrder, ...], side: Side) -> Contracts:
+    """What may still fill on ``side``."""
+    return Contracts(sum((order.remaining for order in working if order.side is side), ZERO))
+
+
+def _slices(
+    wanted: Contracts, hedge: Hedge, price: Decimal, mark: Decimal, max_order_notional: Quote, *, reduces: bool
+) -> tuple[list[Contracts], str | None]:
+    """Sizes of the orders that make up ``wanted``, and why the last part of it cannot be placed, if it cannot."""
+    instrument = hedge.instrument
+    one = abs(instrument.notional(Contracts(ONE), max(price, mark)))
+    largest = floor_to_step(max_order_notional / one, instrument.step_contracts)
+    if instrument.max_contracts is not None:
+        largest = min(largest, floor_to_step(instrument.max_contracts, instrument.step_contracts))
+    sizes: list[Contracts] = []
+    left: Decimal = wanted
+    worth = min(price, mark)
+    while len(sizes) < MAX_SLICES:
+        size = Contracts(min(left, largest))
+        why = below_minimum(size, instrument, worth, reduces=reduces)
+        if why is not None:
+            return sizes, why if left > 0 or not sizes else None
+        sizes.append(size)
+        left -= size
+    return sizes, None
+
+
+def _order(
+    hedge: Hedge, side: Side, size: Contracts, price: Decimal, mark: Decimal, reduces: bool, client_id: str
+) -> PlannedOrder:
+    instrument = hedge.instrument
+    return PlannedOrder(
+        client_id=client_id,
+        hedge=hedge.name,
+        instrument=instrument.id,
+        side=side,
+        contracts=size,
+        amount_base=Base(abs(instrument.delta(size, mark))) if size else NO_BASE,
+        notional=Quote(abs(instrument.notional(size, mark))),
+        price=price,
+        reduce_only=reduces,
+    )

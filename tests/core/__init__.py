@@ -1,0 +1,1 @@
+"""The arithmetic and the judgement, as stories and as properties."""
