@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from keeper.core.model import (
@@ -41,6 +42,20 @@ class Remembered:
     holdings: Mapping[tuple[AccountId, str], Base]
     positions: Mapping[InstrumentId, Contracts]
     taken_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FundingEntry:
+    """One funding payment from the venue's own ledger: positive ``amount`` was received, in units of ``asset``.
+
+    ``entry_id`` is the venue's id, unique within its instrument.
+    """
+
+    entry_id: str
+    instrument: InstrumentId
+    amount: Decimal
+    asset: str
+    at_ms: int
 
 
 class Journal(Protocol):
@@ -80,6 +95,14 @@ class Journal(Protocol):
 
     async def fills(self, fills: Sequence[Fill]) -> int:
         """Write executions; one whose venue, symbol and trade id are known already is left alone. Yields the new."""
+        ...
+
+    async def funding(self, entries: Sequence[FundingEntry]) -> int:
+        """Write funding payments; one whose venue, symbol and entry id are known is left alone. Yields the new."""
+        ...
+
+    async def funding_total(self, since_ms: int = 0) -> Mapping[tuple[InstrumentId, str], Decimal]:
+        """Funding received (negative: paid) at or after then, by instrument and by the asset it was paid in."""
         ...
 
     async def cycle(self, record: CycleRecord, remembered: Remembered) -> None:

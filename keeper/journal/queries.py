@@ -1,0 +1,44 @@
+"""Questions that the writer and the reader ask alike."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Intent
+from keeper.journal import codec, rows, schema
+from keeper.journal.base import Remembered
+
+
+async def memories(connection: AsyncConnection) -> dict[str, HedgeMemory]:
+    """What each hedge remembered last."""
+    found = await connection.execute(select(schema.memories).order_by(schema.memories.c.hedge))
+    return {row.hedge: codec.loads(HedgeMemory, row.memory) for row in found}
+
+
+async def remembered(connection: AsyncConnection) -> Remembered:
+    """The last accepted readings."""
+    holdings = await connection.execute(select(schema.remembered_holdings))
+    positions = await connection.execute(select(schema.remembered_positions))
+    return Remembered(
+        holdings={(AccountId(row.venue, row.wallet), row.asset): row.amount_base for row in holdings},
+        positions={rows.instrument_of(row): row.contracts for row in positions},
+        taken_at_ms=(await connection.execute(select(schema.journal.c.remembered_at_ms))).scalar(),
+    )
+
+
+async def intents(connection: AsyncConnection, wanted: ColumnElement[bool]) -> tuple[Intent, ...]:
+    """Intents in the order in which they were written."""
+    found = await connection.execute(select(schema.intents).where(wanted).order_by(schema.intents.c.id))
+    return tuple(rows.intent_of(row) for row in found)
+
+
+async def funding_total(connection: AsyncConnection, since_ms: int) -> dict[tuple[InstrumentId, str], Decimal]:
+    """Funding at or after then, by instrument and asset; added up here, since SQLite would add floats."""
+    totals: dict[tuple[InstrumentId, str], Decimal] = {}
+    for row in await connection.execute(select(schema.funding).where(schema.funding.c.at_ms >= since_ms)):
+        key = (rows.instrument_of(row), row.asset)
+        totals[key] = totals.get(key, Decimal(0)) + row.amount
+    return totals
