@@ -32,8 +32,8 @@ class Holding:
         if self.size == 0:
             return ZERO
         if self.instrument.inverse:
-            return self.size * (ONE / self.entry - ONE / mark)
-        return self.size * (mark - self.entry)
+            return coins(self.size * (ONE / self.entry - ONE / mark))
+        return coins(self.size * (mark - self.entry))
 
     def apply(self, delta: Decimal, price: Decimal) -> Decimal:
         """Trade ``delta`` at ``price``; returns the profit realised in the settlement coin."""
