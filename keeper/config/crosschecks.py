@@ -1,0 +1,143 @@
+"""What only several keys together can get wrong."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from keeper.config.client_options import endpoints
+from keeper.config.models import VENUE_NAME, HedgeConfig, Mode, VenueConfig
+from keeper.config.problems import Path, Problems
+from keeper.config.values import nearest, plain, shown
+from keeper.core.model import ONE, ExposureMode
+
+Hedges = Sequence[tuple[int, HedgeConfig]]
+"""The hedges that could be read, each with its place in the file."""
+
+
+def cross_check(
+    mode: Mode | None, venue_names: Sequence[str], venues: Mapping[str, VenueConfig], hedges: Hedges, problems: Problems
+) -> tuple[str, ...]:
+    """Note contradictions; returns what is allowed and worth a warning."""
+    _references(venue_names, problems)
+    _duplicates(hedges, problems)
+    _ratios(hedges, problems)
+    _exposures(hedges, problems)
+    _keys(venues, problems)
+    if mode is Mode.LIVE:
+        _clear_text(venues, problems)
+    return (*_unused(venue_names, hedges), *_spot_on_coin_margin(hedges))
+
+
+def _references(venue_names: Sequence[str], problems: Problems) -> None:
+    """Over the document, so that a venue's name is judged in a hedge that has other faults too."""
+    tables = problems.document.get("hedges")
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        if not isinstance(table, dict):
+            continue
+        spot = table.get("spot")
+        used: list[tuple[Path, object, str]] = [(("hedges", index, "instrument"), table.get("instrument"), ":")]
+        used += [(("hedges", index, "spot", place), account, ".")
+                 for place, account in enumerate(spot if isinstance(spot, list) else ())]
+        for path, reference, separator in used:
+            venue = reference.partition(separator)[0] if isinstance(reference, str) else ""
+            if re.fullmatch(VENUE_NAME, venue) and venue not in venue_names:
+                known = ", ".join(venue_names) or "none"
+                problems.add(path, f"names the venue {shown(venue)}, which is not in this file"
+                                   f"{nearest(venue, venue_names)}; the file has: {known}")
+
+
+def _duplicates(hedges: Hedges, problems: Problems) -> None:
+    names: dict[str, int] = {}
+    instruments: dict[str, HedgeConfig] = {}
+    for index, hedge in hedges:
+        # Environment variables have no case and no dashes: names have to differ beyond those.
+        folded = hedge.name.lower().replace("-", "_")
+        if folded in names:
+            problems.add(("hedges", index, "name"), f'is the name of hedges[{names[folded]}] too; give each hedge its '
+                                                    "own, differing in more than case and dashes")
+        names.setdefault(folded, index)
+        other = instruments.setdefault(str(hedge.instrument), hedge)
+        if other is not hedge:
+            problems.add(("hedges", index, "instrument"),
+                         f'carries the hedge "{other.name}" already; two hedges cannot share one position: use assets '
+                         "= [...] for a basket, or another contract")
+
+
+def _sources(hedge: HedgeConfig) -> Iterator[tuple[str, str]]:
+    """What the hedge protects, as (asset, where it is)."""
+    for asset in hedge.assets:
+        for account in hedge.spot:
+            yield asset, str(account)
+        for label in hedge.holdings.get(asset, {}):
+            yield asset, f"holdings.{label}"
+
+
+def _ratios(hedges: Hedges, problems: Problems) -> None:
+    """The same coins must not be sold more than once over."""
+    shares: dict[tuple[str, str], list[tuple[int, HedgeConfig]]] = defaultdict(list)
+    for index, hedge in hedges:
+        for source in _sources(hedge):
+            shares[source].append((index, hedge))
+    for (asset, where), sharing in shares.items():
+        total = sum((hedge.ratio for _, hedge in sharing), Decimal(0))
+        if len(sharing) > 1 and total > ONE:
+            others = ", ".join(f'"{hedge.name}"' for _, hedge in sharing[:-1])
+            problems.add(("hedges", sharing[-1][0], "ratio"),
+                         f"adds up to {plain(total)} with {others} over the same {asset} in {where}; lower the ratios "
+                         "until they add up to 1 or less, or let each hedge count other accounts")
+
+
+def _exposures(hedges: Hedges, problems: Problems) -> None:
+    for index, hedge in hedges:
+        if hedge.spot or any(hedge.declared.values()):
+            continue
+        if hedge.exposure is ExposureMode.SPOT:
+            problems.add(("hedges", index, "exposure"),
+                         'is "spot", and neither spot nor holdings states a quantity to protect; add spot = ["VENUE"] '
+                         'or holdings = { ledger = "2.5" }')
+        elif not hedge.looks_coin_margined:
+            problems.add(("hedges", index, "spot"),
+                         'is missing, and so are holdings: there is nothing to protect; add spot = ["VENUE"] or '
+                         'holdings = { ledger = "2.5" }')
+
+
+def _keys(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
+    """One key under two names would count one account twice and race for nonces."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, venue in venues.items():
+        key = venue.api_key.get_secret_value()
+        other = seen.setdefault((venue.exchange, key), name)
+        if other != name and len(key) > 1:
+            problems.add(("venues", name), f"has the same exchange and API key as venues.{other}; one account is one "
+                                           "venue: name it once, and its wallets as in spot = "
+                                           f'["{other}", "{other}.funding"]')
+
+
+def _clear_text(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
+    for name, venue in venues.items():
+        for url in endpoints(venue.ccxt):
+            parts = urlsplit(url)
+            loopback = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
+            if parts.scheme in ("http", "ws") and not loopback:
+                problems.add(("venues", name, "ccxt", "urls", "api"),
+                             "would send live credentials in clear text; use https and wss, or another mode")
+
+
+def _unused(venue_names: Sequence[str], hedges: Hedges) -> Iterator[str]:
+    used = {account.venue for _, hedge in hedges for account in hedge.spot}
+    used |= {hedge.instrument.venue for _, hedge in hedges}
+    for name in venue_names:
+        if name not in used:
+            yield f"venues.{name}: no hedge uses this venue"
+
+
+def _spot_on_coin_margin(hedges: Hedges) -> Iterator[str]:
+    for index, hedge in hedges:
+        if hedge.exposure is ExposureMode.SPOT and hedge.looks_coin_margined:
+            yield (f'hedges[{index}].exposure (hedge "{hedge.name}"): "spot" on a coin-margined contract is neutral '
+                   "only if the contract's coin profit and loss is swept out; on a unified account state the quantity "
+                   "in holdings, or use \"equity\"")

@@ -1,0 +1,163 @@
+"""Turning what stands in a file into exact values, with sentences that say what is wrong and what would be right.
+
+Every function here raises :class:`ValueError` with a complete sentence; the loader adds file and key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from difflib import get_close_matches
+from operator import ge, gt, le, lt
+
+_NUMBER = re.compile(r"[+-]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+MAX_DIGITS_BEFORE_POINT = 18
+MAX_DIGITS_AFTER_POINT = 24
+_SHOWN_CHARACTERS = 40
+
+
+class SeveralError(ValueError):
+    """Several things wrong below one key, each with the path from there."""
+
+    def __init__(self, problems: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        super().__init__("; ".join(text for _, text in self.problems))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean "x"?)`` when a known name is close to ``name``, else nothing; case does not matter."""
+    by_fold = {candidate.casefold(): candidate for candidate in known}
+    found = get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.6)
+    return f' (did you mean "{by_fold[found[0]]}"?)' if found else ""
+
+
+def kind_of(value: object) -> str:
+    """What a value from a TOML file is, in a person's words."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float | Decimal):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "a table"
+    return "nothing" if value is None else "a date or time"
+
+
+def shown(value: object) -> str:
+    """A value as it may be repeated in a message: short, on one line."""
+    text = str(value)
+    text = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    return repr(text) if isinstance(value, str) else text
+
+
+def decimal_of(value: object) -> Decimal:
+    """A TOML number, or a number in quotes, exactly; neither NaN, infinite, true/false nor beyond our digits."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError(f'must be a number, such as "0.25", and is {kind_of(value)}')
+    text = str(value).strip()
+    if not _NUMBER.fullmatch(text):
+        if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII):
+            raise ValueError(f'is {shown(value)}; write a decimal point, "{text.replace(",", ".")}"')
+        raise ValueError(f'is {shown(value)}, which is not a finite number; write it as in "0.25"')
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= MAX_DIGITS_BEFORE_POINT or not isinstance(exponent, int):
+        raise ValueError(f"is {shown(value)}, which is too large to be meant")
+    if -exponent > MAX_DIGITS_AFTER_POINT:
+        raise ValueError(f"is {shown(value)}, which has more than {MAX_DIGITS_AFTER_POINT} digits after the point")
+    return number
+
+
+def plain(number: Decimal) -> str:
+    """A decimal in plain notation, without an exponent and without zeros that say nothing."""
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
+
+
+def number(
+    *,
+    at_least: str | None = None,
+    above: str | None = None,
+    at_most: str | None = None,
+    below: str | None = None,
+    unit: str = "",
+) -> Callable[[object], Decimal]:
+    """A reader of decimals within bounds; ``unit`` follows the bounds in messages."""
+    bounds: list[tuple[str, str | None, Callable[[Decimal, Decimal], bool]]] = [
+        ("at least", at_least, ge),
+        ("more than", above, gt),
+        ("at most", at_most, le),
+        ("less than", below, lt),
+    ]
+    given = [(f"{words} {bound}", Decimal(bound), holds) for words, bound, holds in bounds if bound is not None]
+    sentence = " and ".join(words for words, _, _ in given) + (f" {unit}" if unit else "")
+
+    def read(value: object) -> Decimal:
+        result = decimal_of(value)
+        if not all(holds(result, bound) for _, bound, holds in given):
+            raise ValueError(f"is {shown(value)}, and must be {sentence}")
+        return result
+
+    return read
+
+
+def seconds(*, at_least: str, at_most: str) -> Callable[[object], float]:
+    """A reader of durations in seconds, which only timers see and which are therefore floats."""
+    read = number(at_least=at_least, at_most=at_most, unit="seconds")
+    return lambda value: float(read(value))
+
+
+def whole(*, at_least: int, at_most: int, unit: str) -> Callable[[object], int]:
+    """A reader of whole numbers within bounds."""
+    read = number(at_least=str(at_least), at_most=str(at_most), unit=unit)
+
+    def read_whole(value: object) -> int:
+        result = read(value)
+        if result != int(result):
+            raise ValueError(f"is {shown(value)}, and must be a whole number of {unit}")
+        return int(result)
+
+    return read_whole
+
+
+def one_of(*known: str) -> Callable[[object], str]:
+    """A reader of one word out of a closed list."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in known:
+            return value
+        what = shown(value) if isinstance(value, str) else kind_of(value)
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"is {what}; choose one of {', '.join(known)}{hint}")
+
+    return read
+
+
+def text(pattern: str, example: str) -> Callable[[object], str]:
+    """A reader of text that matches ``pattern`` whole."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def read(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f'must be text in quotes, such as "{example}", and is {kind_of(value)}')
+        if not compiled.fullmatch(value):
+            raise ValueError(f'is {shown(value)}; write it as in "{example}"')
+        return value
+
+    return read
+
+
+def sequence(example: str) -> Callable[[object], object]:
+    """A reader of lists: says how a list looks where something else was given."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"must be a list, such as {example}, and is {kind_of(value)}")
+        return tuple(value)
+
+    return read
