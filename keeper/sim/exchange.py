@@ -9,11 +9,24 @@ does regularly and which :meth:`Exchange.place_order` does by itself. Same seed 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from keeper.clock import Clock
-from keeper.sim.events import Subscriber
-from keeper.sim.seams import Interceptor
+from keeper.sim.account import Account
+from keeper.sim.defaults import default_markets
+from keeper.sim.errors import ErrorKind, SimError
+from keeper.sim.events import MarketChanged, Subscriber
+from keeper.sim.forced import Forced
+from keeper.sim.funding import Funding
+from keeper.sim.matching import Matcher
+from keeper.sim.quotes import Quotes
+from keeper.sim.seams import Faithful, Interceptor, Reading
+from keeper.sim.settings import SettingsDesk
+from keeper.sim.settlement import Settlement
+from keeper.sim.state import State
+from keeper.sim.treasury import Treasury
 from keeper.sim.types import (
     ExchangeOptions,
     Fill,
@@ -35,6 +48,7 @@ from keeper.sim.types import (
     OrderBook,
     OrderRequest,
     OrderResult,
+    Origin,
     Permissions,
     Position,
     PositionSide,
@@ -46,6 +60,9 @@ from keeper.sim.types import (
     Truth,
     WalletKind,
 )
+from keeper.sim.valuation import Valuation
+
+T = TypeVar("T")
 
 
 class Exchange:
@@ -58,132 +75,162 @@ class Exchange:
         markets: Sequence[Market] | None = None,
         options: ExchangeOptions | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._state = State(
+            clock, seed, default_markets() if markets is None else markets, options or ExchangeOptions()
+        )
+        self._valuation = Valuation(self._state)
+        self._settlement = Settlement(self._state, self._valuation)
+        self._matcher = Matcher(self._state, self._valuation, self._settlement)
+        self._forced = Forced(self._state, self._valuation, self._settlement, self._matcher)
+        self._funding = Funding(self._state, self._valuation, self._settlement)
+        self._treasury = Treasury(self._state, self._valuation, self._settlement)
+        self._desk = SettingsDesk(self._state, self._valuation, self._settlement)
+        self._quotes = Quotes(self._state, self._matcher)
 
     # --- events and seams -----------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber`` synchronously with every event from now on; returns the way to stop it."""
-        raise NotImplementedError
+        return self._state.bus.subscribe(subscriber)
 
     def intercept(self, interceptor: Interceptor | None) -> None:
         """Put an interceptor at the choke points; None restores faithful answers."""
-        raise NotImplementedError
+        self._state.interceptor = Faithful() if interceptor is None else interceptor
 
     # --- accounts and money -----------------------------------------------------------------------------------------
 
     def add_account(self, api_key: str, secret: str, permissions: Permissions | None = None) -> None:
         """Open an account with empty wallets."""
-        raise NotImplementedError
+        self._state.add_account(api_key, secret, permissions or Permissions())
 
     def account_keys(self) -> tuple[str, ...]:
         """All API keys, in the order in which they were added."""
-        raise NotImplementedError
+        return tuple(self._state.accounts)
 
     def secret(self, api_key: str) -> str:
         """The key's secret, for checking signatures."""
-        raise NotImplementedError
+        return self._state.account(api_key).secret
 
     def user_id(self, api_key: str) -> int:
         """The account's number."""
-        raise NotImplementedError
+        return self._state.account(api_key).user_id
 
     def permissions(self, api_key: str) -> Permissions:
         """What the key may do."""
-        raise NotImplementedError
+        return self._state.account(api_key).permissions
 
     def set_permissions(self, api_key: str, permissions: Permissions) -> None:
         """Change what the key may do."""
-        raise NotImplementedError
+        self._state.account(api_key).permissions = permissions
 
     def deposit(self, api_key: str, asset: str, amount: Decimal, wallet: WalletKind = WalletKind.SPOT) -> Movement:
         """Book money from outside into a wallet, amount > 0 in asset units."""
-        raise NotImplementedError
+        return self._treasury.deposit(self._state.account(api_key), asset, amount, wallet)
 
     def withdraw(self, api_key: str, asset: str, amount: Decimal, wallet: WalletKind = WalletKind.SPOT) -> Movement:
         """Take money out, as the account's owner does by hand: the key's permission is not asked.
 
         Raises INSUFFICIENT_BALANCE.
         """
-        raise NotImplementedError
+        movement = self._treasury.withdraw(self._state.account(api_key), asset, amount, wallet)
+        self._liquidate()
+        return movement
 
     def transfer(self, api_key: str, asset: str, amount: Decimal, source: WalletKind, target: WalletKind) -> Movement:
         """Move money between the account's wallets. Raises INSUFFICIENT_BALANCE, BAD_PARAMETER."""
-        raise NotImplementedError
+        return self._treasury.transfer(self._state.account(api_key), asset, amount, source, target)
 
     def movements(self, api_key: str, kind: MovementKind | None = None) -> tuple[Movement, ...]:
         """Deposits, withdrawals and transfers, oldest first."""
-        raise NotImplementedError
+        found = (each for each in self._reader(api_key).movements if kind in (None, each.kind))
+        return self._answer(Reading.MOVEMENTS, api_key, tuple(found))
 
     # --- markets ----------------------------------------------------------------------------------------------------
 
     def markets(self, kind: MarketKind | None = None) -> tuple[Market, ...]:
         """All markets, whatever their status, in the order in which they were added."""
-        raise NotImplementedError
+        found = tuple(each for each in self._state.markets.values() if kind in (None, each.kind))
+        return self._answer(Reading.MARKETS, None, found)
 
     def market(self, key: MarketKey) -> Market:
         """One market. Raises UNKNOWN_SYMBOL."""
-        raise NotImplementedError
+        return self._state.market(key)
 
     def add_market(self, market: Market) -> None:
         """List a market, dated ones too; its base needs a price (``set_price``) before it can be traded."""
-        raise NotImplementedError
+        self._state.add_market(market)
+        self._state.publish(MarketChanged(self._state.now, market.key, market.status))
 
     def set_status(self, key: MarketKey, status: MarketStatus) -> None:
         """Open, halt or delist a market; resting orders stay."""
-        raise NotImplementedError
+        self._state.set_status(key, status)
 
     def set_filters(self, key: MarketKey, filters: Filters) -> None:
         """Replace a market's filters (use ``dataclasses.replace`` on the present ones); resting orders stay."""
-        raise NotImplementedError
+        self._state.replace_market(replace(self._state.market(key), filters=filters))
 
     def update_market(self, market: Market) -> None:
         """Replace a listed market whole: fees, precision, leverage cap, funding interval, expiry."""
-        raise NotImplementedError
+        self._state.replace_market(market)
 
     # --- prices -----------------------------------------------------------------------------------------------------
 
+    def set_options(self, options: ExchangeOptions) -> None:
+        """Change spread, depth and refill at run time; what accounts have set themselves stays."""
+        self._state.options = options
+        self._quotes.rebuild_all()
+
     def set_price(self, asset: str, price: Decimal) -> None:
         """Set a base asset's index price (quote units > 0): moves its markets, fills resting orders, liquidates."""
-        raise NotImplementedError
+        self._quotes.set_index(asset, price)
+        self._liquidate()
 
     def set_basis(self, key: MarketKey, ratio: Decimal) -> None:
         """Set a contract's mark to index × (1 + ratio)."""
-        raise NotImplementedError
+        self._quotes.set_basis(self._state.contract(key), ratio)
+        self._liquidate()
 
     def set_funding_rate(self, key: MarketKey, rate: Decimal) -> None:
         """Set the rate of the coming settlements, a fraction of notional; > 0: longs pay shorts."""
-        raise NotImplementedError
+        self._funding.set_rate(self._state.market(key), rate)
 
     def set_funding_interval(self, key: MarketKey, hours: int) -> None:
         """Change the settlement interval (1, 2, 4 or 8 hours); the next settlement moves to the new grid."""
-        raise NotImplementedError
+        self._funding.set_interval(self._state.market(key), hours)
 
     def apply_funding(self, key: MarketKey) -> FundingRecord:
         """Settle funding now, outside the timetable."""
-        raise NotImplementedError
+        record = self._funding.settle(self._state.market(key), self._state.now)
+        self._liquidate()
+        return record
 
     def advance(self) -> None:
         """Do what has fallen due by the clock: funding, book refill, expiry."""
-        raise NotImplementedError
+        self._funding.settle_due()
+        self._quotes.refill()
+        for market in tuple(self._state.markets.values()):
+            due = market.expiry_ms is not None and market.expiry_ms <= self._state.now
+            if due and market.status is not MarketStatus.DELIVERED and self._state.has_price(market):
+                self._forced.deliver(market)
+        self._liquidate()
 
     def index_price(self, asset: str) -> Decimal:
         """The asset's index price in quote units (stable coins: 1). Raises UNKNOWN_SYMBOL."""
-        raise NotImplementedError
+        return self._state.index(asset)
 
     def mark_price(self, key: MarketKey) -> Decimal:
         """A contract's mark price; for spot the index price of the pair."""
-        raise NotImplementedError
+        return self._state.mark(self._state.market(key))
 
     # --- public data ------------------------------------------------------------------------------------------------
 
     def book(self, key: MarketKey, depth: int = 20) -> OrderBook:
         """The book with all accounts' resting orders in it, at most ``depth`` levels a side."""
-        raise NotImplementedError
+        return self._answer(Reading.BOOK, None, self._quotes.book(self._state.market(key), depth))
 
     def ticker(self, key: MarketKey) -> Ticker:
         """24-hour statistics."""
-        raise NotImplementedError
+        return self._answer(Reading.TICKER, None, self._quotes.ticker(self._state.market(key)))
 
     def klines(
         self,
@@ -194,43 +241,47 @@ class Exchange:
         start_ms: int | None = None,
         end_ms: int | None = None,
     ) -> tuple[Kline, ...]:
-        """Bars, oldest first, the running one last; from ``start_ms`` on if given, else the last ones before ``end_ms``.
+        """Bars, oldest first, the running one last; from ``start_ms`` on if given, else the last before ``end_ms``.
 
         Before the exchange was made the history is synthetic and reaches back as far as asked.
         """
-        raise NotImplementedError
+        tape = self._quotes.tape(self._state.market(key))
+        bars = tape.klines(self._state.now, interval_ms, limit, start_ms, end_ms)
+        return self._answer(Reading.KLINES, None, bars)
 
     def premium(self, key: MarketKey) -> Premium:
         """Mark, index, funding rate and next settlement of a contract. Raises BAD_PARAMETER for spot."""
-        raise NotImplementedError
+        return self._answer(Reading.PREMIUM, None, self._funding.premium(self._state.contract(key)))
 
     def public_trades(self, key: MarketKey, limit: int = 500) -> tuple[PublicTrade, ...]:
         """The tape's last prints, oldest first."""
-        raise NotImplementedError
+        prints = tuple(self._quotes.tape(self._state.market(key)).prints)[-limit:]
+        return self._answer(Reading.TRADES, None, prints)
 
     def funding_history(
         self, key: MarketKey, *, limit: int = 100, start_ms: int | None = None, end_ms: int | None = None
     ) -> tuple[FundingRecord, ...]:
-        """Settlements, oldest first: from ``start_ms`` on if given, else the last ones; starts with a synthetic past."""
-        raise NotImplementedError
+        """Settlements, oldest first: from ``start_ms`` on if given, else the last; begins with a synthetic past."""
+        records = self._funding.history(self._state.contract(key), limit, start_ms, end_ms)
+        return self._answer(Reading.FUNDING_HISTORY, None, records)
 
     def open_interest(self, key: MarketKey) -> OpenInterest:
         """Open positions of the whole market."""
-        raise NotImplementedError
+        return self._answer(Reading.OPEN_INTEREST, None, self._quotes.open_interest(self._state.contract(key)))
 
     def open_interest_history(self, key: MarketKey, interval_ms: int, limit: int = 30) -> tuple[OpenInterest, ...]:
         """Synthetic figures on the interval's grid, oldest first, ending with the present one."""
-        raise NotImplementedError
+        return self._quotes.open_interest_history(self._state.contract(key), interval_ms, limit)
 
     def set_open_interest(self, key: MarketKey, quantity: Decimal) -> None:
         """Set what the rest of the market holds, order units; our accounts' positions come on top."""
-        raise NotImplementedError
+        self._state.open_interest[self._state.contract(key).key] = quantity
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
     def check_order(self, api_key: str, request: OrderRequest) -> None:
-        """Validate a request as :meth:`place_order` would, placing nothing (Binance's ``order/test``)."""
-        raise NotImplementedError
+        """Check a request against the market's filters, placing nothing (Binance's ``order/test``: funds apart)."""
+        self._matcher.check(self._trader(api_key, request.market), request)
 
     def place_order(self, api_key: str, request: OrderRequest) -> OrderResult:
         """Accept and match an order; anything refused raises SimError and leaves no trace.
@@ -238,110 +289,196 @@ class Exchange:
         Afterwards the order is FILLED, resting (NEW, PARTIALLY_FILLED) or EXPIRED (IOC and market remainders,
         reduce-only quantity beyond the position, unfillable spot FOK).
         """
-        raise NotImplementedError
+        account = self._trader(api_key, request.market)
+        self._state.interceptor.before_order(api_key, request)
+        self.advance()
+        result = self._matcher.place(account, request)
+        self._liquidate()
+        self._state.interceptor.after_order(api_key, result)
+        return result
 
     def cancel_order(
         self, api_key: str, key: MarketKey, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Order:
         """Cancel an open order. Raises CANCEL_REJECTED when there is none such, or it is closed already."""
-        raise NotImplementedError
+        account = self._trader(api_key, key)
+        self._state.interceptor.before_cancel(api_key, key)
+        self._state.market(key)
+        order = account.orders.find(key, order_id, client_order_id)
+        if order is None or not order.is_open:
+            raise SimError(ErrorKind.CANCEL_REJECTED, "no such order is open")
+        return self._matcher.cancel(account, order)
 
     def cancel_all(self, api_key: str, key: MarketKey) -> tuple[Order, ...]:
         """Cancel all open orders of a market; none is no error here."""
-        raise NotImplementedError
+        account = self._trader(api_key, key)
+        self._state.interceptor.before_cancel(api_key, key)
+        self._state.market(key)
+        return tuple(self._matcher.cancel(account, order) for order in account.orders.opened(key))
 
     def order(
         self, api_key: str, key: MarketKey, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Order:
         """One order, open or closed; by client id the most recent one. Raises UNKNOWN_ORDER."""
-        raise NotImplementedError
+        account = self._reader(api_key)
+        self._state.market(key)
+        order = account.orders.find(key, order_id, client_order_id)
+        if order is None:
+            raise SimError(ErrorKind.UNKNOWN_ORDER, "no such order")
+        return self._answer(Reading.ORDER, api_key, order)
 
     def open_orders(
         self, api_key: str, kind: MarketKind | None = None, key: MarketKey | None = None
     ) -> tuple[Order, ...]:
         """Open orders, oldest first, of one market or one product or all."""
-        raise NotImplementedError
+        log = self._reader(api_key).orders
+        if key is not None:
+            self._state.market(key)
+        found = log.all_open(kind) if key is None else log.opened(key)
+        return self._answer(Reading.OPEN_ORDERS, api_key, found)
 
     def orders(self, api_key: str, key: MarketKey) -> tuple[Order, ...]:
         """All orders of a market, oldest first; the caller pages."""
-        raise NotImplementedError
+        account = self._reader(api_key)
+        self._state.market(key)
+        return self._answer(Reading.ORDERS, api_key, account.orders.of_market(key))
 
     def fills(self, api_key: str, kind: MarketKind | None = None, key: MarketKey | None = None) -> tuple[Fill, ...]:
         """The account's executions, oldest first; the caller pages."""
-        raise NotImplementedError
+        account = self._reader(api_key)
+        found = (each for each in account.fills if kind in (None, each.market.kind) and key in (None, each.market))
+        return self._answer(Reading.FILLS, api_key, tuple(found))
 
     # --- futures settings -------------------------------------------------------------------------------------------
 
     def position_mode(self, api_key: str, kind: MarketKind) -> bool:
         """True when the product is in hedge (dual) mode."""
-        raise NotImplementedError
+        return self._reader(api_key).futures[kind].dual_side
 
     def set_position_mode(self, api_key: str, kind: MarketKind, dual_side: bool) -> None:
         """Switch one-way and hedge mode. Raises POSITION_MODE_UNCHANGED, _HAS_ORDERS, _HAS_POSITION."""
-        raise NotImplementedError
+        self._desk.set_position_mode(self._futures_user(api_key), kind, dual_side)
 
     def settings(self, api_key: str, key: MarketKey) -> SymbolSettings:
         """Leverage and margin mode of a contract."""
-        raise NotImplementedError
+        return self._valuation.symbol_settings(self._reader(api_key), self._state.contract(key))
 
     def set_leverage(self, api_key: str, key: MarketKey, leverage: int) -> SymbolSettings:
         """Set leverage. Raises BAD_LEVERAGE, INSUFFICIENT_MARGIN, LEVERAGE_REDUCTION_REFUSED."""
-        raise NotImplementedError
+        return self._desk.set_leverage(self._futures_user(api_key), self._state.contract(key), leverage)
 
     def set_margin_mode(self, api_key: str, key: MarketKey, mode: MarginMode) -> SymbolSettings:
         """Set cross or isolated. Raises MARGIN_MODE_UNCHANGED, _HAS_ORDERS, _HAS_POSITION."""
-        raise NotImplementedError
+        return self._desk.set_margin_mode(self._futures_user(api_key), self._state.contract(key), mode)
 
     def adjust_isolated_margin(
         self, api_key: str, key: MarketKey, amount: Decimal, side: PositionSide = PositionSide.BOTH
     ) -> Position:
         """Move ``amount`` (settle units, signed: > 0 adds) into an isolated position. Raises INSUFFICIENT_BALANCE."""
-        raise NotImplementedError
+        return self._desk.adjust_isolated_margin(self._futures_user(api_key), self._state.contract(key), amount, side)
 
     # --- account readings -------------------------------------------------------------------------------------------
 
     def spot_balances(self, api_key: str) -> tuple[SpotBalance, ...]:
         """The spot wallet: every asset that was ever held."""
-        raise NotImplementedError
+        return self._answer(Reading.SPOT_BALANCES, api_key, self._reader(api_key).spot.balances())
 
     def funding_wallet(self, api_key: str) -> tuple[SpotBalance, ...]:
         """The funding wallet: every asset that was ever held; nothing there is locked."""
-        raise NotImplementedError
+        return self._answer(Reading.SPOT_BALANCES, api_key, self._reader(api_key).funding.balances())
 
     def futures_account(self, api_key: str, kind: MarketKind) -> FuturesAccount:
         """A futures wallet with balances and positions, flat ones included."""
-        raise NotImplementedError
+        view = self._valuation.futures_account(self._reader(api_key), kind)
+        return self._answer(Reading.FUTURES_ACCOUNT, api_key, view)
 
     def positions(
         self, api_key: str, kind: MarketKind, key: MarketKey | None = None, *, include_flat: bool = True
     ) -> tuple[Position, ...]:
         """Positions: one row a contract in one-way mode; LONG and SHORT rows in hedge mode."""
-        raise NotImplementedError
+        if key is not None:
+            self._state.contract(key)
+        rows = self._valuation.positions(self._reader(api_key), kind, key)
+        found = tuple(row for row in rows if include_flat or row.quantity)
+        return self._answer(Reading.POSITIONS, api_key, found)
 
     def income(
         self, api_key: str, kind: MarketKind, *, key: MarketKey | None = None, income: IncomeKind | None = None
     ) -> tuple[Income, ...]:
         """The product's wallet changes, oldest first; the caller pages."""
-        raise NotImplementedError
+        found = (
+            each
+            for each in self._reader(api_key).income
+            if each.product is kind and income in (None, each.kind) and (key is None or each.symbol == key.symbol)
+        )
+        return self._answer(Reading.INCOME, api_key, tuple(found))
 
-    # --- things that happen to an account, and the truth ---------------------------------------------------------------
+    # --- what happens to an account, and the truth ------------------------------------------------------------------
 
     def foreign_trade(
         self, api_key: str, key: MarketKey, quantity: Decimal, side: PositionSide = PositionSide.BOTH
     ) -> OrderResult:
         """Trade ``quantity`` (signed: > 0 buys, order units) at mid, as somebody with another key would."""
-        raise NotImplementedError
+        account = self._state.account(api_key)
+        result = self._forced.foreign_trade(account, self._state.market(key), quantity, side)
+        self._liquidate()
+        return result
 
     def auto_deleverage(
         self, api_key: str, key: MarketKey, quantity: Decimal | None = None, side: PositionSide = PositionSide.BOTH
     ) -> OrderResult:
         """Close ``quantity`` (absolute; None: all) of a position at mark against a bankrupt counterparty."""
-        raise NotImplementedError
+        return self._forced.auto_deleverage(self._state.account(api_key), self._state.contract(key), quantity, side)
 
     def truth(self, api_key: str) -> Truth:
         """What is really so; no interceptor sees this."""
-        raise NotImplementedError
+        return _truth(self._state.account(api_key))
 
     def true_prices(self) -> Mapping[str, Decimal]:
         """Index price by base asset; no interceptor sees this."""
-        raise NotImplementedError
+        return self._state.indices()
+
+    # --- choke points -----------------------------------------------------------------------------------------------
+
+    def _answer(self, reading: Reading, api_key: str | None, answer: T) -> T:
+        """Every reading leaves through here."""
+        return self._state.interceptor.read(reading, api_key, answer)
+
+    def _reader(self, api_key: str) -> Account:
+        account = self._state.account(api_key)
+        if not account.permissions.reading:
+            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not read")
+        return account
+
+    def _trader(self, api_key: str, key: MarketKey) -> Account:
+        """Every order and cancel enters through here."""
+        if key.kind is not MarketKind.SPOT:
+            return self._futures_user(api_key)
+        account = self._state.account(api_key)
+        if not account.permissions.spot_trading:
+            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not trade spot")
+        return account
+
+    def _futures_user(self, api_key: str) -> Account:
+        account = self._state.account(api_key)
+        if not account.permissions.futures:
+            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not use futures")
+        return account
+
+    def _liquidate(self) -> None:
+        for account in self._state.accounts.values():
+            self._forced.liquidate_if_due(account)
+
+
+def _truth(account: Account) -> Truth:
+    orders = account.orders.everything()
+    held = {key: wallet.held(key) for wallet in account.futures.values() for key, _ in wallet.positions}
+    return Truth(
+        spot={balance.asset: balance.total for balance in account.spot.balances()},
+        usdm=dict(account.futures[MarketKind.LINEAR].balances),
+        coinm=dict(account.futures[MarketKind.INVERSE].balances),
+        positions={key: quantity for key, quantity in held.items() if quantity},
+        accepted_orders=tuple(order for order in orders if order.origin is Origin.API),
+        other_orders=tuple(order for order in orders if order.origin is not Origin.API),
+        fills=tuple(account.fills),
+    )

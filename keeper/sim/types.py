@@ -9,73 +9,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
-from typing import NamedTuple
 
-ZERO = Decimal(0)
-ONE = Decimal(1)
+from keeper.sim.marketdata import BookLevel, FundingRecord, Kline, OpenInterest, OrderBook, Premium, PublicTrade, Ticker
+from keeper.sim.names import (
+    ONE,
+    ZERO,
+    IncomeKind,
+    MarginMode,
+    MarketKey,
+    MarketKind,
+    MarketStatus,
+    MovementKind,
+    OrderStatus,
+    OrderType,
+    Origin,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WalletKind,
+    inverse,
+    linear,
+    spot,
+)
 
-
-class MarketKind(Enum):
-    """Which of the three order-taking products a market belongs to."""
-
-    SPOT = "spot"
-    LINEAR = "linear"  # USDⓈ-M: margined and paid in the quote currency
-    INVERSE = "inverse"  # COIN-M: margined and paid in the base coin
-
-    @property
-    def wallet(self) -> WalletKind:
-        """The wallet that orders of this product spend from."""
-        return _WALLET_OF[self]
-
-
-class WalletKind(Enum):
-    """The wallets of one account; money moves between them only by transfer."""
-
-    SPOT = "spot"
-    USDM = "usdm"
-    COINM = "coinm"
-    FUNDING = "funding"
-
-
-_WALLET_OF = {
-    MarketKind.SPOT: WalletKind.SPOT,
-    MarketKind.LINEAR: WalletKind.USDM,
-    MarketKind.INVERSE: WalletKind.COINM,
-}
-
-
-class MarketStatus(Enum):
-    """Whether a market takes orders; only TRADING does."""
-
-    TRADING = "TRADING"
-    BREAK = "BREAK"
-    HALT = "HALT"
-    SETTLING = "SETTLING"
-    DELIVERED = "DELIVERED"  # dated contract past its expiry
-    DELISTED = "DELISTED"
-
-
-class MarketKey(NamedTuple):
-    """A market's name; spot and linear share symbols, so the kind belongs to it."""
-
-    kind: MarketKind
-    symbol: str
-
-
-def spot(symbol: str) -> MarketKey:
-    """Key of a spot market, e.g. ``spot("BTCUSDT")``."""
-    return MarketKey(MarketKind.SPOT, symbol)
-
-
-def linear(symbol: str) -> MarketKey:
-    """Key of a USDⓈ-M contract, e.g. ``linear("BTCUSDT")``."""
-    return MarketKey(MarketKind.LINEAR, symbol)
-
-
-def inverse(symbol: str) -> MarketKey:
-    """Key of a COIN-M contract, e.g. ``inverse("BTCUSD_PERP")``."""
-    return MarketKey(MarketKind.INVERSE, symbol)
+__all__ = [
+    "ONE",
+    "ZERO",
+    "BookLevel",
+    "ExchangeOptions",
+    "Fill",
+    "Filters",
+    "FundingRecord",
+    "FuturesAccount",
+    "FuturesBalance",
+    "Income",
+    "IncomeKind",
+    "Kline",
+    "MarginMode",
+    "Market",
+    "MarketKey",
+    "MarketKind",
+    "MarketStatus",
+    "Movement",
+    "MovementKind",
+    "OpenInterest",
+    "Order",
+    "OrderBook",
+    "OrderRequest",
+    "OrderResult",
+    "OrderStatus",
+    "OrderType",
+    "Origin",
+    "Permissions",
+    "Position",
+    "PositionSide",
+    "Premium",
+    "PublicTrade",
+    "Side",
+    "SpotBalance",
+    "SymbolSettings",
+    "Ticker",
+    "TimeInForce",
+    "Truth",
+    "WalletKind",
+    "inverse",
+    "linear",
+    "spot",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,73 +150,6 @@ class Permissions:
     withdrawals: bool = False
 
 
-class Side(Enum):
-    """Direction of an order."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, −1 for a sell."""
-        return 1 if self is Side.BUY else -1
-
-    @property
-    def opposite(self) -> Side:
-        """The other direction."""
-        return Side.SELL if self is Side.BUY else Side.BUY
-
-
-class PositionSide(Enum):
-    """BOTH in one-way mode; LONG or SHORT in hedge (dual) mode."""
-
-    BOTH = "BOTH"
-    LONG = "LONG"
-    SHORT = "SHORT"
-
-
-class OrderType(Enum):
-    """The order types that are modelled."""
-
-    MARKET = "MARKET"
-    LIMIT = "LIMIT"
-
-
-class TimeInForce(Enum):
-    """How long an order lives. GTX is post-only (spot: LIMIT_MAKER)."""
-
-    GTC = "GTC"
-    IOC = "IOC"
-    FOK = "FOK"
-    GTX = "GTX"
-
-
-class OrderStatus(Enum):
-    """Binance's order states."""
-
-    NEW = "NEW"
-    PARTIALLY_FILLED = "PARTIALLY_FILLED"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    REJECTED = "REJECTED"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the order can still fill."""
-        return self in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
-
-
-class Origin(Enum):
-    """Who caused an order: the API key, somebody else on the account, or the exchange itself."""
-
-    API = "api"
-    FOREIGN = "foreign"
-    LIQUIDATION = "liquidation"
-    ADL = "adl"
-    SETTLEMENT = "settlement"
-
-
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """What a client asks for.
@@ -239,7 +172,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution. ``quote_quantity`` is quote for spot and linear, base coin for inverse; all amounts ≥ 0 but PnL."""
+    """One execution; all amounts but PnL are ≥ 0. ``quote_quantity``: quote (spot, linear) or base coin (inverse)."""
 
     trade_id: int
     order_id: int
@@ -295,6 +228,11 @@ class Order:
         """Whether the order can still fill."""
         return self.status.is_open
 
+    @property
+    def can_rest(self) -> bool:
+        """Whether what does not fill at once stays in the book."""
+        return self.type is OrderType.LIMIT and self.time_in_force in (TimeInForce.GTC, TimeInForce.GTX)
+
 
 @dataclass(frozen=True, slots=True)
 class OrderResult:
@@ -302,13 +240,6 @@ class OrderResult:
 
     order: Order
     fills: tuple[Fill, ...]
-
-
-class MarginMode(Enum):
-    """Whose money stands behind a position."""
-
-    CROSS = "cross"
-    ISOLATED = "isolated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,17 +323,6 @@ class FuturesAccount:
     updated_ms: int
 
 
-class IncomeKind(Enum):
-    """Binance's income types."""
-
-    TRANSFER = "TRANSFER"
-    REALIZED_PNL = "REALIZED_PNL"
-    COMMISSION = "COMMISSION"
-    FUNDING_FEE = "FUNDING_FEE"
-    INSURANCE_CLEAR = "INSURANCE_CLEAR"
-    DELIVERED_SETTELMENT = "DELIVERED_SETTELMENT"  # the venue's own spelling
-
-
 @dataclass(frozen=True, slots=True)
 class Income:
     """A change of a futures wallet: amount > 0 was received. Their sum is the wallet balance."""
@@ -417,14 +337,6 @@ class Income:
     time_ms: int
 
 
-class MovementKind(Enum):
-    """Money that crosses the account's border, or moves between its wallets."""
-
-    DEPOSIT = "deposit"
-    WITHDRAWAL = "withdrawal"
-    TRANSFER = "transfer"
-
-
 @dataclass(frozen=True, slots=True)
 class Movement:
     """A deposit (``source`` None), a withdrawal (``target`` None) or a transfer; amount > 0, asset units."""
@@ -435,109 +347,6 @@ class Movement:
     amount: Decimal
     source: WalletKind | None
     target: WalletKind | None
-    time_ms: int
-
-
-class BookLevel(NamedTuple):
-    """One price level; quantity in order units."""
-
-    price: Decimal
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class OrderBook:
-    """A book seen now: bids from the best down, asks from the best up. ``update_id`` grows with every change."""
-
-    market: MarketKey
-    update_id: int
-    bids: tuple[BookLevel, ...]
-    asks: tuple[BookLevel, ...]
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kline:
-    """One bar. Prices in quote; ``volume`` in order units, ``quote_volume`` in quote (base coin for inverse)."""
-
-    open_ms: int
-    close_ms: int  # the bar's last millisecond
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    quote_volume: Decimal
-    trades: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ticker:
-    """24-hour statistics."""
-
-    market: MarketKey
-    last: Decimal
-    last_quantity: Decimal
-    bid: BookLevel
-    ask: BookLevel
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    change: Decimal
-    change_ratio: Decimal  # 0.01 = one per cent
-    volume: Decimal
-    quote_volume: Decimal
-    weighted_average: Decimal
-    open_ms: int
-    close_ms: int
-    first_trade_id: int
-    last_trade_id: int
-    trades: int
-
-
-@dataclass(frozen=True, slots=True)
-class PublicTrade:
-    """A print on the tape."""
-
-    trade_id: int
-    market: MarketKey
-    price: Decimal
-    quantity: Decimal
-    quote_quantity: Decimal
-    buyer_is_maker: bool
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Premium:
-    """A contract's prices and funding now. ``funding_rate`` > 0: longs pay shorts; None for dated contracts."""
-
-    market: MarketKey
-    mark_price: Decimal
-    index_price: Decimal
-    funding_rate: Decimal | None
-    next_funding_ms: int | None
-    funding_interval_hours: int | None
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class FundingRecord:
-    """A settlement that happened: rate as a fraction of notional, > 0 when longs paid."""
-
-    market: MarketKey
-    rate: Decimal
-    mark_price: Decimal
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenInterest:
-    """Open positions of the whole market: order units, and their value in quote (coin for inverse)."""
-
-    market: MarketKey
-    quantity: Decimal
-    value: Decimal
     time_ms: int
 
 

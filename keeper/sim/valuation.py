@@ -1,0 +1,261 @@
+"""What an account's futures are worth, need and leave free, at this moment's marks. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from keeper.sim.account import Account, ContractSettings, HeldPosition
+from keeper.sim.margin import booked, liquidation_price, pnl, value
+from keeper.sim.state import State
+from keeper.sim.types import (
+    ONE,
+    ZERO,
+    FuturesAccount,
+    FuturesBalance,
+    MarginMode,
+    Market,
+    MarketKey,
+    MarketKind,
+    Position,
+    PositionSide,
+    Side,
+    SymbolSettings,
+)
+
+_SIDES = {False: (PositionSide.BOTH,), True: (PositionSide.LONG, PositionSide.SHORT)}
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An order that is being considered: its absolute worth in the settle currency."""
+
+    market: MarketKey
+    side: Side
+    position_side: PositionSide
+    worth: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CrossMargin:
+    """The cross pool of one margin asset."""
+
+    wallet: Decimal  # realised, isolated wallets apart
+    unrealised: Decimal
+    initial: Decimal  # cross positions and all open orders
+    maintenance: Decimal
+
+    @property
+    def margin_balance(self) -> Decimal:
+        """Wallet and unrealised PnL together."""
+        return self.wallet + self.unrealised
+
+    @property
+    def available(self) -> Decimal:
+        """What is free for new positions, may be negative."""
+        return self.margin_balance - self.initial
+
+
+class Valuation:
+    """Reads the state; nothing is cached, every answer is of this moment."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    # --- settings ---------------------------------------------------------------------------------------------------
+
+    def settings(self, account: Account, market: Market) -> ContractSettings:
+        """The user's settings, or the defaults (leverage within the market's cap) when none were made."""
+        known = account.futures[market.kind].settings.get(market.key)
+        if known is not None:
+            return known
+        options = self._state.options
+        return ContractSettings(min(options.default_leverage, market.max_leverage), options.default_margin_mode)
+
+    def symbol_settings(self, account: Account, market: Market) -> SymbolSettings:
+        """The same as a frozen value."""
+        known = self.settings(account, market)
+        return SymbolSettings(market.key, known.leverage, known.margin_mode)
+
+    # --- margin -----------------------------------------------------------------------------------------------------
+
+    def order_worth(
+        self, account: Account, market: Market, side: PositionSide, extra: Extra | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """What resting orders that may open (buys, sells) are worth, absolute, settle currency."""
+        worth = {Side.BUY: ZERO, Side.SELL: ZERO}
+        for order in account.orders.opened(market.key):
+            if order.can_rest and not order.reduce_only and order.position_side is side:
+                worth[order.side] += abs(value(market, order.remaining, order.price))
+        if extra is not None and extra.market == market.key and extra.position_side is side:
+            worth[extra.side] += extra.worth
+        return worth[Side.BUY], worth[Side.SELL]
+
+    def initial_margin(
+        self, account: Account, market: Market, side: PositionSide, extra: Extra | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """(of the position, of its open orders): the worse of both directions counts, over leverage."""
+        leverage = self.settings(account, market).leverage
+        held = account.futures[market.kind].positions.get((market.key, side))
+        worth = value(market, held.quantity, self._state.mark(market)) if held is not None else ZERO
+        bids, asks = self.order_worth(account, market, side, extra)
+        if side is PositionSide.LONG:
+            asks = ZERO  # in hedge mode these only close
+        elif side is PositionSide.SHORT:
+            bids = ZERO
+        total = max(abs(worth), abs(worth + bids), abs(worth - asks)) / leverage
+        position = abs(worth) / leverage
+        return position, total - position
+
+    def cross(self, account: Account, kind: MarketKind, asset: str, extra: Extra | None = None) -> CrossMargin:
+        """The cross pool of a margin asset, with an order that is being considered."""
+        wallet = account.futures[kind].balances.get(asset, ZERO)
+        unrealised = initial = maintenance = ZERO
+        for market in self._markets(kind, asset):
+            isolated = self.settings(account, market).margin_mode is MarginMode.ISOLATED
+            mark = self._state.mark(market)
+            for side in _SIDES[account.futures[kind].dual_side]:
+                held = account.futures[kind].positions.get((market.key, side), _FLAT)
+                position, orders = self.initial_margin(account, market, side, extra)
+                initial += orders
+                if isolated:
+                    wallet -= held.isolated_wallet
+                    continue
+                initial += position
+                if held.quantity:
+                    unrealised += pnl(market, held.quantity, held.entry, mark)
+                    maintenance += abs(value(market, held.quantity, mark)) * market.maintenance_rate
+        return CrossMargin(wallet, unrealised, initial, maintenance)
+
+    def isolated(self, market: Market, held: HeldPosition) -> tuple[Decimal, Decimal]:
+        """(margin balance, maintenance) of an isolated position."""
+        mark = self._state.mark(market)
+        balance = held.isolated_wallet + pnl(market, held.quantity, held.entry, mark)
+        return balance, abs(value(market, held.quantity, mark)) * market.maintenance_rate
+
+    # --- what the account is shown ----------------------------------------------------------------------------------
+
+    def position(self, account: Account, market: Market, side: PositionSide) -> Position:
+        """One position, flat or not, valued now."""
+        settings = self.settings(account, market)
+        held = account.futures[market.kind].positions.get((market.key, side), _FLAT)
+        mark = self._state.mark(market)
+        unrealised = pnl(market, held.quantity, held.entry, mark)
+        worth = value(market, held.quantity, mark)
+        initial, orders = self.initial_margin(account, market, side)
+        bids, asks = self.order_worth(account, market, side)
+        is_isolated = settings.margin_mode is MarginMode.ISOLATED
+        maintenance = abs(worth) * market.maintenance_rate
+        return Position(
+            market=market.key,
+            side=side,
+            quantity=held.quantity,
+            entry_price=booked(held.entry),
+            break_even_price=booked(_break_even(market, held)),
+            mark_price=mark,
+            unrealised_pnl=booked(unrealised),
+            notional=booked(worth),
+            leverage=settings.leverage,
+            margin_mode=settings.margin_mode,
+            isolated_wallet=held.isolated_wallet,
+            isolated_margin=booked(held.isolated_wallet + unrealised) if is_isolated and held.quantity else ZERO,
+            initial_margin=booked(initial + orders),
+            position_initial_margin=booked(initial),
+            open_order_initial_margin=booked(orders),
+            maintenance_margin=booked(maintenance),
+            liquidation_price=self._liquidation_price(account, market, held, is_isolated, unrealised, maintenance),
+            adl_quantile=_adl_quantile(worth, unrealised, settings.leverage),
+            bid_notional=booked(bids),
+            ask_notional=booked(asks),
+            settle=market.settle,
+            updated_ms=held.updated_ms,
+        )
+
+    def positions(self, account: Account, kind: MarketKind, key: MarketKey | None = None) -> tuple[Position, ...]:
+        """All positions of a product in the order of the markets, flat ones too."""
+        sides = _SIDES[account.futures[kind].dual_side]
+        markets = [market for market in self._markets(kind) if key in (None, market.key)]
+        return tuple(self.position(account, market, side) for market in markets for side in sides)
+
+    def balance(self, account: Account, kind: MarketKind, asset: str) -> FuturesBalance:
+        """One margin asset of a futures wallet."""
+        wallet = account.futures[kind]
+        positions = [position for position in self.positions(account, kind) if position.settle == asset]
+        cross = self.cross(account, kind, asset)
+        total = wallet.balances.get(asset, ZERO)
+        unrealised = _total(position.unrealised_pnl for position in positions)
+        spendable = min(cross.available, cross.wallet - cross.initial)  # unrealised gains cannot be taken out
+        return FuturesBalance(
+            asset=asset,
+            wallet_balance=total,
+            cross_wallet_balance=cross.wallet,
+            unrealised_pnl=unrealised,
+            cross_unrealised_pnl=booked(cross.unrealised),
+            margin_balance=total + unrealised,
+            initial_margin=_total(position.initial_margin for position in positions),
+            position_initial_margin=_total(position.position_initial_margin for position in positions),
+            open_order_initial_margin=_total(position.open_order_initial_margin for position in positions),
+            maintenance_margin=_total(position.maintenance_margin for position in positions),
+            available_balance=booked(max(ZERO, cross.available)),
+            max_withdraw_amount=booked(max(ZERO, spendable)),
+            updated_ms=wallet.updated_ms,
+        )
+
+    def futures_account(self, account: Account, kind: MarketKind) -> FuturesAccount:
+        """A futures wallet, whole: every settle asset of the product and whatever else was put in."""
+        wallet = account.futures[kind]
+        assets = dict.fromkeys([market.settle for market in self._markets(kind)]) | dict.fromkeys(wallet.balances)
+        return FuturesAccount(
+            kind=kind,
+            dual_side=wallet.dual_side,
+            balances=tuple(self.balance(account, kind, asset) for asset in assets),
+            positions=self.positions(account, kind),
+            updated_ms=wallet.updated_ms,
+        )
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    def _markets(self, kind: MarketKind, asset: str | None = None) -> Iterator[Market]:
+        for market in self._state.markets.values():
+            if market.kind is kind and asset in (None, market.settle) and self._state.has_price(market):
+                yield market
+
+    def _liquidation_price(
+        self,
+        account: Account,
+        market: Market,
+        held: HeldPosition,
+        is_isolated: bool,
+        unrealised: Decimal,
+        maintenance: Decimal,
+    ) -> Decimal | None:
+        if not held.quantity:
+            return None
+        if is_isolated:
+            backing = held.isolated_wallet
+        else:
+            cross = self.cross(account, market.kind, market.settle)
+            backing = cross.margin_balance - unrealised - (cross.maintenance - maintenance)
+        price = liquidation_price(market, held.quantity, held.entry, backing)
+        return booked(price) if price is not None else None
+
+
+_FLAT = HeldPosition()
+
+
+def _total(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)
+
+
+def _break_even(market: Market, held: HeldPosition) -> Decimal:
+    if not held.quantity:
+        return ZERO
+    return held.entry * (ONE + market.taker_fee if held.quantity > 0 else ONE - market.taker_fee)
+
+
+def _adl_quantile(worth: Decimal, unrealised: Decimal, leverage: int) -> int:
+    """Place in the queue: profit and leverage move a position forward."""
+    if not worth or unrealised <= 0:
+        return 0
+    return min(4, 1 + int(unrealised / abs(worth) * leverage))
