@@ -42,6 +42,8 @@ class Exchange:
             market.move(market.last, self.now_ms())
         self.account = Account(self.markets)
         self.orders: list[Order] = []
+        self.working: dict[str, Order] = {}
+        self.lagging: list[Order] = []
         self.executions: list[Execution] = []
         self.recent_closed: deque[str] = deque(maxlen=CLOSED_KEPT)
         self.hedge_mode: set[str] = set()
@@ -101,9 +103,9 @@ class Exchange:
         order_id, link_id = word(params, "orderId"), word(params, "orderLinkId")
         if not order_id and not link_id:
             raise Refusal(10001, "params error: orderId or orderLinkId is required")
-        for order in self.orders:
+        for order in self.working.values():
             named = order.order_id == order_id if order_id else order.link_id == link_id
-            if named and order.instrument is market.instrument and order.open:
+            if named and order.instrument is market.instrument:
                 self._withdraw(order)
                 return order
         if market.instrument.contract:
@@ -119,7 +121,7 @@ class Exchange:
         if symbol:
             self.market(category, symbol)
         gone = []
-        for order in [o for o in self.orders if o.open]:
+        for order in list(self.working.values()):
             unit = order.instrument
             fits = (not symbol or unit.symbol == symbol) and (not base or unit.base == base)
             if unit.category == category and fits and (not settle or unit.settle == settle):
@@ -137,7 +139,7 @@ class Exchange:
 
     def sweep(self, market: Market) -> None:
         """Fill the working orders that a price move has reached."""
-        for order in [o for o in self.orders if o.open and o.instrument is market.instrument]:
+        for order in [o for o in self.working.values() if o.instrument is market.instrument]:
             best = market.best(order.side)
             if best is None:
                 continue
@@ -242,7 +244,7 @@ class Exchange:
     def hidden_size(self, holding: Holding) -> Decimal:
         """Count one read of a position; the signed size that it does not show yet."""
         hidden = ZERO
-        for order in self.orders:
+        for order in list(self.lagging):
             lag = order.lag
             mine = order.instrument is holding.instrument and order.position_index == holding.index
             if mine and lag is not None and lag.position_reads > 0:
@@ -267,8 +269,8 @@ class Exchange:
         closable = -sign * self.account.holding(unit, ask.position_index).size
         if closable <= 0:
             raise Refusal(110017, "current position is zero, cannot fix reduce-only order qty")
-        for other in self.orders:
-            if other.open and other.reduce_only and other.instrument is unit and other.side == ask.side:
+        for other in self.working.values():
+            if other.reduce_only and other.instrument is unit and other.side == ask.side:
                 closable -= other.left
         if closable <= 0:
             raise Refusal(110017, "Reduce-only rule not satisfied")
@@ -303,6 +305,7 @@ class Exchange:
     def _attach_lag(self, order: Order) -> None:
         if self.next_lag and self.next_lag[0][1](order):
             order.lag = self.next_lag.popleft()[0]
+            self.lagging.append(order)
 
     def _takes(self, order: Order, market: Market) -> Iterator[Level]:
         """What the order would take from the book, at or better than its price."""
@@ -441,11 +444,14 @@ class Exchange:
         self._tell(order, [])
 
     def _settle_status(self, order: Order) -> None:
-        if not order.open and order.order_id not in self.recent_closed:
+        if order.open:
+            self.working[order.order_id] = order
+        elif order.order_id not in self.recent_closed:
+            self.working.pop(order.order_id, None)
             self.recent_closed.append(order.order_id)
         locked: dict[str, Decimal] = {}
         margin: dict[str, Decimal] = {}
-        for other in [o for o in self.orders if o.open]:
+        for other in self.working.values():
             unit = other.instrument
             if unit.contract:
                 if not other.reduce_only:
@@ -469,7 +475,8 @@ class Exchange:
             self._announce(change)
 
     def _release(self, order: Order) -> None:
-        if order.lag is not None and order.lag.over:
+        if order.lag is not None and order.lag.over and order in self.lagging:
+            self.lagging.remove(order)
             for change in self._unseen.pop(order.order_id, []):
                 self._announce(change)
 

@@ -25,7 +25,7 @@ class Lag:
         return self.order_reads <= 0 and self.position_reads <= 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
     """An order as the venue holds it. ``status``, ``cum_qty`` and the rest are the truth, whatever a lag shows."""
 

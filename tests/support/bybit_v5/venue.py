@@ -15,6 +15,7 @@ from tests.support.bybit_v5.instruments import DEFAULT_INSTRUMENTS, DEFAULT_PRIC
 from tests.support.bybit_v5.market import Market
 from tests.support.bybit_v5.orders import Lag, Order
 from tests.support.bybit_v5.server import LOOPBACK, Recorded, Server
+from tests.support.bybit_v5.stream import Streams
 from tests.support.bybit_v5.wire import ZERO, Json, Number
 
 CREATE, REALTIME, HISTORY = "/v5/order/create", "/v5/order/realtime", "/v5/order/history"
@@ -41,6 +42,7 @@ class BybitV5:
         self.exchange = Exchange(clock or SystemClock(), instruments, known)
         self.faults = FaultPlan()
         self.server = Server(self.exchange, self.faults)
+        self.streams = Streams(self.exchange, self.server)
         for asset, amount in (wallets or {}).items():
             self.exchange.account.wallets[asset] = Decimal(amount)
 
@@ -314,11 +316,33 @@ class BybitV5:
         """Only /v5/market/time is off; requests are judged by the true clock."""
         self.server.told_skew_ms = milliseconds
 
+    def cut_streams(self) -> None:
+        """Every WebSocket breaks; what happens until it is opened again is never told."""
+        self.streams.cut()
+
+    def silence_streams(self, silent: bool = True) -> None:
+        """Sockets stand and answer pings, but no event comes."""
+        self.streams.silent = silent
+
+    def repeat_events(self, extra: int) -> None:
+        """Each event is delivered so many times more."""
+        self.streams.repeats = extra
+
+    def garble_streams(self) -> None:
+        """A frame arrives that is no JSON."""
+        self.streams.garble()
+
+    def refuse_logins(self, refuse: bool = True) -> None:
+        """The private stream refuses to authenticate."""
+        self.streams.refuse_logins = refuse
+
     def clear_faults(self) -> None:
         """Everything works again; views of orders that are still late stay late."""
         self.faults.clear()
         self.exchange.next_lag.clear()
         self.exchange.skew_ms = self.server.told_skew_ms = 0
+        self.streams.silent = self.streams.refuse_logins = False
+        self.streams.repeats = 0
 
     # -- inside
 
