@@ -1,0 +1,347 @@
+"""What a cycle is worth telling people. Pure: no I/O, no clock, memory in and memory out.
+
+:func:`alerts_for` is level-triggered like the loop: a condition that lasts is stated by every cycle, under the same key
+and title, and :class:`Throttle` lets through what is new. So a lost message, or a restart in the middle of a condition,
+heals at the next repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from keeper.core.model import (
+    ZERO,
+    CycleRecord,
+    Halt,
+    HedgeCycle,
+    Hold,
+    Outcome,
+    OutcomeState,
+    PlannedOrder,
+    Rebalance,
+    Side,
+)
+from keeper.report import all_reasons, plain, rounded
+
+_CALM = frozenset({"within_band", "below_minimum", "nothing_to_protect", "awaiting_position", "paused", "halted"})
+"""Codes of holds that are the keeper's normal course, or that have an alert or an operator of their own."""
+
+_PAGED = frozenset({"credentials_refused"})
+"""Codes that leave a hedge blind until a person acts, so that a warning would be too little."""
+
+_BELOW_MINIMUM = "below_minimum"
+
+
+class Severity(StrEnum):
+    """How loud: info is for the record, warning wants a look, critical wakes somebody up."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing to tell. ``key`` names the condition; severity and title are its state, ``text`` carries the figures.
+
+    ``resolved`` says that the condition of this key is over. ``at_ms`` is the end of the cycle that noticed.
+    """
+
+    key: str
+    severity: Severity
+    title: str
+    text: str
+    hedge: str | None
+    at_ms: int
+    resolved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last told under one key. ``open`` waits for its resolution."""
+
+    severity: Severity
+    title: str
+    at_ms: int
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleMemory:
+    """What was told last, by key."""
+
+    told: Mapping[str, Told] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Tells a key again only when its state (severity, title) changed or ``repeat_seconds`` have passed.
+
+    A resolution passes only where the trouble itself was told. At most ``max_keys`` are remembered, the latest ones.
+    """
+
+    repeat_seconds: float = 3600.0
+    max_keys: int = 1024
+
+    def admit(
+        self, memory: ThrottleMemory, alerts: Iterable[Alert], now_ms: int
+    ) -> tuple[tuple[Alert, ...], ThrottleMemory]:
+        """The alerts that are worth delivering, and the memory for the next call."""
+        told = dict(memory.told)
+        passed = []
+        for alert in alerts:
+            last = told.pop(alert.key, None)
+            if not self._is_news(alert, last, now_ms):
+                if last is not None:
+                    told[alert.key] = last
+                continue
+            passed.append(alert)
+            is_open = not alert.resolved and alert.severity is not Severity.INFO
+            told[alert.key] = Told(alert.severity, alert.title, now_ms, is_open)
+        # Events have keys of their own and never come back: beyond the repeat time they are only weight.
+        kept = {key: last for key, last in told.items() if last.open or not self._has_aged(last, now_ms)}
+        excess = max(0, len(kept) - self.max_keys)
+        return tuple(passed), ThrottleMemory(dict(list(kept.items())[excess:]))
+
+    def _is_news(self, alert: Alert, last: Told | None, now_ms: int) -> bool:
+        if alert.resolved:
+            return last is not None and last.open
+        if last is None or (last.severity, last.title) != (alert.severity, alert.title):
+            return True
+        return self._has_aged(last, now_ms)
+
+    def _has_aged(self, last: Told, now_ms: int) -> bool:
+        # The absolute value: a wall clock that was set back must not silence anything for longer.
+        return abs(now_ms - last.at_ms) >= self.repeat_seconds * 1000
+
+
+def alerts_for(
+    previous: Mapping[str, HedgeCycle] | None, record: CycleRecord, *, orders_are_sent: bool = False
+) -> tuple[Alert, ...]:
+    """What this cycle is worth telling, before throttling: that also drops the end of a trouble that was never told.
+
+    ``previous`` maps names of hedges to their last cycle; None at the first cycle of a run. ``orders_are_sent`` says
+    that the mode has a trader: a planned order that was not sent is then a warning, and else the plan of a dry run.
+    """
+    found: list[Alert] = []
+    for cycle in record.hedges:
+        before = previous.get(cycle.exposure.hedge.name) if previous is not None else None
+        found.extend(_Teller(cycle, before, record.ended_at_ms, orders_are_sent).tell())
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """The alerts of one hedge in one cycle."""
+
+    cycle: HedgeCycle
+    before: HedgeCycle | None
+    at_ms: int
+    orders_are_sent: bool
+
+    def tell(self) -> Iterator[Alert]:
+        yield from self._halt()
+        yield from self._unknown()
+        yield from self._blocked()
+        yield from self._rejected()
+        yield from self._drift()
+        yield from self._trades()
+        yield from self._unsent_plan()
+        yield from self._residual()
+
+    def _alert(self, what: str, severity: Severity, title: str, text: str, *, resolved: bool = False) -> Alert:
+        name = self.cycle.exposure.hedge.name
+        return Alert(f"{name}/{what}", severity, f"{name}: {title}", text, name, self.at_ms, resolved)
+
+    def _halt(self) -> Iterator[Alert]:
+        text = _halted(self.cycle)
+        if text is not None:
+            remedy = "No new short until somebody resumes it; what is over-hedged is still bought back."
+            yield self._alert("halt", Severity.CRITICAL, "halted", f"{text}. {remedy}")
+        elif self.before is not None and _halted(self.before) is not None:
+            yield self._alert("halt", Severity.INFO, "no longer halted", _standing(self.cycle), resolved=True)
+
+    def _blocked(self) -> Iterator[Alert]:
+        blocks = _blocks(self.cycle)
+        if blocks:
+            codes = sorted({code for code, _ in blocks})
+            severity = Severity.CRITICAL if _PAGED.intersection(codes) else Severity.WARNING
+            text = "; ".join(text for _, text in blocks)
+            yield self._alert("blocked", severity, f"cannot trade ({', '.join(codes)})", f"{text}. {_need(self.cycle)}")
+        elif self.before is not None and _blocks(self.before):
+            yield self._alert("blocked", Severity.INFO, "can trade again", _standing(self.cycle), resolved=True)
+
+    def _drift(self) -> Iterator[Alert]:
+        beyond = _beyond_warn(self.cycle)
+        if beyond is None:
+            return  # what cannot be seen is neither beyond nor back
+        if beyond:
+            warn = plain(self.cycle.exposure.hedge.band.warn)
+            text = f"{_standing(self.cycle)}; warn is {warn}."
+            yield self._alert("drift", Severity.WARNING, "drift beyond warn", text)
+        elif self.before is not None and _beyond_warn(self.before) is not False:
+            yield self._alert("drift", Severity.INFO, "drift back inside", _standing(self.cycle), resolved=True)
+
+    def _trades(self) -> Iterator[Alert]:
+        filled = [(order, outcome) for order, outcome in self._outcomes() if outcome.filled > 0]
+        known = [(order, outcome) for order, outcome in filled if order is not None]
+        for side in Side:
+            slices = [(order, outcome) for order, outcome in known if order.side is side]
+            if slices:
+                verb = "sold" if side is Side.SELL else "bought"
+                text = _trade_text(self.cycle, verb, slices)
+                yield self._alert(f"trade/{slices[0][1].client_id}", Severity.INFO, verb, text)
+        for order, outcome in filled:
+            if order is None:
+                text = f"an order of an earlier cycle turned out to have filled {plain(outcome.filled)} contracts"
+                yield self._alert(f"trade/{outcome.client_id}", Severity.INFO, "an earlier order filled", text)
+
+    def _rejected(self) -> Iterator[Alert]:
+        texts = dict.fromkeys(
+            outcome.text or "no reason given"
+            for outcome in self.cycle.outcomes
+            if outcome.state is OutcomeState.REJECTED
+        )
+        if texts:
+            yield self._alert("rejected", Severity.WARNING, "order rejected", "; ".join(texts))
+        elif any(outcome.filled > 0 for outcome in self.cycle.outcomes):
+            # Cycles without an order may lie between the two, so the throttle knows whether this is news, not we.
+            yield self._alert("rejected", Severity.INFO, "orders are taken again", _standing(self.cycle), resolved=True)
+
+    def _unknown(self) -> Iterator[Alert]:
+        for order, outcome in self._outcomes():
+            what = f"unknown/{outcome.client_id}"
+            if outcome.state is OutcomeState.UNKNOWN:
+                why = outcome.text or "no clear answer"
+                text = (
+                    f"{_order_text(order)} {outcome.client_id} may or may not exist: {why}. "
+                    "Nothing else is sent on this contract until it is resolved."
+                )
+                yield self._alert(what, Severity.CRITICAL, "outcome of an order unknown", text)
+            elif self._is_earlier(outcome):
+                text = f"{_order_text(order)} {outcome.client_id} is {outcome.state.value}."
+                yield self._alert(what, Severity.INFO, "outcome of an order known", text, resolved=True)
+
+    def _unsent_plan(self) -> Iterator[Alert]:
+        plan = self.cycle.plan
+        if plan is None or not plan.orders or self.cycle.outcomes or not isinstance(self.cycle.decision, Rebalance):
+            return
+        wanted = "; ".join(_order_text(order) for order in plan.orders[:5])
+        if len(plan.orders) > 5:
+            wanted += f"; and {len(plan.orders) - 5} more"
+        why = "; ".join(reason.text for reason in all_reasons(self.cycle))
+        if self.orders_are_sent:
+            yield self._alert("unsent", Severity.WARNING, "planned orders were not sent", f"{wanted}. {why}")
+        else:
+            yield self._alert("unsent", Severity.INFO, "planned, not sent", f"would {wanted}. {why}")
+
+    def _residual(self) -> Iterator[Alert]:
+        # Told when it begins and never repeated: it is a fact of the contract's size, and nothing to be done.
+        if not _has_code(self.cycle, _BELOW_MINIMUM) or (self.before and _has_code(self.before, _BELOW_MINIMUM)):
+            return
+        texts = [reason.text for reason in all_reasons(self.cycle) if reason.code == _BELOW_MINIMUM]
+        yield self._alert("residual", Severity.INFO, "the rest is too small to trade", "; ".join(texts))
+
+    def _outcomes(self) -> Iterator[tuple[PlannedOrder | None, Outcome]]:
+        """Every outcome with its order, where this plan or the last one knows it."""
+        orders = {
+            order.client_id: order
+            for cycle in (self.before, self.cycle)
+            if cycle is not None and cycle.plan is not None
+            for order in cycle.plan.orders
+        }
+        for outcome in self.cycle.outcomes:
+            yield orders.get(outcome.client_id), outcome
+
+    def _is_earlier(self, outcome: Outcome) -> bool:
+        plan = self.cycle.plan
+        return plan is None or all(order.client_id != outcome.client_id for order in plan.orders)
+
+
+def _halted(cycle: HedgeCycle) -> str | None:
+    if cycle.memory.halted is not None:
+        return cycle.memory.halted
+    return cycle.decision.reason.text if isinstance(cycle.decision, Halt) else None
+
+
+def _blocks(cycle: HedgeCycle) -> Sequence[tuple[str, str]]:
+    """Codes and texts of what keeps a needed trade from being made; empty while none is needed, or it is intended."""
+    if not isinstance(cycle.decision, Hold) or cycle.memory.paused or _halted(cycle) is not None:
+        return ()
+    exposure = cycle.exposure
+    if exposure.drift_ratio is not None:
+        needed = abs(exposure.drift_ratio) > exposure.hedge.band.act
+    else:
+        needed = exposure.drift_base is None or exposure.drift_base != 0
+    if not needed:
+        return ()
+    return tuple((reason.code, reason.text) for reason in all_reasons(cycle) if reason.code not in _CALM)
+
+
+def _beyond_warn(cycle: HedgeCycle) -> bool | None:
+    ratio = cycle.exposure.drift_ratio
+    return None if ratio is None else abs(ratio) > cycle.exposure.hedge.band.warn
+
+
+def _has_code(cycle: HedgeCycle, code: str) -> bool:
+    return any(reason.code == code for reason in all_reasons(cycle))
+
+
+def _eye(value: Decimal | None, places: int) -> str:
+    return rounded(None if value is None else plain(value), places)
+
+
+def _standing(cycle: HedgeCycle) -> str:
+    exposure = cycle.exposure
+    ratio, target, drift = exposure.hedge_ratio, exposure.target_ratio, exposure.drift_ratio
+    return f"Hedge ratio {_eye(ratio, 4)}, target {_eye(target, 4)}, drift {_eye(drift, 4)}"
+
+
+def _need(cycle: HedgeCycle) -> str:
+    drift = cycle.exposure.drift_base
+    if drift is None:
+        return "The drift is not known."
+    verb = "sell" if drift > 0 else "buy back"
+    return f"Waiting to {verb} {_eye(abs(drift), 6)} {cycle.exposure.hedge.instrument.base}."
+
+
+def _order_text(order: PlannedOrder | None) -> str:
+    if order is None:
+        return "An order of an earlier cycle"
+    return f"{order.side.value} {_eye(order.contracts, 8)} {order.instrument.symbol} at {plain(order.price)}"
+
+
+def _trade_text(cycle: HedgeCycle, verb: str, slices: Sequence[tuple[PlannedOrder, Outcome]]) -> str:
+    exposure = cycle.exposure
+    contracts = sum((outcome.filled for _, outcome in slices), ZERO)
+    wanted = sum((order.contracts for order, _ in slices), ZERO)
+    coins = sum((order.amount_base * outcome.filled / order.contracts for order, outcome in slices), ZERO)
+    text = f"{verb} {_eye(coins, 6)} {exposure.hedge.instrument.base} ({_eye(contracts, 8)} contracts"
+    if contracts < wanted:
+        text += f" of {_eye(wanted, 8)}"
+    text += ")"
+    price = _average_price(slices)
+    if price is not None:
+        text += f" at {_eye(price, 8)}"
+    after = _ratio_after(cycle, coins if verb == "sold" else -coins)
+    arrow = "" if after is None else f" → about {_eye(after, 4)}"
+    return f"{text}; hedge ratio {_eye(exposure.hedge_ratio, 4)}{arrow}, target {_eye(exposure.target_ratio, 4)}"
+
+
+def _average_price(slices: Sequence[tuple[PlannedOrder, Outcome]]) -> Decimal | None:
+    priced = [(outcome.average_price, outcome.filled) for _, outcome in slices if outcome.average_price is not None]
+    filled = sum((contracts for _, contracts in priced), ZERO)
+    if len(priced) < len(slices) or filled == 0:
+        return None  # an average over some of the slices would pass for all of them
+    return sum((price * contracts for price, contracts in priced), ZERO) / filled
+
+
+def _ratio_after(cycle: HedgeCycle, sold_base: Decimal) -> Decimal | None:
+    """The ratio that the fills leave, at the prices of this cycle: one base unit moves it by drift ratio over drift."""
+    exposure = cycle.exposure
+    if exposure.hedge_ratio is None or exposure.drift_ratio is None or not exposure.drift_base:
+        return None
+    return exposure.hedge_ratio + sold_base * exposure.drift_ratio / exposure.drift_base
