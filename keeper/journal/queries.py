@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Intent
+from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Intent, Outcome
 from keeper.journal import codec, rows, schema
 from keeper.journal.base import Remembered
 
@@ -33,6 +33,12 @@ async def intents(connection: AsyncConnection, wanted: ColumnElement[bool]) -> t
     """Intents in the order in which they were written."""
     found = await connection.execute(select(schema.intents).where(wanted).order_by(schema.intents.c.id))
     return tuple(rows.intent_of(row) for row in found)
+
+
+async def outcome_history(connection: AsyncConnection, client_id: str) -> tuple[tuple[int, Outcome], ...]:
+    """Everything that was ever known of one intent, oldest first."""
+    wanted = select(schema.outcomes).where(schema.outcomes.c.client_id == client_id).order_by(schema.outcomes.c.id)
+    return tuple((row.at_ms, rows.outcome_of(row)) for row in await connection.execute(wanted))
 
 
 async def funding_total(connection: AsyncConnection, since_ms: int) -> dict[tuple[InstrumentId, str], Decimal]:

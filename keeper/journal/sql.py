@@ -158,6 +158,12 @@ class SqlJournal:
 
         await self._do(f"write the outcome of {outcome.client_id}", work)
 
+    async def outcome_history(self, client_id: str) -> tuple[tuple[int, Outcome], ...]:
+        """Everything that was ever known of an intent and since when, oldest first; the last is what is known now."""
+        return await self._do(
+            "read how an order went", lambda connection: queries.outcome_history(connection, client_id)
+        )
+
     async def not_found(self, client_id: str, count: int, since_ms: int) -> None:
         """Write how often the venue has said, with authority, that it knows no such order."""
 

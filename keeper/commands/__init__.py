@@ -1,0 +1,1 @@
+"""What each command does, apart from how its command line is read."""

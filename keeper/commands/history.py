@@ -1,0 +1,256 @@
+"""``keeper history``: what was decided, sent and filled, and why not when it was not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from keeper.core.model import InstrumentId, Reason
+from keeper.errors import ConfigError, KeeperError
+from keeper.journal.base import JournalError
+from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
+from keeper.venue.base import Fill
+
+_LOOK_BACK = 5_000
+"""Cycles read for a table: holds that say the same share a line, so that a quiet hour is one line and not the page."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    journal: str
+    summary: Summary
+    cycles: tuple[CycleRow, ...]
+    orders: tuple[OrderRow, ...]
+    fills: tuple[Fill, ...]
+    funding: dict[tuple[InstrumentId, str], Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
+def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -> None:
+    """Print the last ``limit`` cycles, orders and fills of the journal, oldest first, of one hedge or of all.
+
+    Tables on a terminal, tab-separated lines into a pipe, one JSON document with ``as_json``. Works while a keeper
+    runs. Raises :class:`ConfigError` when there is no journal or no such hedge in it.
+    """
+    if limit < 1:
+        raise ConfigError(f"--limit {limit}: give a number of 1 or more")
+    try:
+        found = asyncio.run(_read(journal_url, hedge, limit, limit if as_json else _LOOK_BACK))
+    except JournalError as error:
+        raise KeeperError(str(error)) from error
+    if as_json:
+        sys.stdout.write(json.dumps(_document(found), indent=2) + "\n")
+        return
+    sections = (
+        _cycles(found.cycles, limit),
+        _orders(found.orders),
+        _fills(found.fills),
+        _funding(found.funding),
+    )
+    _show(_headline(found), [section for section in sections if section.lines])
+
+
+async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) -> _Found:
+    async with await JournalReader.open(journal_url) as reader:
+        if not reader.exists:
+            raise ConfigError(
+                f"there is no journal at {reader.name}; `keeper run` makes it at its first start, "
+                "or [journal] url names another place"
+            )
+        if hedge is not None and hedge not in (known := await reader.memories()):
+            names = ", ".join(known) or "none yet"
+            raise ConfigError(f"--hedge {hedge}: the journal {reader.name} knows no such hedge (it knows: {names})")
+        return _Found(
+            journal=reader.name,
+            summary=await reader.summary(),
+            cycles=await reader.cycles(cycles, hedge),
+            orders=await reader.orders(limit, hedge),
+            fills=await reader.fills(limit, hedge),
+            funding=dict(await reader.funding_total()),
+        )
+
+
+def _headline(found: _Found) -> str:
+    summary = found.summary
+    parts = [
+        f"journal {found.journal}",
+        f"{summary.runs} runs",
+        f"{summary.cycles} cycles",
+        f"{summary.orders} orders",
+        f"{summary.fills} fills",
+    ]
+    if summary.unresolved:
+        parts.append(f"{summary.unresolved} orders whose outcome is unknown")
+    return ", ".join(parts)
+
+
+def _cycles(cycles: Sequence[CycleRow], limit: int) -> _Section:
+    """The last ``limit`` lines; entries of one hedge that follow each other and say the same share one."""
+    lines: list[tuple[int, tuple[str, ...]]] = []
+    for hedge in dict.fromkeys(row.hedge for row in cycles):
+        own = [row for row in cycles if row.hedge == hedge]
+        for _, group in groupby(own, key=lambda row: (row.decision, [reason.code for reason in row.reasons])):
+            alike = list(group)
+            last = alike[-1]
+            line = (
+                _time(alike[0].taken_at_ms),
+                _time(last.taken_at_ms) if len(alike) > 1 else "",
+                str(len(alike)),
+                hedge,
+                last.decision,
+                _number(last.exposure_base),
+                _number(last.futures_base),
+                _number(last.hedge_ratio),
+                _number(last.target_ratio),
+                _number(last.drift_ratio),
+                "; ".join(_why(reason) for reason in last.reasons),
+            )
+            lines.append((last.taken_at_ms, line))
+    lines.sort(key=lambda entry: entry[0])
+    columns = (
+        "from", "to", "cycles", "hedge", "decision", "exposure_base", "futures_base", "hedge_ratio", "target_ratio",
+        "drift_ratio", "why",
+    )  # fmt: skip
+    return _Section("Cycles", columns, tuple(line for _, line in lines[-limit:]))
+
+
+def _orders(orders: Iterable[OrderRow]) -> _Section:
+    columns = (
+        "sent",
+        "hedge",
+        "instrument",
+        "side",
+        "contracts",
+        "price",
+        "outcome",
+        "filled",
+        "average",
+        "id",
+        "said",
+    )
+    lines = tuple(
+        (
+            _time(intent.created_at_ms),
+            intent.order.hedge,
+            str(intent.order.instrument),
+            intent.order.side.value,
+            _number(intent.order.contracts),
+            _number(intent.order.price),
+            intent.outcome.state.value,
+            _number(intent.outcome.filled),
+            _number(intent.outcome.average_price),
+            intent.client_id,
+            intent.outcome.text,
+        )
+        for intent in (row.intent for row in orders)
+    )
+    return _Section("Orders", columns, lines)
+
+
+def _fills(fills: Iterable[Fill]) -> _Section:
+    columns = ("at", "instrument", "side", "contracts", "price", "fee", "trade", "order")
+    lines = tuple(
+        (
+            _time(fill.at_ms),
+            str(fill.instrument),
+            fill.side.value,
+            _number(fill.contracts),
+            _number(fill.price),
+            f"{_number(fill.fee)} {fill.fee_asset or ''}".strip(),
+            fill.trade_id,
+            fill.client_id or fill.venue_order_id or "",
+        )
+        for fill in fills
+    )
+    return _Section("Fills", columns, lines)
+
+
+def _funding(totals: dict[tuple[InstrumentId, str], Decimal]) -> _Section:
+    lines = tuple((str(instrument), _number(total), asset) for (instrument, asset), total in sorted(totals.items()))
+    return _Section("Funding received (negative: paid)", ("instrument", "total", "asset"), lines)
+
+
+def _show(headline: str, sections: Sequence[_Section]) -> None:
+    if not sys.stdout.isatty():
+        # One line for each entry, whatever its width: this is for grep and cut.
+        for section in sections:
+            lines = ["# " + section.title.lower(), "\t".join(section.columns)]
+            lines += ["\t".join(" ".join(cell.split()) for cell in line) for line in section.lines]
+            sys.stdout.write("\n".join(lines) + "\n")
+        return
+    console = Console(file=sys.stdout)
+    console.print(Text(headline))
+    for section in sections:
+        table = Table(title=section.title, title_justify="left")
+        for column in section.columns:
+            table.add_column(column, overflow="fold")
+        for line in section.lines:
+            # As Text: what a venue said may hold brackets, which Rich would read as its own markup.
+            table.add_row(*(Text(cell) for cell in line))
+        console.print(table)
+
+
+def _document(found: _Found) -> dict[str, Any]:
+    return {
+        "journal": found.journal,
+        "summary": _plain(asdict(found.summary)),
+        "cycles": [_plain(asdict(row)) for row in found.cycles],
+        "orders": [
+            _plain(
+                asdict(row.intent.order)
+                | {"instrument": str(row.intent.order.instrument), "run": row.intent.run, "cycle": row.intent.cycle}
+                | {"created_at_ms": row.intent.created_at_ms, "updated_at_ms": row.updated_at_ms}
+                | {"position_before": row.intent.position_before, "outcome": asdict(row.intent.outcome)}
+            )
+            for row in found.orders
+        ],
+        "fills": [_plain(asdict(fill) | {"instrument": str(fill.instrument)}) for fill in found.fills],
+        "funding": [
+            {"instrument": str(instrument), "asset": asset, "total": str(total)}
+            for (instrument, asset), total in sorted(found.funding.items())
+        ],
+    }
+
+
+def _plain(value: Any, name: str = "") -> Any:
+    """JSON data: decimals as text, and each time in milliseconds as ISO-8601 under its name without the unit."""
+    if isinstance(value, dict):
+        return {key.removesuffix("_ms"): _plain(item, key) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if name.endswith("_ms") and value is not None:
+        return _time(value)
+    return _number(value) if isinstance(value, Decimal) else value
+
+
+def _time(at_ms: int) -> str:
+    """ISO-8601 in UTC, to the millisecond."""
+    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _number(value: Decimal | None) -> str:
+    """Digits without an exponent; nothing for what was not known."""
+    return "" if value is None else f"{value:f}"
+
+
+def _why(reason: Reason) -> str:
+    return f"{reason.text} ({reason.code})"
