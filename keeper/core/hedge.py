@@ -41,7 +41,12 @@ def sources(hedge: Hedge) -> frozenset[str]:
     """The readings that this hedge stands on: ids of its accounts, of its instrument and of the venues' books."""
     accounts = {str(account) for account in accounts_of(hedge)}
     venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
-    return frozenset(accounts | {str(hedge.instrument.id)} | {f"{venue}:positions" for venue in venues})
+    return frozenset(accounts | {str(hedge.instrument.id)} | {futures_source(venue) for venue in venues})
+
+
+def futures_source(venue: str) -> str:
+    """The name, in gaps, of what is read of a venue's futures as a whole: positions, working orders, prices, clock."""
+    return f"{venue} futures"
 
 
 def accounts_of(hedge: Hedge) -> tuple[AccountId, ...]:
@@ -86,6 +91,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
         position=position,
         futures_base=futures,
         working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
+        sell_blockers=tuple(reason for source, reason in snapshot.sell_blocks if source in known),
     )
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
@@ -255,6 +261,8 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
         return Hold((Reason("within_band", f"drift {_short(ratio)} is within act {band.act}"),))
     if ratio < 0:
         return Rebalance(drift, (Reason("drift_above_act", f"over-hedged: drift {_short(ratio)}, act {band.act}"),))
+    if exposure.sell_blockers:
+        return Hold(exposure.sell_blockers)
     if memory.halted is not None:
         return Hold((Reason("halted", f"halted: {memory.halted}; resume it to trade again"),))
     if memory.established and ratio > band.halt:

@@ -194,7 +194,8 @@ class Snapshot:
     """One look at everything, taken between ``began`` and ``ended`` (monotonic seconds).
 
     What could not be read is absent from the mappings and named in ``gaps``. A zero in a mapping is a zero that was
-    read. ``blocks`` are facts that stop an order without hiding a figure: (source, reason).
+    read. ``blocks`` are facts that stop every order without hiding a figure, ``sell_blocks`` those that stop new shorts
+    only: (source, reason).
     """
 
     taken_at_ms: int
@@ -207,6 +208,7 @@ class Snapshot:
     asset_prices: Mapping[str, Decimal] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     blocks: tuple[tuple[str, Reason], ...] = ()
+    sell_blocks: tuple[tuple[str, Reason], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +299,7 @@ class Exposure:
     position: Position | None = None
     working: tuple[WorkingOrder, ...] = ()
     blockers: tuple[Reason, ...] = ()
+    sell_blockers: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

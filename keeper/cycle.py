@@ -1,0 +1,287 @@
+"""One turn of the loop: observe, assess, decide, plan, veto, record, execute, record.
+
+Read :func:`turn` from top to bottom: that is what keeper does. It never acts on an event; it looks at the whole state
+and moves it towards the target, and whatever it did not finish is for the next turn to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from keeper.clock import Clock
+from keeper.core.hedge import assess, decide, expect, recall, remember, settle_expectation
+from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
+from keeper.core.model import (
+    ZERO,
+    Contracts,
+    CycleRecord,
+    Decision,
+    Exposure,
+    Halt,
+    Hedge,
+    HedgeCycle,
+    HedgeMemory,
+    Hold,
+    InstrumentId,
+    Intent,
+    OrderPlan,
+    Outcome,
+    OutcomeState,
+    Quote,
+    Reason,
+    Rebalance,
+    Snapshot,
+)
+from keeper.core.orders import Epoch, is_ours, plan
+from keeper.execute import Executor, signed_filled
+from keeper.journal.base import Journal, JournalError, Remembered
+from keeper.observe import Observatory
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be done about one hedge, before anything is done."""
+
+    exposure: Exposure
+    memory: HedgeMemory
+    decision: Decision
+    plan: OrderPlan | None = None
+    approved: ApprovedPlan | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait, in milliseconds; ``rejected_ms`` doubles with every refusal in a row."""
+
+    position_lag_ms: int = 30_000
+    rejected_ms: int = 5_000
+    rejected_max_ms: int = 300_000
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Refusals in a row on one hedge, and until when they are waited out."""
+
+    count: int = 0
+    until_ms: int = 0
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything that a turn needs, and what the turns remember between them."""
+
+    hedges: Sequence[Hedge]
+    observatory: Observatory
+    executor: Executor
+    journal: Journal
+    clock: Clock
+    limits: Limits
+    tag: str
+    run: int
+    pace: Pace = Pace()
+    memories: dict[str, HedgeMemory] = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=lambda: Remembered({}, {}, None))
+    unresolved: dict[str, Intent] = field(default_factory=dict)
+    cycle: int = 0
+    refusals: dict[str, _Refusals] = field(default_factory=dict)
+
+    def memory(self, hedge: Hedge) -> HedgeMemory:
+        """What a hedge remembers; nothing yet for a new one."""
+        return self.memories.get(hedge.name, HedgeMemory())
+
+
+async def turn(desk: Desk) -> CycleRecord:
+    """One whole turn; what it returns has been written to the journal."""
+    desk.cycle += 1
+    epoch = Epoch(desk.tag, desk.run, desk.cycle)
+    snapshot, remembered = await desk.observatory.observe(desk.remembered, _expected(desk))
+    questions = await _resolve(desk, snapshot)
+    judged = judge(desk, snapshot, epoch, questions)
+    outcomes = await asyncio.gather(*(_carry_out(desk, judgement) for judgement in judged))
+    hedges = tuple(_close(desk, judgement, outcome) for judgement, outcome in zip(judged, outcomes, strict=True))
+    # Remembered before it is written: a journal that fails now must not make us forget a fill.
+    desk.remembered = remembered
+    desk.memories.update({hedge.exposure.hedge.name: hedge.memory for hedge in hedges})
+    record = CycleRecord(desk.run, desk.cycle, snapshot, hedges, desk.clock.now_ms())
+    await desk.journal.cycle(record, remembered)
+    return record
+
+
+def judge(
+    desk: Desk, snapshot: Snapshot, epoch: Epoch, questions: Mapping[InstrumentId, Reason]
+) -> tuple[Judgement, ...]:
+    """Assess, decide, plan and review every hedge; sends nothing and remembers nothing.
+
+    ``questions`` are instruments on which nothing may be sent now, and why.
+    """
+    listed = {hedge.instrument.id for hedge in desk.hedges}
+    exposures = [assess(hedge, snapshot, listed) for hedge in desk.hedges]
+    shorts = {exposure.hedge.name: _short_notional(exposure) for exposure in exposures}
+    judged: list[Judgement] = []
+    for seen in exposures:
+        exposure = _with_questions(desk, seen, questions)
+        elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
+        judgement = _judge_one(desk, exposure, epoch, Book(elsewhere))
+        judged.append(judgement)
+        if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
+            adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
+            shorts[exposure.hedge.name] = Quote(shorts[exposure.hedge.name] + adds)
+    return tuple(judged)
+
+
+def _judge_one(desk: Desk, exposure: Exposure, epoch: Epoch, book: Book) -> Judgement:
+    """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
+    memory, late = settle_expectation(
+        recall(exposure, desk.memory(exposure.hedge)),
+        exposure.position,
+        desk.clock.now_ms(),
+        desk.pace.position_lag_ms,
+    )
+    decision: Decision = Halt(late) if late is not None else decide(exposure, memory)
+    memory = remember(exposure, decision, memory)
+    if not isinstance(decision, Rebalance):
+        return Judgement(exposure, memory, decision)
+    planned = plan(exposure, decision, desk.limits.max_order_notional, epoch)
+    verdict = review(planned, exposure, desk.limits, book)
+    if isinstance(verdict, RefusedPlan):
+        return Judgement(exposure, memory, Hold(verdict.reasons), planned)
+    return Judgement(exposure, memory, decision, planned, verdict, verdict.reasons)
+
+
+def _with_questions(desk: Desk, exposure: Exposure, questions: Mapping[InstrumentId, Reason]) -> Exposure:
+    """Add what is not in the snapshot: orders in question, and refusals that are being waited out."""
+    extra: list[Reason] = []
+    question = questions.get(exposure.hedge.instrument.id)
+    if question is not None:
+        extra.append(question)
+    refusal = desk.refusals.get(exposure.hedge.name)
+    if refusal is not None and desk.clock.now_ms() < refusal.until_ms:
+        extra.append(Reason("order_refused", f"the venue refused the last order ({refusal.text}); waiting"))
+    return replace(exposure, blockers=(*exposure.blockers, *extra)) if extra else exposure
+
+
+def _short_notional(exposure: Exposure) -> Quote:
+    """Quote notional of a hedge's own short, positive; zero where it is not known or long."""
+    position, quote = exposure.position, exposure.mark
+    if position is None or quote is None or position.contracts >= 0:
+        return Quote(ZERO)
+    return Quote(-exposure.hedge.instrument.notional(position.contracts, quote.mark))
+
+
+def _expected(desk: Desk) -> dict[InstrumentId, Contracts | None]:
+    return {hedge.instrument.id: desk.memory(hedge).expected_contracts for hedge in desk.hedges}
+
+
+async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]:
+    """Ask after every order whose outcome is unknown; the instruments on which one still is may not be traded."""
+    questions: dict[InstrumentId, Reason] = {}
+    for order in snapshot.working:
+        if is_ours(order.client_id, desk.tag) and order.client_id not in desk.unresolved:
+            # A leftover of ours that nobody waits for: an immediate-or-cancel order has no business resting.
+            text = await desk.executor.withdraw(order)
+            questions[order.instrument] = Reason("own_order_working", text)
+    for client_id, intent in list(desk.unresolved.items()):
+        ident = intent.order.instrument
+        outcome = await desk.executor.resolve(intent, snapshot)
+        if outcome.state is OutcomeState.UNKNOWN:
+            current = {item.client_id: item for item in await desk.journal.unresolved()}
+            desk.unresolved[client_id] = replace(current.get(client_id, intent), outcome=outcome)
+            text = f"order {intent.client_id} may exist ({outcome.text}); nothing else is sent on {ident}"
+            questions[ident] = Reason("unresolved_order", text)
+            continue
+        del desk.unresolved[client_id]
+        _expect_fill(desk, intent, outcome)
+        # What this look read may be older than what has just become known: look again before deciding.
+        questions.setdefault(
+            ident, Reason("order_resolved", f"order {intent.client_id} turned out {outcome.state.value}")
+        )
+    return questions
+
+
+async def ask_again(desk: Desk) -> None:
+    """Ask after unknown orders outside a turn, as a stopping keeper does; decides and sends nothing."""
+    snapshot, _ = await desk.observatory.observe(desk.remembered, _expected(desk))
+    await _resolve(desk, snapshot)
+    for name, memory in desk.memories.items():
+        await desk.journal.memory(name, memory)
+
+
+def _expect_fill(desk: Desk, intent: Intent, outcome: Outcome) -> None:
+    """Remember the position that a resolved order implies."""
+    memory = desk.memories.get(intent.order.hedge, HedgeMemory())
+    filled = signed_filled(intent.order, outcome)
+    desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.clock.now_ms())
+
+
+async def _carry_out(desk: Desk, judgement: Judgement) -> Outcome | None:
+    """Execute an approved plan's next order; the rest of the plan is decided anew from the next look."""
+    if judgement.approved is None:
+        return None
+    try:
+        outcome = await desk.executor.execute(judgement.approved, desk.run, desk.cycle)
+    except JournalError as error:
+        # Nothing was sent: the intent comes first. The other hedges' orders go their way.
+        log.error("intent_not_written", hedge=judgement.exposure.hedge.name, text=str(error))
+        return None
+    if outcome is not None and outcome.state is OutcomeState.UNKNOWN:
+        order = judgement.approved.next
+        created = desk.clock.now_ms()
+        desk.unresolved[order.client_id] = Intent(
+            order, judgement.approved.position_before, desk.run, desk.cycle, created, outcome
+        )
+    return outcome
+
+
+def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCycle:
+    """What the hedge will remember of this turn."""
+    name = judgement.exposure.hedge.name
+    memory = judgement.memory
+    if outcome is not None and judgement.approved is not None:
+        filled = signed_filled(judgement.approved.next, outcome)
+        memory = expect(memory, judgement.approved.position_before, filled, desk.clock.now_ms())
+        if outcome.state is OutcomeState.REJECTED:
+            _wait_out(desk, name, outcome)
+        elif outcome.state is not OutcomeState.UNKNOWN:
+            desk.refusals.pop(name, None)
+    return HedgeCycle(
+        judgement.exposure,
+        judgement.decision,
+        judgement.plan,
+        judgement.reasons,
+        (outcome,) if outcome is not None else (),
+        memory,
+    )
+
+
+def _wait_out(desk: Desk, name: str, outcome: Outcome) -> None:
+    """A refused order is not sent again at once: the wait doubles with every refusal in a row."""
+    refusal = desk.refusals.setdefault(name, _Refusals())
+    wait = min(desk.pace.rejected_ms * 2**refusal.count, desk.pace.rejected_max_ms)
+    refusal.count = min(refusal.count + 1, 16)
+    refusal.until_ms = desk.clock.now_ms() + wait
+    refusal.text = outcome.text
+
+
+async def restore(desk: Desk) -> None:
+    """Take up where the journal ends: memories, accepted readings, unknown orders, and fills not yet seen.
+
+    A fill that was written down after the last look is expected to show before anything else is sent.
+    """
+    desk.memories = dict(await desk.journal.memories())
+    desk.remembered = await desk.journal.remembered()
+    desk.unresolved = {intent.client_id: intent for intent in await desk.journal.unresolved()}
+    since = desk.remembered.taken_at_ms or 0
+    for intent in await desk.journal.intents_since(since):
+        filled = signed_filled(intent.order, intent.outcome)
+        seen = desk.remembered.positions.get(intent.order.instrument)
+        if filled != 0 and seen in (None, intent.position_before):
+            memory = replace(desk.memories.get(intent.order.hedge, HedgeMemory()), expected_contracts=None)
+            desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.clock.now_ms())

@@ -1,0 +1,196 @@
+"""The long-running process: one turn at a time, until it is told to stop.
+
+A wake carries no data: it only ends the wait before the next turn. Stopping lets the turn in flight end, asks once more
+after unknown orders, and leaves the hedges open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Protocol
+
+import structlog
+
+from keeper.clock import Clock
+from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
+from keeper.cycle import Desk, ask_again, turn
+from keeper.journal.base import JournalError
+
+log = structlog.get_logger(__name__)
+
+
+class UnknownHedgeError(Exception):
+    """No hedge has that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Seconds between turns, and how the loop judges itself.
+
+    The loop is alive when a turn was completed within ``alive_turns`` polls (and at least ``alive_seconds``). After
+    ``failures_allowed`` turns in a row that broke off on something unforeseen the process ends, rather than pretend.
+    """
+
+    poll_seconds: float = 5.0
+    alive_turns: int = 5
+    alive_seconds: float = 60.0
+    failures_allowed: int = 20
+    last_questions: int = 5
+
+
+class Listener(Protocol):
+    """Told of every turn, after it was written down; must not block and must not fail."""
+
+    def on_turn(self, record: CycleRecord) -> None:
+        """A turn has ended."""
+        ...
+
+    def on_failure(self, text: str) -> None:
+        """A turn broke off; nothing was decided in it."""
+        ...
+
+
+class Daemon:
+    """Runs turns on a desk."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        clock: Clock,
+        rhythm: Rhythm,
+        listeners: Sequence[Listener] = (),
+        chores: Callable[[Desk], Awaitable[None]] | None = None,
+    ) -> None:
+        self.desk = desk
+        self.started_at_ms = clock.now_ms()
+        self.last: CycleRecord | None = None
+        self.turns = 0
+        self._clock = clock
+        self._rhythm = rhythm
+        self._listeners = list(listeners)
+        self._chores = chores
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._failures = 0
+        self._last_completed = clock.monotonic()
+        self._orders_from_operator: dict[str, Callable[[HedgeMemory], HedgeMemory]] = {}
+
+    # -- what others may ask of it ---------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """End the wait before the next turn."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after the turn in flight."""
+        self._stopping = True
+        self._wake.set()
+
+    def pause(self, hedge: str) -> None:
+        """Hold one hedge from the next turn on; raises :class:`UnknownHedgeError`."""
+        self._order(hedge, lambda memory: replace(memory, paused=True))
+
+    def resume(self, hedge: str) -> None:
+        """Let a paused or halted hedge trade again from the next turn on; raises :class:`UnknownHedgeError`."""
+        self._order(
+            hedge,
+            lambda memory: replace(
+                memory, paused=False, halted=None, established=False, expected_contracts=None, expected_since_ms=None
+            ),
+        )
+
+    def healthy(self) -> tuple[bool, str]:
+        """Whether the decision loop lives, and how one knows."""
+        age = self._clock.monotonic() - self._last_completed
+        limit = max(self._rhythm.alive_turns * self._rhythm.poll_seconds, self._rhythm.alive_seconds)
+        if age > limit:
+            return False, f"no turn was completed for {age:.0f} s (limit {limit:.0f} s)"
+        return True, f"last turn completed {age:.1f} s ago"
+
+    def _order(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
+        names = [item.name for item in self.desk.hedges]
+        if hedge not in names:
+            near = get_close_matches(hedge, names, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
+            raise UnknownHedgeError(f"no hedge is named {hedge!r}{hint}")
+        self._orders_from_operator[hedge] = change
+        self.wake()
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Turn after turn until :meth:`stop`."""
+        while not self._stopping:
+            again = await self._one_turn()
+            if not self._stopping and not again:
+                await self._pause_between()
+        await self._last_questions()
+
+    async def _one_turn(self) -> bool:
+        """One turn; whether the next should follow at once, because something was traded in this one."""
+        self._wake.clear()
+        try:
+            await self._obey()
+            if self._chores is not None:
+                await self._chores(self.desk)
+            record = await turn(self.desk)
+        except JournalError as error:
+            self._failed(f"the journal failed: {error}")
+            return False
+        except Exception as error:
+            log.exception("turn_broke_off")
+            self._failed(f"{type(error).__name__}: {error}")
+            if self._failures >= self._rhythm.failures_allowed:
+                raise
+            return False
+        self._failures = 0
+        self.turns += 1
+        self.last = record
+        self._last_completed = self._clock.monotonic()
+        for listener in self._listeners:
+            listener.on_turn(record)
+        traded = (OutcomeState.FILLED, OutcomeState.PARTIAL)
+        return any(outcome.state in traded for hedge in record.hedges for outcome in hedge.outcomes)
+
+    def _failed(self, text: str) -> None:
+        self._failures += 1
+        log.error("turn_failed", text=text, in_a_row=self._failures)
+        for listener in self._listeners:
+            listener.on_failure(text)
+
+    async def _obey(self) -> None:
+        """Apply what the operator asked for since the last turn, and write it down."""
+        while self._orders_from_operator:
+            name, change = next(iter(self._orders_from_operator.items()))
+            memory = change(self.desk.memories.get(name, HedgeMemory()))
+            await self.desk.journal.memory(name, memory)
+            self.desk.memories[name] = memory
+            del self._orders_from_operator[name]
+            log.info("operator", hedge=name, paused=memory.paused, halted=memory.halted)
+
+    async def _pause_between(self) -> None:
+        """Wait for the next poll, or for a wake."""
+        wake = asyncio.ensure_future(self._wake.wait())
+        poll = asyncio.ensure_future(self._clock.sleep(self._rhythm.poll_seconds))
+        try:
+            await asyncio.wait({wake, poll}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (wake, poll):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _last_questions(self) -> None:
+        """Before the journal closes, ask a few times more after orders whose outcome is unknown; send nothing new."""
+        for _ in range(self._rhythm.last_questions):
+            if not self.desk.unresolved:
+                return
+            await self._clock.sleep(min(1.0, self._rhythm.poll_seconds))
+            await ask_again(self.desk)
+        if self.desk.unresolved:
+            names = ", ".join(str(intent.order.instrument) for intent in self.desk.unresolved.values())
+            log.warning("stopped_with_unknown_orders", instruments=names, text="the next start resolves them first")

@@ -1,0 +1,290 @@
+"""From an approved plan to an outcome: write the intent, send once, find out what became of it.
+
+An intent is durable before its order leaves. Whatever the venue did not explicitly accept or reject is unknown, and
+stays unknown, across restarts, until the venue shows the order or its absence is proved: two authoritative "no such
+order" answers apart in time, no fill of it, and a position that has not moved. Running out of retries decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from keeper.clock import Clock
+from keeper.core.limits import ApprovedPlan
+from keeper.core.model import (
+    NO_CONTRACTS,
+    ZERO,
+    Contracts,
+    Intent,
+    Outcome,
+    OutcomeState,
+    PlannedOrder,
+    Side,
+    Snapshot,
+    WorkingOrder,
+)
+from keeper.core.orders import plain
+from keeper.journal.base import Journal, JournalError
+from keeper.venue.base import (
+    Accepted,
+    Ambiguous,
+    LookupFailed,
+    NotFound,
+    OrderReport,
+    OrderState,
+    Rejected,
+    RetryLater,
+    Submission,
+    Trader,
+    VenueError,
+)
+
+log = structlog.get_logger(__name__)
+
+_STATES = {
+    OrderState.FILLED: OutcomeState.FILLED,
+    OrderState.PARTIAL: OutcomeState.PARTIAL,
+    OrderState.NONE: OutcomeState.NONE,
+    OrderState.OPEN: OutcomeState.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and how often, an order is asked after. Seconds, or milliseconds where the name says so."""
+
+    settle_delays_seconds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
+    visibility_ms: int = 10_000
+    fills_margin_ms: int = 60_000
+    not_found_needed: int = 2
+
+
+class Executor(Protocol):
+    """Carries out one approved plan; the kind of keeper decides what that means."""
+
+    async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome | None:
+        """Send the plan's next order once; None when this keeper sends nothing."""
+        ...
+
+    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
+        """Find out what became of an order whose outcome is unknown; ``snapshot`` was read after it was sent."""
+        ...
+
+    async def withdraw(self, order: WorkingOrder) -> str:
+        """Cancel an order of ours that rests without anybody waiting for it; says how that went."""
+        ...
+
+
+class NullExecutor:
+    """The executor of a keeper that may not trade: it has nothing to send with."""
+
+    async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome | None:
+        """Say what would have been sent."""
+        order = approved.next
+        log.info(
+            "order_not_sent", run=run, cycle=cycle, hedge=order.hedge, instrument=str(order.instrument),
+            side=order.side.value, contracts=plain(order.contracts), price=plain(order.price),
+        )  # fmt: skip
+        return None
+
+    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
+        """An order left over from another mode cannot be asked after here; it stays unknown."""
+        return replace(intent.outcome, text=f"no trader here to look for {intent.client_id} ({snapshot.taken_at_ms})")
+
+    async def withdraw(self, order: WorkingOrder) -> str:
+        """Leave it: this keeper cancels nothing either."""
+        return f"order {order.client_id} of an earlier keeper rests on the venue; this mode cancels nothing"
+
+
+class OrderExecutor:
+    """Sends real orders through the venues' traders, one attempt each."""
+
+    def __init__(
+        self, traders: Mapping[str, Trader], journal: Journal, clock: Clock, patience: Patience | None = None
+    ) -> None:
+        self._traders = dict(traders)
+        self._journal = journal
+        self._clock = clock
+        self._patience = patience or Patience()
+
+    async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome:
+        """Write the intent, send it once, and follow it for a moment.
+
+        Raises :class:`~keeper.journal.base.JournalError` before anything is sent when the intent cannot be written.
+        """
+        order = approved.next
+        unknown = Outcome(order.client_id, OutcomeState.UNKNOWN, text="sent; no answer recorded")
+        intent = Intent(order, approved.position_before, run, cycle, self._clock.now_ms(), unknown)
+        await self._journal.intent(intent)
+        submission = await self._submit(order)
+        outcome = self._outcome(order, submission)
+        if outcome is None:
+            outcome = await self._follow(order, submission)
+        outcome = await self._record(intent, outcome)
+        _say(order, outcome)
+        return outcome
+
+    async def _record(self, intent: Intent, outcome: Outcome) -> Outcome:
+        """Write an outcome; one that could not be written is unknown still, and will be asked after again."""
+        try:
+            await self._journal.outcome(outcome, self._clock.now_ms())
+            await self._keep_fills(intent, outcome)
+        except JournalError as error:
+            return Outcome(outcome.client_id, OutcomeState.UNKNOWN, text=f"the journal could not be written: {error}")
+        return outcome
+
+    async def withdraw(self, order: WorkingOrder) -> str:
+        """Cancel an order of ours that rests without anybody waiting for it."""
+        try:
+            await self._traders[order.instrument.venue].cancel(order)
+        except VenueError as error:
+            return f"order {order.client_id} of ours rests on the venue, and cancelling it failed: {error}"
+        return f"order {order.client_id} of ours rested on the venue and was cancelled"
+
+    async def _submit(self, order: PlannedOrder) -> Submission:
+        """One attempt. Only what the trader itself calls rejected is rejected; a fault of ours is ambiguous too."""
+        try:
+            return await self._traders[order.instrument.venue].submit(order)
+        except Exception as error:  # noqa: BLE001  # whatever went wrong, the order may have left
+            log.error("submit_failed", client_id=order.client_id, error=type(error).__name__, text=str(error))
+            return Ambiguous(f"{type(error).__name__}: {error}")
+
+    def _outcome(self, order: PlannedOrder, submission: Submission) -> Outcome | None:
+        """The outcome, where the venue's first answer already is one."""
+        if isinstance(submission, Rejected):
+            return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{submission.code}: {submission.text}")
+        if isinstance(submission, RetryLater):
+            return Outcome(order.client_id, OutcomeState.REJECTED, text=f"retry later: {submission.text}")
+        if isinstance(submission, Accepted) and submission.report is not None:
+            outcome = _from_report(submission.report)
+            return outcome if outcome.state is not OutcomeState.UNKNOWN else None
+        return None
+
+    async def _follow(self, order: PlannedOrder, submission: Submission) -> Outcome:
+        """Ask after an order that the venue took in, or may have, until it is closed or patience for now ends."""
+        trader = self._traders[order.instrument.venue]
+        venue_id = submission.venue_order_id if isinstance(submission, Accepted) else None
+        text = submission.text if isinstance(submission, Ambiguous) else "accepted; not closed yet"
+        for delay in self._patience.settle_delays_seconds:
+            await self._clock.sleep(delay)
+            answer = await trader.lookup(order.instrument, order.client_id, venue_id)
+            if isinstance(answer, OrderReport):
+                outcome = _from_report(answer)
+                venue_id, text = outcome.venue_order_id or venue_id, "open"
+                if outcome.state is not OutcomeState.UNKNOWN:
+                    return outcome
+            elif isinstance(answer, LookupFailed):
+                text = answer.text
+        return Outcome(order.client_id, OutcomeState.UNKNOWN, venue_order_id=venue_id, text=text)
+
+    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
+        """One more attempt at an unknown outcome; it stays unknown unless it is shown or its absence is proved."""
+        trader = self._traders.get(intent.order.instrument.venue)
+        if trader is None:
+            return replace(intent.outcome, text=f"venue {intent.order.instrument.venue} is not configured any more")
+        answer = await trader.lookup(intent.order.instrument, intent.client_id, intent.outcome.venue_order_id)
+        if isinstance(answer, OrderReport):
+            outcome = _from_report(answer)
+            if outcome.state is OutcomeState.UNKNOWN:
+                outcome = await self._end_open_order(trader, intent, outcome)
+        elif isinstance(answer, NotFound):
+            outcome = await self._weigh_absence(trader, intent, snapshot)
+        else:
+            outcome = replace(intent.outcome, text=answer.text)
+        if outcome.state is not OutcomeState.UNKNOWN:
+            outcome = await self._record(intent, outcome)
+            _say(intent.order, outcome)
+        return outcome
+
+    async def _end_open_order(self, trader: Trader, intent: Intent, outcome: Outcome) -> Outcome:
+        """An immediate-or-cancel order has no business resting: cancel it, and believe only the next look."""
+        if self._clock.now_ms() - intent.created_at_ms < self._patience.visibility_ms or not outcome.venue_order_id:
+            return outcome
+        order = intent.order
+        resting = WorkingOrder(
+            order.instrument, outcome.venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS,
+            order.reduce_only,
+        )  # fmt: skip
+        try:
+            await trader.cancel(resting)
+        except VenueError as error:
+            return replace(outcome, text=f"open, and cancelling failed: {error}")
+        return replace(outcome, text="open; cancelled, to be looked at again")
+
+    async def _weigh_absence(self, trader: Trader, intent: Intent, snapshot: Snapshot) -> Outcome:
+        """Prove that an order never arrived, or leave it unknown."""
+        now = self._clock.now_ms()
+        since = intent.not_found_since_ms if intent.not_found_since_ms is not None else now
+        count = intent.not_found + 1
+        await self._journal.not_found(intent.client_id, count, since)
+        try:
+            filled = await self._filled_of(trader, intent)
+        except VenueError as error:
+            return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
+        if filled:
+            state = OutcomeState.FILLED if filled >= intent.order.contracts else OutcomeState.PARTIAL
+            return Outcome(intent.client_id, state, filled, text="found among the fills")
+        if count < self._patience.not_found_needed or now - since < self._patience.visibility_ms:
+            return replace(intent.outcome, text=f"not found {count} times; absence is not proved yet")
+        position = snapshot.positions.get(intent.order.instrument)
+        if position is None:
+            return replace(intent.outcome, text="not found, and the position could not be read")
+        if position.contracts != intent.position_before:
+            text = (
+                f"not found, but the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
+            )
+            return replace(intent.outcome, text=text)
+        return Outcome(
+            intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, position unmoved"
+        )
+
+    async def _filled_of(self, trader: Trader, intent: Intent) -> Contracts:
+        """Contracts of this order among the venue's executions; raises :class:`VenueError`."""
+        fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
+        mine = (fill for fill in fills if fill.client_id == intent.client_id)
+        by_trade = {fill.trade_id: fill.contracts for fill in mine}
+        return Contracts(sum(by_trade.values(), ZERO))
+
+    async def _keep_fills(self, intent: Intent, outcome: Outcome) -> None:
+        """Record the executions behind an outcome; the outcome stands without them, so a failed read only waits."""
+        if outcome.filled == NO_CONTRACTS:
+            return
+        trader = self._traders[intent.order.instrument.venue]
+        try:
+            fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
+        except VenueError as error:
+            log.warning("fills_not_read", client_id=intent.client_id, text=str(error))
+            return
+        wanted = (intent.client_id, outcome.venue_order_id)
+        mine = [fill for fill in fills if fill.client_id == wanted[0] or (fill.venue_order_id or "") == wanted[1]]
+        await self._journal.fills(mine)
+
+
+def signed_filled(order: PlannedOrder, outcome: Outcome) -> Contracts:
+    """What an outcome does to the position: negative for a sell."""
+    return Contracts(-outcome.filled if order.side is Side.SELL else outcome.filled)
+
+
+def _from_report(report: OrderReport) -> Outcome:
+    """The outcome that a venue's report of a (closed) order means; an open one is still unknown."""
+    return Outcome(
+        report.client_id,
+        _STATES[report.state],
+        report.filled if report.state is not OrderState.OPEN else NO_CONTRACTS,
+        report.average_price,
+        report.venue_order_id,
+        report.text,
+    )
+
+
+def _say(order: PlannedOrder, outcome: Outcome) -> None:
+    level = log.info if outcome.state in (OutcomeState.FILLED, OutcomeState.PARTIAL) else log.warning
+    level(
+        "order", hedge=order.hedge, instrument=str(order.instrument), side=order.side.value,
+        contracts=plain(order.contracts), price=plain(order.price), reduce_only=order.reduce_only,
+        client_id=order.client_id, outcome=outcome.state.value, filled=plain(outcome.filled), text=outcome.text,
+    )  # fmt: skip

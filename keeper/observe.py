@@ -1,0 +1,378 @@
+"""One look at everything: concurrent reads, each of them a value or a gap.
+
+Missing is not zero. A reading that failed, is empty or stale is a gap; one that jumped without a cause that we know is
+looked at a second time within the same look, and what is then still in doubt is a gap. A gap holds the hedges that
+stand on it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TypeVar
+
+from keeper.clock import Clock
+from keeper.core.hedge import accounts_of, futures_source
+from keeper.core.model import (
+    NO_BASE,
+    NO_CONTRACTS,
+    AccountId,
+    Base,
+    Contracts,
+    Gap,
+    Hedge,
+    Instrument,
+    InstrumentId,
+    Mark,
+    Position,
+    Reason,
+    Snapshot,
+    Unlisted,
+    WorkingOrder,
+)
+from keeper.core.orders import plain
+from keeper.journal.base import Remembered
+from keeper.venue.base import Observer, PositionBook, VenueError, Wallet
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """When a reading is doubted. Ratios are shares of the last accepted reading, times are milliseconds."""
+
+    confirm_jump_ratio: Decimal = Decimal("0.2")
+    unexplained_zero_ms: int = 600_000
+    stale_price_ms: int = 30_000
+    max_clock_offset_ms: int = 2_500
+    clock_check_every_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is being gathered; becomes a :class:`Snapshot`."""
+
+    holdings: dict[tuple[AccountId, str], Base] = field(default_factory=dict)
+    positions: dict[InstrumentId, Position] = field(default_factory=dict)
+    working: list[WorkingOrder] = field(default_factory=list)
+    marks: dict[InstrumentId, Mark] = field(default_factory=dict)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    blocks: list[tuple[str, Reason]] = field(default_factory=list)
+
+
+class Observatory:
+    """Looks at all venues of all hedges, and remembers what it has begun to doubt."""
+
+    def __init__(
+        self, hedges: Sequence[Hedge], observers: Mapping[str, Observer], clock: Clock, doubt: Doubt | None = None
+    ) -> None:
+        self.hedges = tuple(hedges)
+        self.observers = dict(observers)
+        self._clock = clock
+        self._doubt = doubt or Doubt()
+        self._zero_since_ms: dict[tuple[AccountId, str], int] = {}
+        self._last_marks: dict[InstrumentId, Decimal] = {}
+        self._offsets_ms: dict[str, int] = {}
+        self._offset_checked: dict[str, float] = {}
+
+    async def observe(
+        self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts | None]
+    ) -> tuple[Snapshot, Remembered]:
+        """Look once at everything.
+
+        ``expected`` is, per instrument, the position that our own fills imply and the venue has not shown yet.
+        Returns the snapshot, and what of it has been accepted and may be remembered.
+        """
+        began, taken_at_ms = self._clock.monotonic(), self._clock.now_ms()
+        look = _Look()
+        venues = {hedge.instrument.id.venue for hedge in self.hedges}
+        accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
+        await asyncio.gather(
+            *(self._read_wallet(look, account, remembered) for account in accounts),
+            *(self._read_positions(look, venue, remembered, expected) for venue in sorted(venues)),
+            *(self._read_marks(look, venue) for venue in sorted(venues)),
+            *(self._read_asset_prices(look, hedge) for hedge in self.hedges),
+            *(self._check_clock(look, venue) for venue in sorted(venues | {account.venue for account in accounts})),
+        )
+        await self._price_counted(look)
+        self._doubt_first_zeros(look, remembered)
+        snapshot = Snapshot(
+            taken_at_ms,
+            began,
+            self._clock.monotonic(),
+            look.holdings,
+            look.positions,
+            tuple(look.working),
+            look.marks,
+            look.prices,
+            tuple(look.gaps),
+            tuple(look.blocks),
+        )
+        return snapshot, _accepted(snapshot, remembered)
+
+    async def _try(self, look: _Look, source: str, read: Callable[[], Awaitable[T]]) -> T | None:
+        """The value, or None and a gap that names ``source``."""
+        try:
+            return await read()
+        except VenueError as error:
+            look.gaps.append(Gap(source, error.code, str(error)))
+            return None
+
+    # -- wallets ---------------------------------------------------------------------------------------------------
+
+    async def _read_wallet(self, look: _Look, account: AccountId, remembered: Remembered) -> None:
+        observer = self.observers[account.venue]
+        first = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
+        if first is None:
+            return
+        doubted = [
+            asset
+            for asset in self._assets_in(account)
+            if self._jumped(first.totals.get(asset, NO_BASE), remembered.holdings.get((account, asset)))
+        ]
+        second: Wallet | None = None
+        if doubted:
+            second = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
+            if second is None:
+                return
+        for asset in self._assets_in(account):
+            value = first.totals.get(asset, NO_BASE)
+            fault = None
+            if asset in doubted and second is not None:
+                fault = await self._unconfirmed(account, asset, value, first, second, remembered)
+            if fault is not None:
+                look.gaps.append(fault)
+            else:
+                look.holdings[(account, asset)] = value
+                if value != 0:
+                    self._zero_since_ms.pop((account, asset), None)
+        for asset in first.totals.keys() - set(self._assets_in(account)):
+            # The other coins are kept as well: a sale shows as money that came in.
+            look.holdings[(account, asset)] = first.totals[asset]
+
+    async def _unconfirmed(
+        self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered
+    ) -> Gap | None:
+        """Why a doubted balance is not accepted, or None when the second reading and the records bear it out."""
+        again = second.totals.get(asset, NO_BASE)
+        before = remembered.holdings[(account, asset)]
+        if again != value:
+            text = f"{asset} read {plain(value)} and then {plain(again)} where it was {plain(before)}"
+            return Gap(str(account), "unconfirmed_reading", text)
+        if value != 0 or before <= 0:
+            return None
+        now = self._clock.now_ms()
+        since = self._zero_since_ms.setdefault((account, asset), now)
+        if now - since >= self._doubt.unexplained_zero_ms or self._sold(account, asset, before, first, remembered):
+            return None
+        observer = self.observers[account.venue]
+        try:
+            why = await observer.explain_outflow(account, asset, remembered.taken_at_ms or now)
+        except VenueError as error:
+            why, failure = None, f" ({error})"
+        else:
+            failure = ""
+        if why is not None:
+            return None
+        text = f"{asset} reads zero where it was {plain(before)}, and no trade or transfer explains it{failure}"
+        return Gap(str(account), "unexplained_zero", text)
+
+    def _sold(self, account: AccountId, asset: str, before: Base, now: Wallet, remembered: Remembered) -> bool:
+        """Whether quote money of about the coins' worth came into the same account."""
+        for hedge in self.hedges:
+            price = self._last_marks.get(hedge.instrument.id)
+            if asset != hedge.instrument.base or price is None:
+                continue
+            for coin in {hedge.instrument.quote, hedge.instrument.settle} - {asset}:
+                came = now.totals.get(coin, NO_BASE) - remembered.holdings.get((account, coin), NO_BASE)
+                if came >= before * price / 2:
+                    return True
+        return False
+
+    def _doubt_first_zeros(self, look: _Look, remembered: Remembered) -> None:
+        """A coin that reads zero the first time ever, under a short that is there already: more likely not shown."""
+        now = self._clock.now_ms()
+        for hedge in self.hedges:
+            position = look.positions.get(hedge.instrument.id)
+            if position is None or position.contracts >= 0:
+                continue
+            keys = [(account, asset) for account in accounts_of(hedge) for asset in self._assets_in(account)]
+            fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
+            if not fresh or any(look.holdings.get(key) for key in keys) or any(hedge.declared.values()):
+                continue
+            for account, asset in fresh:
+                since = self._zero_since_ms.setdefault((account, asset), now)
+                if now - since < self._doubt.unexplained_zero_ms:
+                    del look.holdings[(account, asset)]
+                    text = f"{asset} reads zero at the first look while {hedge.instrument.id} is short"
+                    look.gaps.append(Gap(str(account), "unexplained_zero", text))
+
+    def _assets_in(self, account: AccountId) -> tuple[str, ...]:
+        """Assets of which a hedge counts this account's coins."""
+        wanted: list[str] = []
+        for hedge in self.hedges:
+            if account in hedge.spot:
+                wanted += hedge.assets
+            if account == hedge.collateral:
+                wanted.append(hedge.instrument.settle)
+        return tuple(dict.fromkeys(wanted))
+
+    def _jumped(self, value: Decimal, before: Decimal | None) -> bool:
+        """Whether a reading is beyond what is taken at its word."""
+        if before is None or before == value:
+            return False
+        return value == 0 or abs(value - before) > self._doubt.confirm_jump_ratio * abs(before)
+
+    # -- positions -------------------------------------------------------------------------------------------------
+
+    async def _read_positions(
+        self,
+        look: _Look,
+        venue: str,
+        remembered: Remembered,
+        expected: Mapping[InstrumentId, Contracts | None],
+    ) -> None:
+        observer = self.observers[venue]
+        book = await self._try(look, futures_source(venue), observer.positions)
+        if book is None:
+            return
+        look.working += book.working
+        listed = {position.instrument.id: position for position in book.positions}
+        own = {hedge.instrument.id: hedge.instrument for hedge in self.hedges if hedge.instrument.id.venue == venue}
+        look.positions.update({ident: position for ident, position in listed.items() if ident not in own})
+        await asyncio.gather(
+            *(
+                self._accept_position(look, observer, instrument, book, remembered, expected.get(ident))
+                for ident, instrument in own.items()
+            )
+        )
+
+    async def _accept_position(
+        self,
+        look: _Look,
+        observer: Observer,
+        instrument: Instrument,
+        book: PositionBook,
+        remembered: Remembered,
+        expected: Contracts | None,
+    ) -> None:
+        """Take the listed position, after a second look where it is absent or has jumped without a fill of ours."""
+        rows = [position for position in book.positions if position.instrument.id == instrument.id]
+        row = rows[0] if rows else None
+        before = remembered.positions.get(instrument.id)
+        value = row.contracts if row is not None else NO_CONTRACTS
+        known = value in (before, expected) or (before is None and expected is None)
+        if row is None and known:
+            look.positions[instrument.id] = Position(instrument, NO_CONTRACTS)
+            return
+        if row is not None and (known or not self._jumped(value, before)):
+            look.positions[instrument.id] = row
+            return
+        second = await self._try(look, str(instrument.id), lambda: observer.position(instrument))
+        if second is None:
+            return
+        if second.contracts == value or row is None:
+            look.positions[instrument.id] = second
+            return
+        text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {_said(before)}"
+        look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
+
+    # -- prices and clocks -----------------------------------------------------------------------------------------
+
+    async def _read_marks(self, look: _Look, venue: str) -> None:
+        observer = self.observers[venue]
+        wanted = list({h.instrument.id: h.instrument for h in self.hedges if h.instrument.id.venue == venue}.values())
+        marks = await self._try(look, futures_source(venue), lambda: observer.marks(wanted))
+        if marks is None:
+            return
+        jumped = [i for i in wanted if i.id in marks and self._jumped(marks[i.id].mark, self._last_marks.get(i.id))]
+        again: Mapping[InstrumentId, Mark] = marks
+        if jumped:
+            second = await self._try(look, futures_source(venue), lambda: observer.marks(wanted))
+            if second is None:
+                return
+            again = second
+        for instrument in wanted:
+            self._accept_mark(look, instrument.id, marks.get(instrument.id), again.get(instrument.id))
+
+    def _accept_mark(self, look: _Look, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
+        """Take a price that is one, is fresh, and that a second reading bears out if it had jumped."""
+        if first is None or second is None or not second.mark.is_finite() or second.mark <= 0:
+            look.gaps.append(Gap(str(ident), "no_price", "the venue gave no price"))
+            return
+        venue_now = self._clock.now_ms() + self._offsets_ms.get(ident.venue, 0)
+        if second.at_ms is not None and venue_now - second.at_ms > self._doubt.stale_price_ms:
+            age = (venue_now - second.at_ms) / 1000
+            look.gaps.append(Gap(str(ident), "stale_price", f"the price is {age:.0f} s old"))
+            return
+        if abs(second.mark / first.mark - 1) > self._doubt.confirm_jump_ratio:
+            text = f"the mark read {plain(first.mark)} and then {plain(second.mark)}"
+            look.gaps.append(Gap(str(ident), "unconfirmed_reading", text))
+            return
+        self._last_marks[ident] = second.mark
+        look.marks[ident] = second
+
+    async def _price_counted(self, look: _Look) -> None:
+        """Prices of unlisted positions that some hedge counts; asked for only when there are any."""
+        assets = {asset for hedge in self.hedges if hedge.unlisted is Unlisted.COUNT for asset in hedge.assets}
+        missing: dict[str, list[Instrument]] = {}
+        for ident, position in look.positions.items():
+            if position.contracts != 0 and ident not in look.marks and position.instrument.base in assets:
+                missing.setdefault(ident.venue, []).append(position.instrument)
+        for venue, instruments in sorted(missing.items()):
+            observer = self.observers[venue]
+            marks = await self._try(look, futures_source(venue), lambda o=observer, i=instruments: o.marks(i))  # type: ignore[misc]
+            if marks is None:
+                continue
+            for instrument in instruments:
+                self._accept_mark(look, instrument.id, marks.get(instrument.id), marks.get(instrument.id))
+
+    async def _read_asset_prices(self, look: _Look, hedge: Hedge) -> None:
+        """Prices that a basket or a cross hedge needs to compare its assets with its contract."""
+        wanted = [asset for asset in hedge.assets if asset != hedge.instrument.base]
+        if not wanted:
+            return
+        observer, quote = self.observers[hedge.instrument.id.venue], hedge.instrument.quote
+        prices = await self._try(look, str(hedge.instrument.id), lambda: observer.asset_prices(wanted, quote))
+        if prices is None:
+            return
+        for asset in wanted:
+            if asset in prices and prices[asset].is_finite() and prices[asset] > 0:
+                look.prices[asset] = prices[asset]
+            else:
+                look.gaps.append(Gap(str(hedge.instrument.id), "no_price", f"{asset} has no price in {quote}"))
+
+    async def _check_clock(self, look: _Look, venue: str) -> None:
+        """Measure the venue's clock against ours now and then; too far apart stops orders, not reading."""
+        now = self._clock.monotonic()
+        last = self._offset_checked.get(venue)
+        if last is None or now - last >= self._doubt.clock_check_every_seconds:
+            offset = await self._try(look, futures_source(venue), self.observers[venue].clock_offset_ms)
+            if offset is None:
+                return
+            self._offsets_ms[venue], self._offset_checked[venue] = offset, now
+        offset = self._offsets_ms[venue]
+        if abs(offset) > self._doubt.max_clock_offset_ms:
+            self._offset_checked.pop(venue)
+            text = f"{venue}'s clock is {offset} ms from ours (limit {self._doubt.max_clock_offset_ms}); set the clock"
+            look.blocks.append((futures_source(venue), Reason("clock_offset", text)))
+
+
+def _said(contracts: Contracts | None) -> str:
+    return "not known" if contracts is None else plain(contracts)
+
+
+def _accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
+    """The last accepted readings with this look's laid over them; a gap leaves what was known."""
+    return replace(
+        remembered,
+        holdings={**remembered.holdings, **snapshot.holdings},
+        positions={
+            **remembered.positions,
+            **{ident: position.contracts for ident, position in snapshot.positions.items()},
+        },
+        taken_at_ms=snapshot.taken_at_ms,
+    )
