@@ -159,6 +159,7 @@ class Exchange:
     def add_market(self, market: Market) -> None:
         """List a market, dated ones too; its base needs a price (``set_price``) before it can be traded."""
         self._state.add_market(market)
+        self._funding.schedule(market)
         self._state.publish(MarketChanged(self._state.now, market.key, market.status))
 
     def set_status(self, key: MarketKey, status: MarketStatus) -> None:
@@ -171,7 +172,10 @@ class Exchange:
 
     def update_market(self, market: Market) -> None:
         """Replace a listed market whole: fees, precision, leverage cap, funding interval, expiry."""
+        regridded = self._state.market(market.key).funding_interval_hours != market.funding_interval_hours
         self._state.replace_market(market)
+        if regridded:
+            self._funding.schedule(market)
 
     # --- prices -----------------------------------------------------------------------------------------------------
 
@@ -271,7 +275,8 @@ class Exchange:
 
     def open_interest_history(self, key: MarketKey, interval_ms: int, limit: int = 30) -> tuple[OpenInterest, ...]:
         """Synthetic figures on the interval's grid, oldest first, ending with the present one."""
-        return self._quotes.open_interest_history(self._state.contract(key), interval_ms, limit)
+        rows = self._quotes.open_interest_history(self._state.contract(key), interval_ms, limit)
+        return self._answer(Reading.OPEN_INTEREST, None, rows)
 
     def set_open_interest(self, key: MarketKey, quantity: Decimal) -> None:
         """Set what the rest of the market holds, order units; our accounts' positions come on top."""
@@ -353,7 +358,7 @@ class Exchange:
 
     def position_mode(self, api_key: str, kind: MarketKind) -> bool:
         """True when the product is in hedge (dual) mode."""
-        return self._reader(api_key).futures[kind].dual_side
+        return self._answer(Reading.POSITION_MODE, api_key, self._reader(api_key).futures[kind].dual_side)
 
     def set_position_mode(self, api_key: str, kind: MarketKind, dual_side: bool) -> None:
         """Switch one-way and hedge mode. Raises POSITION_MODE_UNCHANGED, _HAS_ORDERS, _HAS_POSITION."""
@@ -361,7 +366,8 @@ class Exchange:
 
     def settings(self, api_key: str, key: MarketKey) -> SymbolSettings:
         """Leverage and margin mode of a contract."""
-        return self._valuation.symbol_settings(self._reader(api_key), self._state.contract(key))
+        known = self._valuation.symbol_settings(self._reader(api_key), self._state.contract(key))
+        return self._answer(Reading.SETTINGS, api_key, known)
 
     def set_leverage(self, api_key: str, key: MarketKey, leverage: int) -> SymbolSettings:
         """Set leverage. Raises BAD_LEVERAGE, INSUFFICIENT_MARGIN, LEVERAGE_REDUCTION_REFUSED."""

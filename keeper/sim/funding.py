@@ -36,6 +36,8 @@ class Funding:
         self._next_ms: dict[MarketKey, int] = {}
         self._records: dict[MarketKey, list[FundingRecord]] = {}
         self._pasts: dict[tuple[MarketKey, int], list[FundingRecord]] = {}
+        for market in state.markets.values():
+            self.schedule(market)
 
     def set_rate(self, market: Market, rate: Decimal) -> None:
         """Set the rate of the coming settlements."""
@@ -47,8 +49,9 @@ class Funding:
         _check_perpetual(market)
         if hours not in (1, 2, 4, 8):
             raise SimError(ErrorKind.BAD_PARAMETER, f"a funding interval of {hours} hours is not 1, 2, 4 or 8")
-        self._next_ms.pop(market.key, None)
-        self._state.replace_market(replace(market, funding_interval_hours=hours))
+        changed = replace(market, funding_interval_hours=hours)
+        self._state.replace_market(changed)
+        self.schedule(changed)
 
     def rate(self, key: MarketKey) -> Decimal:
         """The rate of the coming settlement."""
@@ -56,8 +59,12 @@ class Funding:
 
     def next_ms(self, market: Market) -> int:
         """When the coming settlement is due."""
+        return self._next_ms[market.key]
+
+    def schedule(self, market: Market) -> None:
+        """Put a market on the timetable: the next point of its grid after now."""
         interval = market.funding_interval_hours * HOUR_MS
-        return self._next_ms.setdefault(market.key, (self._state.now // interval + 1) * interval)
+        self._next_ms[market.key] = (self._state.now // interval + 1) * interval
 
     def premium(self, market: Market) -> Premium:
         """A contract's prices and funding now."""

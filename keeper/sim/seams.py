@@ -1,7 +1,8 @@
 """The two choke points where faults will be injected: what is accepted, and what is answered.
 
 The exchange itself is always right. An :class:`Interceptor` may refuse or delay a request before it is seen, act after
-an order was accepted (to lose the answer), and bend a reading on its way out.
+an order was accepted (to lose the answer), and bend a reading on its way out. Events are not readings: whoever wants a
+silent or garbled stream puts itself between the subscription and the subscriber.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Reading(Enum):
     POSITIONS = "positions"
     INCOME = "income"
     MOVEMENTS = "movements"
+    POSITION_MODE = "position_mode"
+    SETTINGS = "settings"
 
 
 class Interceptor(Protocol):

@@ -1,0 +1,1 @@
+"""The simulated exchange: its stories and its laws."""
