@@ -148,6 +148,52 @@ class TestTooManyRequests:
             await sell(client)
         assert venue.accepted_orders == []
 
+    async def test_published_limits(self, venue: BybitV5, client: Client) -> None:
+        venue.enforce_limits({"/v5/position/list": 2})
+        await client.fetch_positions([LINEAR])
+        await client.fetch_positions([LINEAR])
+        with pytest.raises(errors.RateLimitExceeded, match="10006"):
+            await client.fetch_positions([LINEAR])
+        assert await client.fetch_balance()
+
+
+class TestTheClientsOwnTraps:
+    async def test_inverse_orders_without_a_symbol_are_looked_for_under_another_coin(self, client: Client) -> None:
+        await client.create_order(INVERSE, "limit", "sell", 100, 61_000)
+        inverse = {"subType": "inverse"}
+        assert await client.fetch_open_orders(None, params=inverse) == []  # it asks for settleCoin USDT
+        assert await client.cancel_all_orders(None, inverse) == []
+        assert len(await client.fetch_open_orders(None, params={**inverse, "settleCoin": "BTC"})) == 1
+        assert len(await client.fetch_open_orders(INVERSE)) == 1
+
+    async def test_twenty_working_orders_are_a_page(self, client: Client) -> None:
+        for number in range(21):
+            await client.create_order(LINEAR, "limit", "sell", 0.01, 61_000 + number)
+        assert len(await client.fetch_open_orders(LINEAR)) == 20
+        assert len(await client.fetch_open_orders(LINEAR, params={"paginate": True})) == 21
+
+    async def test_a_broken_reload_forgets_every_market(self, venue: BybitV5, client: Client) -> None:
+        venue.malformed("/v5/market/instruments-info", times=None)
+        assert await client.load_markets(True) == {}
+        with pytest.raises(errors.BadSymbol):
+            await sell(client)
+
+    async def test_a_broken_account_query_is_remembered(self, venue: BybitV5, client: Client) -> None:
+        venue.malformed("/v5/user/query-api")
+        with pytest.raises(errors.BadRequest, match="UNIFIED"):
+            await client.fetch_balance()
+        with pytest.raises(errors.BadRequest, match="UNIFIED"):
+            await client.fetch_balance()
+
+    async def test_an_unknown_time_in_force_is_dropped(self, venue: BybitV5, client: Client) -> None:
+        await client.create_order(LINEAR, "limit", "sell", 1, 61_000, {"timeInForce": "DAY"})
+        assert venue.accepted_orders[0].time_in_force == "GTC"
+
+    async def test_the_worst_short_is_remembered(self, venue: BybitV5, client: Client) -> None:
+        await sell(client)
+        venue.foreign_trade(LINEAR, "0.7")
+        assert (venue.position(LINEAR), venue.worst_short(LINEAR)) == (D("-0.3"), D(-1))
+
 
 class TestTime:
     async def test_a_clock_that_lies(self, venue: BybitV5, client: Client) -> None:

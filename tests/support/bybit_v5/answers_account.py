@@ -216,6 +216,11 @@ def withdraw_records(exchange: Exchange, params: Json) -> Json:
     return {"rows": rows, "nextPageCursor": ""}
 
 
+def no_records(_exchange: Exchange, _params: Json) -> Json:
+    """Listings of things that never happen here: moves between wallets, closed-position summaries."""
+    return {"list": [], "nextPageCursor": ""}
+
+
 def _transfers(exchange: Exchange, params: Json) -> list[Transfer]:
     named = word(params, "coin")
     return [t for t in reversed(exchange.transfers) if not named or t.coin == named]
@@ -307,10 +312,6 @@ def switch_isolated(_exchange: Exchange, _params: Json) -> Json:
     raise Refusal(100028, "The API cannot be accessed by unified account users.")
 
 
-def closed_pnl(_exchange: Exchange, params: Json) -> Json:
-    return {"category": word(params, "category"), "list": [], "nextPageCursor": ""}
-
-
 PRIVATE_ACCOUNT = {
     ("GET", "/v5/account/wallet-balance"): wallet_balance,
     ("GET", "/v5/account/info"): account_info,
@@ -322,8 +323,9 @@ PRIVATE_ACCOUNT = {
     ("GET", "/v5/asset/transfer/query-account-coins-balance"): coins_balance,
     ("GET", "/v5/asset/deposit/query-record"): deposit_records,
     ("GET", "/v5/asset/withdraw/query-record"): withdraw_records,
+    ("GET", "/v5/asset/transfer/query-inter-transfer-list"): no_records,
     ("GET", "/v5/position/list"): position_list,
-    ("GET", "/v5/position/closed-pnl"): closed_pnl,
+    ("GET", "/v5/position/closed-pnl"): no_records,
     ("POST", "/v5/position/set-leverage"): set_leverage,
     ("POST", "/v5/position/switch-mode"): switch_mode,
     ("POST", "/v5/position/switch-isolated"): switch_isolated,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -21,6 +22,18 @@ from tests.support.bybit_v5.wire import Json, Refusal
 SECRET = "loopback-secret"
 LOOPBACK = "127.0.0.1"
 AHEAD_MS = 1_000  # how far a request's timestamp may run before the venue's clock
+# requests a second and user on each endpoint, as the venue publishes them for a unified account
+PUBLISHED_LIMITS = {
+    "/v5/order/create": 10,
+    "/v5/order/cancel": 10,
+    "/v5/order/cancel-all": 10,
+    "/v5/order/realtime": 50,
+    "/v5/order/history": 50,
+    "/v5/execution/list": 50,
+    "/v5/position/list": 50,
+    "/v5/position/set-leverage": 10,
+    "/v5/account/wallet-balance": 50,
+}
 PRIVATE = {**PRIVATE_ACCOUNT, **PRIVATE_ORDER}
 Answer = Callable[[Exchange, Json], Json]
 
@@ -53,6 +66,29 @@ def signature(secret: str, message: str) -> str:
     return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
+class Budget:
+    """Requests of the last second on each limited endpoint."""
+
+    def __init__(self, limits: dict[str, int]) -> None:
+        self.limits = limits
+        self._spent: dict[str, deque[int]] = {}
+
+    def spend(self, path: str, now_ms: int) -> dict[str, str]:
+        """Count a request; its headers, or the refusal 10006 once the second's budget is gone."""
+        limit = self.limits.get(path)
+        if limit is None:
+            return {}
+        spent = self._spent.setdefault(path, deque())
+        while spent and spent[0] <= now_ms - 1000:
+            spent.popleft()
+        if len(spent) >= limit:
+            raise Refusal(10006, "Too many visits. Exceeded the API Rate Limit.")
+        spent.append(now_ms)
+        left = str(limit - len(spent))
+        reset = str(spent[0] + 1000)
+        return {"X-Bapi-Limit": str(limit), "X-Bapi-Limit-Status": left, "X-Bapi-Limit-Reset-Timestamp": reset}
+
+
 class Server:
     """The endpoints over one exchange. It can be killed and revived on the same port."""
 
@@ -63,6 +99,7 @@ class Server:
         self.unknown: list[str] = []
         self.api_key, self.secret = API_KEY, SECRET
         self.told_skew_ms = 0
+        self.budget = Budget({})
         self.port = 0
         self.app = web.Application()
         self._runner: web.AppRunner | None = None
@@ -106,8 +143,15 @@ class Server:
         self.requests.append(Recorded(asked.method, asked.path, params, signed, self.exchange.now_ms()))
         fault = self.faults.take(asked.path, params)
         if fault is None:
-            return self._reply(self._answer(asked))
+            return self._handle_well(asked)
         return await self._handle_badly(request, asked, fault)
+
+    def _handle_well(self, asked: Asked) -> web.Response:
+        try:
+            headers = self.budget.spend(asked.path, self.exchange.now_ms())
+        except Refusal as refusal:
+            return self._reply(self._envelope({}, refusal.code, refusal.message), {"X-Bapi-Limit-Status": "0"})
+        return self._reply(self._answer(asked), headers)
 
     async def _handle_badly(self, request: web.Request, asked: Asked, fault: Fault) -> web.StreamResponse:
         if fault.kind is Kind.DELAY and not fault.accepted:

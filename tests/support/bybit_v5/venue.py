@@ -14,7 +14,7 @@ from tests.support.bybit_v5.faults import Fault, FaultPlan, Kind
 from tests.support.bybit_v5.instruments import DEFAULT_INSTRUMENTS, DEFAULT_PRICES, Instrument
 from tests.support.bybit_v5.market import Market
 from tests.support.bybit_v5.orders import Lag, Order
-from tests.support.bybit_v5.server import LOOPBACK, Recorded, Server
+from tests.support.bybit_v5.server import LOOPBACK, PUBLISHED_LIMITS, Budget, Recorded, Server
 from tests.support.bybit_v5.stream import Streams
 from tests.support.bybit_v5.wire import ZERO, Json, Number
 
@@ -113,6 +113,11 @@ class BybitV5:
         """Signed size, short below zero, over all position slots."""
         unit = self._market(symbol).instrument
         return sum((h.size for h in self.exchange.account.holdings.values() if h.instrument is unit), ZERO)
+
+    def worst_short(self, symbol: str) -> Decimal:
+        """The lowest signed size that trading has ever left, 0 when it was never short."""
+        unit = self._market(symbol).instrument
+        return min([ZERO, *(entry.size for entry in self.exchange.account.log if entry.instrument is unit)])
 
     def wallet(self, asset: str) -> Decimal:
         """Wallet balance, unrealised profit apart; negative when borrowed."""
@@ -256,6 +261,10 @@ class BybitV5:
             armed = Fault(path, Kind.HTTP, times, accepted=False, status=int(kind), message=message)
         return self.faults.arm(armed)
 
+    def enforce_limits(self, limits: dict[str, int] | None = None) -> None:
+        """Hold each endpoint to so many requests a second: the venue's published figures unless told."""
+        self.server.budget = Budget(PUBLISHED_LIMITS if limits is None else limits)
+
     def delay_fills(
         self,
         queries: int,
@@ -343,6 +352,7 @@ class BybitV5:
         self.exchange.skew_ms = self.server.told_skew_ms = 0
         self.streams.silent = self.streams.refuse_logins = False
         self.streams.repeats = 0
+        self.server.budget = Budget({})
 
     # -- inside
 
