@@ -6,7 +6,6 @@ wraps all of it: whoever replaces it sees every call and every reply, and may de
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +20,7 @@ from keeper.sim.wire import errors
 from keeper.sim.wire.auth import Authenticator, signed_text
 from keeper.sim.wire.refusals import refused
 from keeper.sim.wire.request import Call, Route, Routes, Security
+from keeper.sim.wire.text import Json, compact
 
 _log = logging.getLogger("keeper.sim.wire")
 
@@ -138,16 +138,16 @@ class Dispatcher:
             route = self._route(call)
             self._count(route, headers)
             self._check_caller(route, call, payload)
-            return Reply(200, json.dumps(route.handler(call)), headers), 0
+            return Reply(200, compact(route.handler(call)), headers), 0
         except (errors.WireError, SimError) as raised:
             refusal = raised if isinstance(raised, errors.WireError) else refused(raised, product_of(call.path))
-            return Reply(refusal.status, json.dumps(refusal.body()), headers), refusal.code
+            return Reply(refusal.status, compact(refusal.body()), headers), refusal.code
         except errors.ReplyLostError:
             return Reply(0, "", headers, dropped=True), 0
         except Exception:  # noqa: BLE001  a bug in a handler looks like a broken venue to the client, and is logged
             _log.exception("%s %s failed", call.method, call.path)
-            body = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
-            return Reply(500, json.dumps(body), headers), -1000
+            body: Json = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
+            return Reply(500, compact(body), headers), -1000
 
     def _route(self, call: Call) -> Route:
         route = self._routes.get((call.method, call.path))

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from keeper.sim.types import MarketKind
-from keeper.sim.wire.text import Json
+from keeper.sim.wire.text import Json, compact
 
 QUEUE_MAX = 10_000
 STREAMS_MAX = 1_024
@@ -57,11 +57,11 @@ class Connection:
 
     def send(self, body: Json) -> None:
         """Queue a message that belongs to no stream."""
-        self._put(json.dumps(body))
+        self._put(compact(body))
 
     def publish(self, stream: str, body: Json) -> None:
         """Queue a stream's message, in the form that this connection asked for."""
-        self._put(json.dumps({"stream": stream, "data": body} if self.combined else body))
+        self._put(compact({"stream": stream, "data": body} if self.combined else body))
 
     def _put(self, text: str) -> None:
         for each in self.outgoing(self, text):

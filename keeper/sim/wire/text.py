@@ -6,6 +6,7 @@ decimals, futures to a number that depends on the field.
 
 from __future__ import annotations
 
+import json
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import TypeAlias
 
@@ -13,6 +14,11 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 """What a JSON text can hold; money is in its strings."""
 
 _EIGHT = Decimal("1e-8")
+
+
+def compact(body: Json) -> str:
+    """JSON text as Binance writes it, without blanks."""
+    return json.dumps(body, separators=(",", ":"))
 
 
 def plain(value: Decimal) -> str:

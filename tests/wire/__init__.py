@@ -1,0 +1,1 @@
+"""The simulated exchange met by the real client over loopback."""
