@@ -163,8 +163,10 @@ class Exchange:
         self._state.publish(MarketChanged(self._state.now, market.key, market.status))
 
     def set_status(self, key: MarketKey, status: MarketStatus) -> None:
-        """Open, halt or delist a market; resting orders stay."""
+        """Open, halt or delist a market; resting orders stay, and may fill when it opens again."""
         self._state.set_status(key, status)
+        if key in self._state.tapes:
+            self._matcher.rematch(self._state.market(key))
 
     def set_filters(self, key: MarketKey, filters: Filters) -> None:
         """Replace a market's filters (use ``dataclasses.replace`` on the present ones); resting orders stay."""

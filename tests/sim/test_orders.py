@@ -225,6 +225,8 @@ def test_a_halted_market_fills_nothing() -> None:
     house.price("66000")
     assert house.exchange.fills(KEY) == ()
     assert len(house.exchange.open_orders(KEY, MarketKind.LINEAR)) == 1
+    house.exchange.set_status(BTC_PERP, MarketStatus.TRADING)
+    assert len(house.exchange.fills(KEY)) == 1
 
 
 def test_client_ids_are_unique_among_open_orders_only() -> None:
