@@ -29,8 +29,11 @@ _READER = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA query_only = ON")
 
 def writer_engine(url: URL) -> AsyncEngine:
     """The one connection that writes: with a second one, a keeper could lock itself out."""
-    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=POOL_SECONDS)
-    if url.get_backend_name() == "sqlite":
+    is_file = url.get_backend_name() == "sqlite"
+    # A server may be set up to answer before its disk has a commit; a journal must not be.
+    settings = {} if is_file else {"server_settings": {"synchronous_commit": "on"}}
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=POOL_SECONDS, connect_args=settings)
+    if is_file:
         # IMMEDIATE: wait for the lock at the start, where busy_timeout applies, and not in the middle, where it cannot.
         _prepare(engine, _WRITER, "BEGIN IMMEDIATE")
     return engine

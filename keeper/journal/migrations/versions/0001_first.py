@@ -30,7 +30,8 @@ def _create_identity() -> None:
         sa.Column("tag", sa.String(length=6), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("remembered_at_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("id = 1", name="ck_journal_one_row"),
+        # f(): the name is whole; without it the metadata's convention would be applied to it once more.
+        sa.CheckConstraint("id = 1", name=op.f("ck_journal_one_row")),
         sa.PrimaryKeyConstraint("id", name="pk_journal"),
     )
     op.create_table(

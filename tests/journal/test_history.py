@@ -1,0 +1,134 @@
+"""`keeper history`: why did it not trade, what did it send, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from keeper.commands.history import history
+from keeper.core.model import Contracts, Outcome, OutcomeState
+from keeper.errors import ConfigError, KeeperError
+from keeper.journal.base import FundingEntry
+from tests.journal.story import BTC, NOTHING, SELL, START_MS, cycle, fill, intent, opened, url_of
+
+
+@pytest.fixture
+def journal_url(tmp_path: Path) -> str:
+    """One sale between three holds and two, an order that the venue refused, and one settlement."""
+
+    async def told() -> None:
+        journal = await opened(tmp_path)
+        for number in (1, 2, 3):
+            await journal.cycle(cycle(number, drift=f"0.0{number}"), NOTHING)
+        await journal.cycle(cycle(4, SELL, drift="0.6"), NOTHING)
+        await journal.intent(intent(4))
+        filled = Outcome(intent(4).client_id, OutcomeState.FILLED, Contracts(Decimal(3)), Decimal("64935.0"))
+        await journal.outcome(filled, START_MS + 20_100)
+        await journal.intent(intent(5))
+        refused = Outcome(intent(5).client_id, OutcomeState.REJECTED, text="[bold]-2010[/bold]\tno margin")
+        await journal.outcome(refused, START_MS + 20_200)
+        await journal.fills([dataclasses.replace(fill("t-1"), client_id=intent(4).client_id)])
+        await journal.funding([FundingEntry("f-1", BTC, Decimal("1.50"), "USDT", START_MS)])
+        for number in (5, 6):
+            await journal.cycle(cycle(number), NOTHING)
+        await journal.close()
+
+    asyncio.run(told())
+    return url_of(tmp_path)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_quiet_time_is_one_line_that_says_why(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    history(journal_url, hedge=None, limit=20, as_json=False)
+    lines = printed(capsys)
+    assert lines[:2] == [
+        ["# cycles"],
+        ["from", "to", "cycles", "hedge", "decision", "exposure_base", "futures_base", "hedge_ratio", "target_ratio",
+         "drift_ratio", "why"],
+    ]  # fmt: skip
+    quiet, sale, after = lines[2:5]
+    assert quiet == [
+        "2025-11-20T12:00:05.000Z", "2025-11-20T12:00:15.000Z", "3", "btc", "hold", "", "-3.0", "0.6", "0.6", "0.03",
+        "drift 0.01 is within act 0.05 (within_band)",
+    ]  # fmt: skip
+    assert (sale[2], sale[4], sale[10]) == ("1", "rebalance", "drift 0.60 is above act 0.05 (drift_above_act)")
+    assert (after[2], after[4]) == ("2", "hold")
+
+
+def test_orders_and_fills_say_what_became_of_them(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    history(journal_url, hedge="btc", limit=20, as_json=False)
+    lines = printed(capsys)
+    filled, refused = lines[lines.index(["# orders"]) + 2 :][:2]
+    assert filled[2:9] == ["main:BTC/USDT:USDT", "sell", "3.000", "64935.0", "filled", "3", "64935.0"]
+    assert (refused[6], refused[10]) == ("rejected", "[bold]-2010[/bold] no margin")
+    (execution,) = lines[lines.index(["# fills"]) + 2 :][:1]
+    assert execution[3:7] == ["1.5", "64935.5", "-0.01 USDT", "t-1"]
+    assert lines[-1] == ["main:BTC/USDT:USDT", "1.50", "USDT"]
+
+
+def test_the_limit_counts_lines_and_keeps_the_newest(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    history(journal_url, hedge=None, limit=1, as_json=False)
+    lines = printed(capsys)
+    assert [line[4] for line in lines[2 : lines.index(["# orders"])]] == ["hold"]
+    assert lines[lines.index(["# orders"]) + 2][6] == "rejected"
+
+
+def test_json_is_one_document_with_exact_numbers(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    history(journal_url, hedge=None, limit=3, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding"]
+    assert document["summary"]["tag"] == "c0ffee"
+    assert [row["cycle"] for row in document["cycles"]] == [4, 5, 6]
+    first = document["cycles"][0]
+    assert (first["taken_at"], first["drift_ratio"], first["collateral_base"]) == (
+        "2025-11-20T12:00:20.000Z", "0.6", None,
+    )  # fmt: skip
+    assert first["reasons"] == [{"code": "drift_above_act", "text": "drift 0.60 is above act 0.05"}]
+    order = document["orders"][0]
+    assert (order["price"], order["position_before"], order["created_at"]) == (
+        "64935.0", "-0.00000001", "2025-11-20T12:00:00.000Z",
+    )  # fmt: skip
+    assert order["outcome"]["state"] == "filled"
+    assert document["fills"][0]["instrument"] == "main:BTC/USDT:USDT"
+    assert document["funding"] == [{"instrument": "main:BTC/USDT:USDT", "asset": "USDT", "total": "1.50"}]
+
+
+def test_on_a_terminal_there_are_tables(
+    journal_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "220")
+    history(journal_url, hedge=None, limit=20, as_json=False)
+    page = capsys.readouterr().out
+    assert "6 cycles, 2 orders, 1 fills" in page
+    assert "(within_band)" in page
+    assert "[bold]-2010[/bold]" in page, "what a venue says is never taken for markup"
+
+
+def test_a_journal_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no journal at .*keeper.db; `keeper run` makes it") as missing:
+        history(url_of(tmp_path), hedge=None, limit=1, as_json=True)
+    assert missing.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hedge_that_it_does_not_know_is_named_with_those_it_knows(journal_url: str) -> None:
+    with pytest.raises(ConfigError, match=r"--hedge eth: .* knows no such hedge \(it knows: btc\)"):
+        history(journal_url, hedge="eth", limit=1, as_json=False)
+    with pytest.raises(ConfigError, match="--limit 0"):
+        history(journal_url, hedge=None, limit=0, as_json=False)
+
+
+def test_a_damaged_journal_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "keeper.db").write_bytes(b"x" * 5000)
+    with pytest.raises(KeeperError, match="not a database") as failure:
+        history(url_of(tmp_path), hedge=None, limit=1, as_json=False)
+    assert failure.value.exit_code == 1
