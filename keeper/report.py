@@ -38,11 +38,12 @@ def iso_utc(at_ms: int) -> str:
 
 
 def all_reasons(cycle: HedgeCycle) -> tuple[Reason, ...]:
-    """Why this hedge is where it is, each reason once: the decision's, the cycle's, the plan's, then the blockers."""
+    """Why this hedge is where it is, each reason once: the decision's, the cycle's, the plan's, then what blocks."""
     decision = cycle.decision
     own = (decision.reason,) if isinstance(decision, Halt) else decision.reasons
     planned = cycle.plan.reasons if cycle.plan is not None else ()
-    return tuple(dict.fromkeys((*own, *cycle.reasons, *planned, *cycle.exposure.blockers)))
+    exposure = cycle.exposure
+    return tuple(dict.fromkeys((*own, *cycle.reasons, *planned, *exposure.blockers, *exposure.sell_blockers)))
 
 
 def decision_word(cycle: HedgeCycle) -> str:
@@ -78,7 +79,7 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "drift_notional": _figure(exposure.drift_notional),
         "decision": decision_word(cycle),
         "reasons": [{"code": reason.code, "text": reason.text} for reason in all_reasons(cycle)],
-        "orders": [_order_json(order) for order in cycle.plan.orders] if cycle.plan is not None else [],
+        "orders": [_order_json(order) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
     }
     return document
@@ -114,6 +115,11 @@ def _figure(value: Decimal | None) -> str | None:
 def _beta(exposure: Exposure) -> Decimal | None:
     betas = {exposure.hedge.beta(asset) for asset in exposure.hedge.assets}
     return betas.pop() if len(betas) == 1 else None
+
+
+def _next_orders(cycle: HedgeCycle) -> Sequence[PlannedOrder]:
+    # A hold sends nothing: where a plan was made and refused, its orders would pass for what comes next.
+    return () if cycle.plan is None or isinstance(cycle.decision, Hold) else cycle.plan.orders
 
 
 def _residual(cycle: HedgeCycle) -> Decimal | None:

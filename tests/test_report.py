@@ -10,6 +10,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+
 from keeper.core.model import (
     AccountId,
     Band,
@@ -32,7 +34,6 @@ from keeper.core.model import (
     Side,
 )
 from keeper.report import hedge_json, iso_utc, plain, plan_document, render_plan, rounded
-from rich.console import Console
 
 D = Decimal
 NOVEMBER_20_2026_MS = 1_795_161_600_000
@@ -96,7 +97,9 @@ def test_the_document_is_the_contract_letter_by_letter() -> None:
 def test_what_could_not_be_read_is_null_and_why_is_said_once() -> None:
     gap = Reason("unreachable", "main did not answer")
     wallet = Reason("withdrawal_permission", "the key of main may withdraw")
-    blind = HedgeCycle(Exposure(HEDGE, blockers=(gap, wallet)), Hold((gap,)), None, (), (), HedgeMemory())
+    blind = HedgeCycle(
+        Exposure(HEDGE, blockers=(gap,), sell_blockers=(wallet,)), Hold((gap,)), None, (), (), HedgeMemory()
+    )
     document = hedge_json(blind)
     unknown = {
         key
@@ -110,6 +113,11 @@ def test_what_could_not_be_read_is_null_and_why_is_said_once() -> None:
     assert document["decision"] == "hold"
     assert [reason["code"] for reason in document["reasons"]] == ["unreachable", "withdrawal_permission"]
     assert document["orders"] == []
+
+
+def test_a_plan_that_was_refused_is_a_hold_and_shows_no_order() -> None:
+    refused = replace(BUILDING, decision=Hold((Reason("slippage", "the price is beyond the cap"),)))
+    assert hedge_json(refused)["orders"] == []
 
 
 def test_clips_of_a_rebalance_and_the_reason_of_a_halt_are_told() -> None:

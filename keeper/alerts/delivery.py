@@ -21,7 +21,7 @@ from keeper.clock import Clock
 
 REDACTED = "***"
 _LOUDNESS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
-_MIN_SECRET_CHARS = 4
+_MIN_SECRET_CHARS = 3
 
 
 class _Log(Protocol):
@@ -33,7 +33,7 @@ class _Log(Protocol):
 def redact(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret blotted out by value, also where it was quoted for a URL.
 
-    A value of fewer than four characters is no secret but a coincidence, and is left alone.
+    A value of fewer than three characters is no secret but a coincidence, and is left alone.
     """
     # The longest first: where one secret contains another, no tail of it may survive.
     for secret in sorted(secrets, key=len, reverse=True):

@@ -26,13 +26,28 @@ from keeper.core.model import (
 )
 from keeper.report import all_reasons, plain, rounded
 
-_CALM = frozenset({"within_band", "below_minimum", "nothing_to_protect", "awaiting_position", "paused", "halted"})
+_CALM = frozenset(
+    {
+        "within_band",
+        "below_minimum",
+        "nothing_to_protect",
+        "nothing_to_send",
+        "awaiting_position",
+        "paused",
+        "halted",
+        "order_refused",
+        "order_resolved",
+        "unresolved_order",
+    }
+)
 """Codes of holds that are the keeper's normal course, or that have an alert or an operator of their own."""
 
 _PAGED = frozenset({"credentials_refused"})
 """Codes that leave a hedge blind until a person acts, so that a warning would be too little."""
 
 _BELOW_MINIMUM = "below_minimum"
+_UNRESOLVED = "unresolved_order"
+_RESOLVED = "order_resolved"
 
 
 class Severity(StrEnum):
@@ -212,18 +227,23 @@ class _Teller:
             yield self._alert("rejected", Severity.INFO, "orders are taken again", _standing(self.cycle), resolved=True)
 
     def _unknown(self) -> Iterator[Alert]:
-        for order, outcome in self._outcomes():
-            what = f"unknown/{outcome.client_id}"
-            if outcome.state is OutcomeState.UNKNOWN:
-                why = outcome.text or "no clear answer"
-                text = (
-                    f"{_order_text(order)} {outcome.client_id} may or may not exist: {why}. "
-                    "Nothing else is sent on this contract until it is resolved."
-                )
-                yield self._alert(what, Severity.CRITICAL, "outcome of an order unknown", text)
-            elif self._is_earlier(outcome):
-                text = f"{_order_text(order)} {outcome.client_id} is {outcome.state.value}."
-                yield self._alert(what, Severity.INFO, "outcome of an order known", text, resolved=True)
+        texts = self._unknown_texts()
+        if texts:
+            yield self._alert("unknown", Severity.CRITICAL, "outcome of an order unknown", "; ".join(texts))
+            return
+        ends = [reason.text for reason in all_reasons(self.cycle) if reason.code == _RESOLVED]
+        if ends or (self.before is not None and _is_unknown(self.before)):
+            text = "; ".join(ends) or _standing(self.cycle)
+            yield self._alert("unknown", Severity.INFO, "outcome of the order known", text, resolved=True)
+
+    def _unknown_texts(self) -> list[str]:
+        sent = [
+            f"{_order_text(order)} ({outcome.client_id}) may or may not exist: {outcome.text or 'no clear answer'}; "
+            "nothing else is sent on this contract until it is resolved"
+            for order, outcome in self._outcomes()
+            if outcome.state is OutcomeState.UNKNOWN
+        ]
+        return sent or [reason.text for reason in all_reasons(self.cycle) if reason.code == _UNRESOLVED]
 
     def _unsent_plan(self) -> Iterator[Alert]:
         plan = self.cycle.plan
@@ -256,10 +276,6 @@ class _Teller:
         for outcome in self.cycle.outcomes:
             yield orders.get(outcome.client_id), outcome
 
-    def _is_earlier(self, outcome: Outcome) -> bool:
-        plan = self.cycle.plan
-        return plan is None or all(order.client_id != outcome.client_id for order in plan.orders)
-
 
 def _halted(cycle: HedgeCycle) -> str | None:
     if cycle.memory.halted is not None:
@@ -284,6 +300,10 @@ def _blocks(cycle: HedgeCycle) -> Sequence[tuple[str, str]]:
 def _beyond_warn(cycle: HedgeCycle) -> bool | None:
     ratio = cycle.exposure.drift_ratio
     return None if ratio is None else abs(ratio) > cycle.exposure.hedge.band.warn
+
+
+def _is_unknown(cycle: HedgeCycle) -> bool:
+    return _has_code(cycle, _UNRESOLVED) or any(outcome.state is OutcomeState.UNKNOWN for outcome in cycle.outcomes)
 
 
 def _has_code(cycle: HedgeCycle, code: str) -> bool:

@@ -157,15 +157,26 @@ def test_a_rejected_order_warns_and_the_next_fill_ends_it() -> None:
 def test_an_unknown_outcome_pages_until_it_is_known() -> None:
     lost = outcome("d1", OutcomeState.UNKNOWN, text="the connection was reset")
     sent = hedge_cycle("0.01", rebalance("1"), orders=[order("d1", "1")], outcomes=[lost])
-    waiting = hedge_cycle("0.01", outcomes=[lost])
-    found = hedge_cycle("0", outcomes=[outcome("d1", OutcomeState.FILLED, "1")])
-    page = told(None, sent)["unknown/d1"]
+    question = Reason("unresolved_order", "sell 1 d1 is still in question")
+    answer = Reason("order_resolved", "order d1 turned out filled")
+    waiting = hedge_cycle("0.2", Hold((question,)), blockers=[question])
+    found = hedge_cycle("0.01", Hold((answer,)), blockers=[answer])
+    page = told(None, sent)["unknown"]
     assert page.severity is Severity.CRITICAL
-    assert "sell 1 BTC/USDT:USDT at 64935 d1 may or may not exist: the connection was reset." in page.text
+    assert page.text.startswith("sell 1 BTC/USDT:USDT at 64935 (d1) may or may not exist: the connection was reset; ")
+    assert told(None, waiting)["unknown"].text == "sell 1 d1 is still in question"  # after a restart
+    assert told(waiting, found)["unknown"].text == "order d1 turned out filled"
     listener = Listener()
     assert listener.hears(sent) == ["btc: outcome of an order unknown"]
+    assert listener.hears(waiting) == ["btc: drift beyond warn"]
     assert listener.hears(waiting) == []
-    assert listener.hears(found) == ["btc: outcome of an order known", "btc: an earlier order filled"]
+    assert listener.hears(found) == ["btc: outcome of the order known", "btc: drift back inside"]
+    assert listener.hears(QUIET) == []
+
+
+def test_an_order_of_an_earlier_cycle_that_filled_is_told_although_its_plan_is_gone() -> None:
+    late = hedge_cycle("0", outcomes=[outcome("z9", OutcomeState.FILLED, "1")])
+    assert told(QUIET, late)["trade/z9"].title == "btc: an earlier order filled"
 
 
 def test_a_residual_below_the_minimum_is_told_once() -> None:

@@ -1,0 +1,84 @@
+"""Asks a running keeper, for the commands that talk to one."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from keeper.api.bind import parse_bind, show_bind
+from keeper.errors import KeeperError
+
+_TIMEOUT_SECONDS = 10.0
+
+
+def hedge_path(hedge: str, verb: str) -> str:
+    """The path of ``pause`` or ``resume`` of one hedge."""
+    return f"/api/v1/hedges/{quote(hedge, safe='')}/{verb}"
+
+
+async def ask(bind: str, token: str, method: str, path: str) -> dict[str, Any]:
+    """One request to the keeper on ``bind``; yields its JSON answer, also that of an unhealthy keeper (503).
+
+    Raises :class:`KeeperError` where no keeper listens, where it refuses the token, or where it says no.
+    """
+    host, port = parse_bind(bind)  # loopback only: the token is sent nowhere else
+    where = show_bind(host, port)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)) as session,
+            session.request(
+                method,
+                _url(where, path),
+                headers={"Authorization": f"Bearer {token}"},
+                allow_redirects=False,
+            ) as answer,
+        ):
+            status = answer.status
+            document = await _json(answer)
+    except aiohttp.ClientConnectorError:
+        raise KeeperError(
+            f"no keeper is listening on {where}; start one with: keeper run -c FILE "
+            "(or set [api] bind to the address of the one that runs)"
+        ) from None
+    except TimeoutError:
+        raise KeeperError(
+            f"the keeper on {where} did not answer within {_TIMEOUT_SECONDS:.0f} s; it may hang: look at its log"
+        ) from None
+    except aiohttp.ClientError as error:
+        raise KeeperError(
+            f"the answer from {where} broke off ({type(error).__name__}); ask again, and look at the keeper's log"
+        ) from error
+    return _judge(status, document, where)
+
+
+def _url(where: str, path: str) -> Any:
+    import yarl
+
+    # Encoded already: a slash within a hedge's name must not become two parts of a path.
+    return yarl.URL(f"http://{where}{path}", encoded=True)
+
+
+async def _json(answer: aiohttp.ClientResponse) -> dict[str, Any] | None:
+    try:
+        document = await answer.json()
+    except (aiohttp.ContentTypeError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _judge(status: int, document: dict[str, Any] | None, where: str) -> dict[str, Any]:
+    if status == 401:
+        raise KeeperError(
+            f"the keeper on {where} refuses this token: it was started with another token file or journal; "
+            "use the config that it was started with, or set [api] token_file to its file"
+        )
+    if document is None:
+        raise KeeperError(f"what listens on {where} is not a keeper (HTTP {status}); set [api] bind to the keeper's")
+    error = document.get("error")
+    if isinstance(error, dict):
+        raise KeeperError(str(error.get("text", f"the keeper on {where} refused (HTTP {status})")))
+    if status >= 400 and "ok" not in document:
+        raise KeeperError(f"the keeper on {where} refused (HTTP {status})")
+    return document

@@ -1,0 +1,125 @@
+"""What the API may ask of the running keeper, and the pure documents that it answers with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Protocol
+
+from keeper.core.model import HedgeCycle
+from keeper.errors import KeeperError
+from keeper.report import hedge_json, iso_utc
+
+
+class UnknownHedgeError(KeeperError):
+    """No hedge has that name; ``near`` lists the names that may have been meant."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.near = tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.5))
+        shown = self.near or tuple(known[:10])
+        meant = f"did you mean {' or '.join(shown)}?" if self.near else f"there are: {', '.join(shown) or 'none'}"
+        super().__init__(f"no hedge is named {name[:80]!r}; {meant}")
+
+
+class Operations(Protocol):
+    """The daemon's side of the API. None of these may wait for a venue."""
+
+    def state(self) -> dict[str, Any]:
+        """The document of ``GET /api/v1/state``, see :func:`state_document`; it holds no secret."""
+        ...
+
+    def health(self) -> tuple[bool, str]:
+        """Whether the decision loop completed lately, see :func:`loop_health`, and a sentence about it."""
+        ...
+
+    def pause(self, name: str) -> None:
+        """Stop trading one hedge from the next turn on; raises :class:`UnknownHedgeError`."""
+        ...
+
+    def resume(self, name: str) -> None:
+        """Trade one hedge again from the next turn on, and lift its halt; raises :class:`UnknownHedgeError`."""
+        ...
+
+    def wake(self) -> None:
+        """Look at everything now instead of at the next poll."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VenueHealth:
+    """How one venue's last reading went; ``text`` says what was wrong where it was not ok."""
+
+    ok: bool
+    text: str = ""
+    last_read_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run of the keeper is. ``cycles`` counts the completed ones of this run."""
+
+    mode: str
+    version: str
+    run: int
+    started_at_ms: int
+    cycles: int
+    last_cycle_at_ms: int | None
+    taken_at_ms: int | None
+
+
+def state_document(
+    progress: Progress,
+    hedges: Sequence[HedgeCycle],
+    alerts: Mapping[str, Any],
+    venues: Mapping[str, VenueHealth],
+) -> dict[str, Any]:
+    """The answer of ``GET /api/v1/state``: a plan document with the run around it.
+
+    Each hedge is the object of the plan contract and has three keys more: ``paused``, ``halted`` (null, or why) and
+    ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
+    """
+    return {
+        "mode": progress.mode,
+        "taken_at": _time(progress.taken_at_ms),
+        "version": progress.version,
+        "run": progress.run,
+        "started_at": _time(progress.started_at_ms),
+        "last_cycle_at": _time(progress.last_cycle_at_ms),
+        "cycles": progress.cycles,
+        "hedges": [
+            {
+                **hedge_json(cycle),
+                "paused": cycle.memory.paused,
+                "halted": cycle.memory.halted,
+                "established": cycle.memory.established,
+            }
+            for cycle in hedges
+        ],
+        "alerts": {name: _plain_object(counters) for name, counters in alerts.items()},
+        "venues": {
+            name: {"ok": venue.ok, "text": venue.text, "last_read_at": _time(venue.last_read_at_ms)}
+            for name, venue in venues.items()
+        },
+    }
+
+
+def loop_health(now_seconds: float, last_completed_seconds: float | None, allowed_seconds: float) -> tuple[bool, str]:
+    """Liveness: the decision loop completed a cycle within ``allowed_seconds``, which is N poll intervals.
+
+    Both times are readings of the monotonic clock. A cycle that held every hedge counts: what is asked is whether
+    somebody still looks, not whether anything was done. Before the first cycle nobody is known to look.
+    """
+    if last_completed_seconds is None:
+        return False, "no decision cycle has completed yet"
+    age = now_seconds - last_completed_seconds
+    text = f"the last decision cycle completed {age:.0f} s ago (allowed: {allowed_seconds:.0f} s)"
+    return age <= allowed_seconds, text
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso_utc(at_ms)
+
+
+def _plain_object(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,0 +1,141 @@
+"""``keeper status``, ``pause`` and ``resume``: talk to a running keeper through its API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from keeper.api.client import ask, hedge_path
+from keeper.api.token import read_token, token_path
+from keeper.core.model import Band
+from keeper.errors import KeeperError
+from keeper.report import render_plan
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from keeper.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """A running keeper, as its config says where to find it."""
+
+    bind: str
+    token: str
+
+    def get(self, path: str) -> dict[str, Any]:
+        return asyncio.run(ask(self.bind, self.token, "GET", path))
+
+    def post(self, path: str) -> dict[str, Any]:
+        return asyncio.run(ask(self.bind, self.token, "POST", path))
+
+
+def status(config_path: Path, as_json: bool) -> None:
+    """Print where the running keeper stands: a picture, or the state document with ``as_json``.
+
+    Raises :class:`KeeperError` where no keeper listens or where it refuses the token.
+    """
+    config = _load(config_path)
+    state = _keeper(config, config_path).get("/api/v1/state")
+    if as_json:
+        _print_json(state)
+        return
+    _show(*_picture(state, _bands(config)))
+
+
+def pause(config_path: Path, hedge: str | None) -> None:
+    """Pause one hedge, or every one, from the next turn on. Raises as :func:`status`."""
+    _tell(config_path, hedge, "pause")
+
+
+def resume(config_path: Path, hedge: str | None) -> None:
+    """Resume one hedge, or every one, and lift its halt. Raises as :func:`status`."""
+    _tell(config_path, hedge, "resume")
+
+
+def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume"]) -> None:
+    from rich.text import Text
+
+    config = _load(config_path)
+    keeper = _keeper(config, config_path)
+    # The config's names and not those of the last cycle: a keeper that has completed none can be paused as well.
+    names = [hedge] if hedge is not None else [item.name for item in config.hedges]
+    done, refused = [], []
+    for name in names:
+        try:
+            keeper.post(hedge_path(name, verb))
+        except KeeperError as error:
+            if hedge is not None:
+                raise
+            refused.append(f"{name}: {error}")
+        else:
+            done.append(name)
+    if refused:
+        achieved = f"{verb}d: {', '.join(done) or 'none'}; not {verb}d: "
+        raise KeeperError(achieved + "; ".join(refused))
+    effect = "no order is sent for it" if verb == "pause" else "it trades again"
+    _show(*(Text(f"{name}: {verb}d; from the next turn on {effect}") for name in done))
+
+
+def _load(config_path: Path) -> Config:
+    from keeper.config import load_config
+
+    return load_config(config_path, os.environ)
+
+
+def _keeper(config: Config, config_path: Path) -> _Keeper:
+    path = token_path(config.token_file, config.journal.dsn, config_path.absolute().parent)
+    return _Keeper(config.api.bind, _token(path, config.api.bind))
+
+
+def _token(path: Path, bind: str) -> str:
+    if path.exists():
+        return read_token(path)
+    # A keeper makes the file before it listens: without one, none has run here yet.
+    raise KeeperError(
+        f"no keeper of this config has run yet: there is no token file {path}, so nothing is asked on {bind}; "
+        "start one with: keeper run -c FILE"
+    )
+
+
+def _bands(config: Config) -> Mapping[str, Band]:
+    return {hedge.name: hedge.band.to_core() for hedge in config.hedges}
+
+
+def _picture(state: Mapping[str, Any], bands: Mapping[str, Band]) -> Sequence[RenderableType]:
+    from rich.text import Text
+
+    last = state["last_cycle_at"] or "none yet"
+    lines: list[RenderableType] = [
+        Text(f"keeper {state['version']} · run {state['run']} since {state['started_at']}"),
+        Text(f"{state['cycles']} cycles, the last one completed {last}"),
+        render_plan(state, bands),
+    ]
+    for name, venue in state["venues"].items():
+        text = "ok" if venue["ok"] else f"not ok: {venue['text']}"
+        lines.append(Text(f"venue {name}: {text}", style="" if venue["ok"] else "red"))
+    for name, counters in state["alerts"].items():
+        if isinstance(counters, dict):
+            told = ", ".join(f"{value} {key}" for key, value in counters.items() if value)
+            lines.append(Text(f"alerts to {name}: {told or 'none'}", style="dim"))
+    return lines
+
+
+def _show(*parts: RenderableType) -> None:
+    from rich.console import Console
+
+    console = Console()  # colours on a terminal only
+    for part in parts:
+        console.print(part)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
