@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
@@ -66,12 +67,35 @@ class Pace:
 
 
 @dataclass(slots=True)
-class _Refusals:
-    """Refusals in a row on one hedge, and until when they are waited out."""
+class Refusal:
+    """The venue's refusals in a row on one hedge, and until when they are waited out."""
 
     count: int = 0
     until_ms: int = 0
     text: str = ""
+
+
+class Bench(Protocol):
+    """What judging needs: the hedges, what they remember, and the rules; nothing that could send or write."""
+
+    hedges: Sequence[Hedge]
+    clock: Clock
+    limits: Limits
+    pace: Pace
+    memories: dict[str, HedgeMemory]
+    refusals: dict[str, Refusal]
+
+
+@dataclass(slots=True)
+class LookOnly:
+    """A bench without a journal or an executor behind it, for one look."""
+
+    hedges: Sequence[Hedge]
+    clock: Clock
+    limits: Limits
+    pace: Pace
+    memories: dict[str, HedgeMemory]
+    refusals: dict[str, Refusal] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,11 +115,12 @@ class Desk:
     remembered: Remembered = field(default_factory=lambda: Remembered({}, {}, None))
     unresolved: dict[str, Intent] = field(default_factory=dict)
     cycle: int = 0
-    refusals: dict[str, _Refusals] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
 
-    def memory(self, hedge: Hedge) -> HedgeMemory:
-        """What a hedge remembers; nothing yet for a new one."""
-        return self.memories.get(hedge.name, HedgeMemory())
+
+def memory_of(bench: Bench, hedge: Hedge) -> HedgeMemory:
+    """What a hedge remembers; nothing yet for a new one."""
+    return bench.memories.get(hedge.name, HedgeMemory())
 
 
 async def turn(desk: Desk) -> CycleRecord:
@@ -116,20 +141,20 @@ async def turn(desk: Desk) -> CycleRecord:
 
 
 def judge(
-    desk: Desk, snapshot: Snapshot, epoch: Epoch, questions: Mapping[InstrumentId, Reason]
+    bench: Bench, snapshot: Snapshot, epoch: Epoch, questions: Mapping[InstrumentId, Reason]
 ) -> tuple[Judgement, ...]:
     """Assess, decide, plan and review every hedge; sends nothing and remembers nothing.
 
     ``questions`` are instruments on which nothing may be sent now, and why.
     """
-    listed = {hedge.instrument.id for hedge in desk.hedges}
-    exposures = [assess(hedge, snapshot, listed) for hedge in desk.hedges]
+    listed = {hedge.instrument.id for hedge in bench.hedges}
+    exposures = [assess(hedge, snapshot, listed) for hedge in bench.hedges]
     shorts = {exposure.hedge.name: _short_notional(exposure) for exposure in exposures}
     judged: list[Judgement] = []
     for seen in exposures:
-        exposure = _with_questions(desk, seen, questions)
+        exposure = _with_questions(bench, seen, questions)
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
-        judgement = _judge_one(desk, exposure, epoch, Book(elsewhere))
+        judgement = _judge_one(bench, exposure, epoch, Book(elsewhere))
         judged.append(judgement)
         if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
             adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
@@ -137,33 +162,33 @@ def judge(
     return tuple(judged)
 
 
-def _judge_one(desk: Desk, exposure: Exposure, epoch: Epoch, book: Book) -> Judgement:
+def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
     memory, late = settle_expectation(
-        recall(exposure, desk.memory(exposure.hedge)),
+        recall(exposure, memory_of(bench, exposure.hedge)),
         exposure.position,
-        desk.clock.now_ms(),
-        desk.pace.position_lag_ms,
+        bench.clock.now_ms(),
+        bench.pace.position_lag_ms,
     )
     decision: Decision = Halt(late) if late is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
     if not isinstance(decision, Rebalance):
         return Judgement(exposure, memory, decision)
-    planned = plan(exposure, decision, desk.limits.max_order_notional, epoch)
-    verdict = review(planned, exposure, desk.limits, book)
+    planned = plan(exposure, decision, bench.limits.max_order_notional, epoch)
+    verdict = review(planned, exposure, bench.limits, book)
     if isinstance(verdict, RefusedPlan):
         return Judgement(exposure, memory, Hold(verdict.reasons), planned)
     return Judgement(exposure, memory, decision, planned, verdict, verdict.reasons)
 
 
-def _with_questions(desk: Desk, exposure: Exposure, questions: Mapping[InstrumentId, Reason]) -> Exposure:
+def _with_questions(bench: Bench, exposure: Exposure, questions: Mapping[InstrumentId, Reason]) -> Exposure:
     """Add what is not in the snapshot: orders in question, and refusals that are being waited out."""
     extra: list[Reason] = []
     question = questions.get(exposure.hedge.instrument.id)
     if question is not None:
         extra.append(question)
-    refusal = desk.refusals.get(exposure.hedge.name)
-    if refusal is not None and desk.clock.now_ms() < refusal.until_ms:
+    refusal = bench.refusals.get(exposure.hedge.name)
+    if refusal is not None and bench.clock.now_ms() < refusal.until_ms:
         extra.append(Reason("order_refused", f"the venue refused the last order ({refusal.text}); waiting"))
     return replace(exposure, blockers=(*exposure.blockers, *extra)) if extra else exposure
 
@@ -177,7 +202,7 @@ def _short_notional(exposure: Exposure) -> Quote:
 
 
 def _expected(desk: Desk) -> dict[InstrumentId, Contracts | None]:
-    return {hedge.instrument.id: desk.memory(hedge).expected_contracts for hedge in desk.hedges}
+    return {hedge.instrument.id: memory_of(desk, hedge).expected_contracts for hedge in desk.hedges}
 
 
 async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]:
@@ -263,7 +288,7 @@ def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCy
 
 def _wait_out(desk: Desk, name: str, outcome: Outcome) -> None:
     """A refused order is not sent again at once: the wait doubles with every refusal in a row."""
-    refusal = desk.refusals.setdefault(name, _Refusals())
+    refusal = desk.refusals.setdefault(name, Refusal())
     wait = min(desk.pace.rejected_ms * 2**refusal.count, desk.pace.rejected_max_ms)
     refusal.count = min(refusal.count + 1, 16)
     refusal.until_ms = desk.clock.now_ms() + wait

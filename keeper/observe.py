@@ -50,6 +50,14 @@ class Doubt:
     clock_check_every_seconds: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Facts that a look does not read anew: what stops every order, and what stops new shorts. (source, reason)."""
+
+    blocks: tuple[tuple[str, Reason], ...] = ()
+    sell_blocks: tuple[tuple[str, Reason], ...] = ()
+
+
 @dataclass(slots=True)
 class _Look:
     """What is being gathered; becomes a :class:`Snapshot`."""
@@ -71,6 +79,7 @@ class Observatory:
     ) -> None:
         self.hedges = tuple(hedges)
         self.observers = dict(observers)
+        self.standing = Standing()
         self._clock = clock
         self._doubt = doubt or Doubt()
         self._zero_since_ms: dict[tuple[AccountId, str], int] = {}
@@ -109,7 +118,8 @@ class Observatory:
             look.marks,
             look.prices,
             tuple(look.gaps),
-            tuple(look.blocks),
+            (*self.standing.blocks, *look.blocks),
+            self.standing.sell_blocks,
         )
         return snapshot, _accepted(snapshot, remembered)
 

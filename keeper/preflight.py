@@ -1,0 +1,148 @@
+"""What has to be true of an account before, and while, it is traded: mode, permissions, leverage, margin mode.
+
+Read first; written only where the config states a value, the keeper may trade, and the venue shows another one; then
+read back. What is wrong afterwards stops orders and hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from keeper.core.hedge import futures_source
+from keeper.core.model import Hedge, InstrumentId, Reason
+from keeper.core.orders import plain
+from keeper.observe import Standing
+from keeper.venue.base import AccountFacts, Observer, SymbolSettings, Trader, VenueError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Settings that the config states for one contract; None is "leave it as it is"."""
+
+    leverage: Decimal | None = None
+    margin_mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check looked at. ``ok`` is None where the venue cannot be asked."""
+
+    subject: str
+    ok: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What stands in the way of orders, and all that was looked at."""
+
+    standing: Standing
+    findings: tuple[Finding, ...]
+    can_withdraw: tuple[str, ...] = ()
+
+
+async def preflight(
+    hedges: Sequence[Hedge],
+    wanted: Mapping[InstrumentId, Wanted],
+    observers: Mapping[str, Observer],
+    traders: Mapping[str, Trader],
+) -> Preflight:
+    """Check every venue that carries a hedge; with ``traders``, set what the config states first.
+
+    Raises :class:`VenueError` when a venue does not answer.
+    """
+    blocks: list[tuple[str, Reason]] = []
+    sell_blocks: list[tuple[str, Reason]] = []
+    findings: list[Finding] = []
+    withdrawers: list[str] = []
+    for venue in sorted({hedge.instrument.id.venue for hedge in hedges}):
+        instruments = [hedge.instrument for hedge in hedges if hedge.instrument.id.venue == venue]
+        facts = await observers[venue].facts(instruments)
+        if venue in traders and facts.can_withdraw is not True:
+            written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
+            if any(written):
+                facts = await observers[venue].facts(instruments)
+        _judge_account(venue, facts, blocks, findings)
+        if facts.can_withdraw:
+            withdrawers.append(venue)
+        for instrument in instruments:
+            _judge_settings(instrument.id, wanted.get(instrument.id), facts, sell_blocks, findings)
+    return Preflight(Standing(tuple(blocks), tuple(sell_blocks)), tuple(findings), tuple(withdrawers))
+
+
+async def _set(
+    wanted: Wanted | None, ident: InstrumentId, facts: AccountFacts, trader: Trader, findings: list[Finding]
+) -> bool:
+    """Write what the config states and the venue shows otherwise; whether anything was written."""
+    now = facts.settings.get(ident, SymbolSettings())
+    changed = False
+    try:
+        if wanted is not None and wanted.margin_mode is not None and wanted.margin_mode != now.margin_mode:
+            await trader.set_margin_mode(ident, wanted.margin_mode)
+            changed = True
+        if wanted is not None and wanted.leverage is not None and wanted.leverage != now.leverage:
+            await trader.set_leverage(ident, wanted.leverage)
+            changed = True
+    except VenueError as error:
+        findings.append(Finding(str(ident), False, f"setting margin mode or leverage failed: {error}"))
+        return True
+    return changed
+
+
+def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reason]], findings: list[Finding]) -> None:
+    source = futures_source(venue)
+    findings.append(_said(venue, facts.one_way, "position mode is one-way", "position mode is hedge mode"))
+    if facts.one_way is False:
+        text = f"{venue} is in hedge (two-sided) position mode; switch the account to one-way mode"
+        blocks.append((source, Reason("position_mode", text)))
+    findings.append(_said(venue, facts.can_trade, "the key may trade futures", "the key may not trade futures"))
+    if facts.can_trade is False:
+        text = f"{venue}'s key may not trade futures; allow it, or use mode dry-run"
+        blocks.append((source, Reason("no_trade_permission", text)))
+    safe = None if facts.can_withdraw is None else not facts.can_withdraw
+    findings.append(_said(venue, safe, "the key may not withdraw", "the key may withdraw: use one that may not"))
+    if facts.can_withdraw:
+        text = f"{venue}'s key may withdraw; keeper does not trade with such a key, make one that may only trade"
+        blocks.append((source, Reason("withdrawal_permission", text)))
+
+
+def _said(venue: str, ok: bool | None, yes: str, no: str) -> Finding:
+    if ok is None:
+        return Finding(venue, None, f"the venue cannot be asked whether {yes}")
+    return Finding(venue, ok, yes if ok else no)
+
+
+def _judge_settings(
+    ident: InstrumentId,
+    wanted: Wanted | None,
+    facts: AccountFacts,
+    sell_blocks: list[tuple[str, Reason]],
+    findings: list[Finding],
+) -> None:
+    """Compare what the venue shows with what the config states; a mismatch stops new shorts, not covers."""
+    now = facts.settings.get(ident, SymbolSettings())
+    shown = f"margin mode {now.margin_mode or 'unknown'}, leverage {_figure(now.leverage)}"
+    if wanted is None or (wanted.leverage is None and wanted.margin_mode is None):
+        findings.append(Finding(str(ident), True, f"{shown} (left as they are)"))
+        return
+    pairs = (
+        ("margin mode", wanted.margin_mode, now.margin_mode),
+        ("leverage", _figure(wanted.leverage), _figure(now.leverage)),
+    )
+    for name, want, have in pairs:
+        if want in (None, "unknown"):
+            continue
+        if have in (None, "unknown"):
+            findings.append(Finding(str(ident), None, f"the venue does not show its {name}; the config says {want}"))
+        elif want != have:
+            text = f"{ident}: {name} is {have} and the config says {want}"
+            findings.append(Finding(str(ident), False, text))
+            sell_blocks.append((str(ident), Reason("settings_mismatch", text)))
+        else:
+            findings.append(Finding(str(ident), True, f"{name} is {have}"))
+
+
+def _figure(value: Decimal | None) -> str:
+    return "unknown" if value is None else plain(value)
