@@ -24,7 +24,7 @@ class PaperDaemon:
         self.last_completed_seconds: float | None = 95.0
         self.told: list[str] = []
         self.bug: Exception | None = None
-        self.names = ("btc", "eth")
+        self.names: tuple[str, ...] = ("btc", "eth")
 
     def state(self) -> dict[str, Any]:
         if self.bug is not None:

@@ -1,0 +1,134 @@
+"""``keeper status``, ``pause`` and ``resume`` against a real API on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from keeper.commands.status import pause, resume, status
+from keeper.errors import ConfigError, KeeperError, UnsafeError
+from tests.api.running import TOKEN, PaperDaemon, running
+
+CONFIG = """
+mode = "testnet"
+[venues.main]
+exchange = "bybit"
+[[hedges]]
+name = "btc"
+asset = "BTC"
+spot = ["main"]
+instrument = "main:BTC/USDT:USDT"
+ratio = "0.6"
+[[hedges]]
+name = "eth"
+asset = "ETH"
+spot = ["main"]
+instrument = "main:ETH/USDT:USDT"
+ratio = "0.6"
+[api]
+bind = "{bind}"
+"""
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEPER_VENUES__MAIN__API_KEY", "planted-key-0123456789")
+    monkeypatch.setenv("KEEPER_VENUES__MAIN__API_SECRET", "planted-secret-0123456789")
+
+
+@pytest.fixture
+def daemon() -> PaperDaemon:
+    return PaperDaemon()
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def config(daemon: PaperDaemon, tmp_path: Path) -> AsyncIterator[Path]:
+    """The config of a keeper that runs."""
+    async with running(daemon) as where:
+        yield written(tmp_path, where, TOKEN)
+
+
+def written(folder: Path, bind: str, token: str | None) -> Path:
+    """A config, and beside its journal a token where there is one."""
+    path = folder / "keeper.toml"
+    path.write_text(CONFIG.format(bind=bind), encoding="utf-8")
+    if token is not None:
+        (folder / "keeper.token").touch(0o600)
+        (folder / "keeper.token").write_text(token + "\n", encoding="utf-8")
+    return path
+
+
+async def test_status_draws_a_picture_without_colours_in_a_pipe(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(status, config, False)
+    picture = capsys.readouterr().out
+    assert "\x1b" not in picture
+    for words in (
+        "keeper 0.1.0 · run 3 since 2026-11-20T07:59:00Z",
+        "12 cycles, the last one completed 2026-11-20T08:00:00Z",
+        "0 / 0.6",
+        "act 0.05 halt 0.5",
+        "paused",
+        "sell 3 contracts",
+        "venue main: ok",
+        "venue other: not ok: no answer",
+        "alerts to log: 4 delivered",
+    ):
+        assert words in picture
+    assert max(map(len, picture.splitlines())) <= 100
+
+
+async def test_status_as_json_is_one_document_and_nothing_else(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(status, config, True)
+    told = capsys.readouterr()
+    assert json.loads(told.out) == daemon.state()
+    assert told.err == ""
+
+
+async def test_one_hedge_or_all_of_them_are_paused_and_resumed(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(pause, config, "btc")
+    await asyncio.to_thread(resume, config, None)
+    assert daemon.told == ["pause btc", "resume btc", "resume eth"]
+    assert "btc: paused; from the next turn on no order is sent for it" in capsys.readouterr().out
+
+
+async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, daemon: PaperDaemon) -> None:
+    with pytest.raises(KeeperError, match="did you mean btc"):
+        await asyncio.to_thread(pause, config, "btcc")
+    daemon.names = ("btc",)  # the keeper that runs was started before the config was changed
+    with pytest.raises(KeeperError, match="paused: btc; not paused: eth: no hedge is named 'eth'"):
+        await asyncio.to_thread(pause, config, None)
+
+
+def test_where_no_keeper_runs_the_message_says_how_to_start_one(tmp_path: Path, unused_tcp_port: int) -> None:
+    bind = f"127.0.0.1:{unused_tcp_port}"
+    with pytest.raises(KeeperError, match=r"has run yet.*keeper run -c") as never:
+        status(written(tmp_path, bind, None), False)
+    assert never.value.exit_code == 1
+    with pytest.raises(KeeperError, match=f"no keeper is listening on {bind}"):
+        status(written(tmp_path, bind, TOKEN), True)
+
+
+async def test_a_token_of_another_keeper_and_one_that_others_can_read(config: Path) -> None:
+    token_file = config.with_name("keeper.token")
+    token_file.write_text("the-token-of-another-keeper", encoding="utf-8")
+    with pytest.raises(KeeperError, match="refuses this token"):
+        await asyncio.to_thread(status, config, False)
+    token_file.chmod(0o644)
+    with pytest.raises(UnsafeError, match="chmod 600"):
+        await asyncio.to_thread(status, config, False)
+
+
+def test_a_config_that_is_wrong_ends_with_its_own_message(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        status(tmp_path / "nowhere.toml", False)
