@@ -14,25 +14,7 @@ from keeper.commands.status import pause, resume, status
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from tests.api.running import TOKEN, PaperDaemon, running
 
-CONFIG = """
-mode = "testnet"
-[venues.main]
-exchange = "bybit"
-[[hedges]]
-name = "btc"
-asset = "BTC"
-spot = ["main"]
-instrument = "main:BTC/USDT:USDT"
-ratio = "0.6"
-[[hedges]]
-name = "eth"
-asset = "ETH"
-spot = ["main"]
-instrument = "main:ETH/USDT:USDT"
-ratio = "0.6"
-[api]
-bind = "{bind}"
-"""
+CONFIG = Path(__file__).with_name("keeper.toml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +38,7 @@ async def config(daemon: PaperDaemon, tmp_path: Path) -> AsyncIterator[Path]:
 def written(folder: Path, bind: str, token: str | None) -> Path:
     """A config, and beside its journal a token where there is one."""
     path = folder / "keeper.toml"
-    path.write_text(CONFIG.format(bind=bind), encoding="utf-8")
+    path.write_text(CONFIG.replace("BIND", bind), encoding="utf-8")
     if token is not None:
         (folder / "keeper.token").touch(0o600)
         (folder / "keeper.token").write_text(token + "\n", encoding="utf-8")
