@@ -1,0 +1,141 @@
+"""How fast one venue may be asked, and who goes first.
+
+Two token buckets share the venue's rate. Reads are paced by the larger one, and idle time is credit up to its depth.
+Orders and lookups have a reserve of their own, so that an order never waits behind a poll; together the two never
+exceed the rate by more than their depths. When the venue tells us to wait, plain reads and orders that add risk stop
+until the stated time; positions, lookups and covers go on, because without them a hedge cannot be made safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
+from typing import Any
+
+from keeper.clock import Clock
+from keeper.venue.base import RateLimitedError
+
+RESERVE_SHARE = 0.25
+"""Part of the rate that only orders and lookups may use."""
+CREDIT_SECONDS = 4.0
+"""Idle time that counts as credit."""
+UNSTATED_BACK_OFF_SECONDS = 10.0
+LONGEST_BACK_OFF_SECONDS = 3 * 86_400.0
+TOO_MANY = (418, 429)
+
+
+class Urgency(IntEnum):
+    """What a call is for; the lower goes first."""
+
+    COVER = 0
+    LOOKUP = 1
+    ORDER = 2
+    POSITION = 3
+    READ = 4
+
+
+URGENCY: ContextVar[Urgency] = ContextVar("keeper_venue_urgency", default=Urgency.READ)
+
+
+@contextmanager
+def urgency(level: Urgency) -> Iterator[None]:
+    """Everything asked inside, in this task and those it starts, has this urgency."""
+    token = URGENCY.set(level)
+    try:
+        yield
+    finally:
+        URGENCY.reset(token)
+
+
+class _Bucket:
+    """Tokens that come back at a fixed rate; taking more than there are says how long to wait."""
+
+    def __init__(self, rate_per_second: float, depth: float, now: float) -> None:
+        self._rate = rate_per_second
+        self._depth = depth
+        self._tokens = depth
+        self._at = now
+
+    def take(self, cost: float, now: float) -> float:
+        """Take ``cost`` tokens; the seconds to wait before using them."""
+        self._tokens = min(self._depth, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        self._tokens -= cost
+        return max(0.0, -self._tokens / self._rate)
+
+
+class Budget:
+    """The rate budget of one venue.
+
+    ``unit_seconds`` is the time that a call of cost 1 is worth (the client's ``rateLimit``), ``share`` our part of the
+    venue's limit, ``limit_codes`` the venue codes of "too many requests" that come without HTTP 429.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        unit_seconds: float,
+        limit_codes: frozenset[str] = frozenset(),
+        share: float = 1.0,
+    ) -> None:
+        self._name = name
+        self._limit_codes = limit_codes
+        self._clock = clock
+        rate = share / max(unit_seconds, 1e-6)
+        now = clock.monotonic()
+        self._reads = _Bucket(rate * (1 - RESERVE_SHARE), rate * (1 - RESERVE_SHARE) * CREDIT_SECONDS, now)
+        self._reserve = _Bucket(rate * RESERVE_SHARE, rate * RESERVE_SHARE * CREDIT_SECONDS, now)
+        self._closed_until = now
+
+    def back_off_seconds(self) -> float:
+        """Seconds for which the venue asked us to stay away; 0 when it did not."""
+        return max(0.0, self._closed_until - self._clock.monotonic())
+
+    def back_off(self, seconds: float) -> None:
+        """Stay away for ``seconds``; never shortens what was asked before."""
+        bounded = min(max(seconds, 0.0), LONGEST_BACK_OFF_SECONDS)
+        self._closed_until = max(self._closed_until, self._clock.monotonic() + bounded)
+
+    def check(self) -> None:
+        """Raise :class:`RateLimitedError` when the present call may not go out now."""
+        closed = self.back_off_seconds()
+        if closed > 0 and URGENCY.get() in (Urgency.READ, Urgency.ORDER):
+            text = f"{self._name}: the venue asked us to wait; {closed:.0f} s are left"
+            raise RateLimitedError(text, retry_after_seconds=closed)
+
+    async def take(self, cost: float) -> None:
+        """Wait until a call of ``cost`` may leave; raises :class:`RateLimitedError` during a back-off."""
+        self.check()
+        bucket = self._reads if URGENCY.get() >= Urgency.POSITION else self._reserve
+        wait = bucket.take(cost, self._clock.monotonic())
+        if wait > 0:
+            await self._clock.sleep(wait)
+            self.check()
+
+    def learn(self, status: int | None, headers: Mapping[str, str], body: Any) -> None:
+        """Take in what an answer says about the limits: 429, 418, and the venue codes that mean the same."""
+        code = str(body.get("retCode", body.get("code", ""))) if isinstance(body, Mapping) else ""
+        if status in TOO_MANY or code in self._limit_codes:
+            self.back_off(self._stated(headers))
+
+    def _stated(self, headers: Mapping[str, str]) -> float:
+        """Seconds that the answer asks us to wait."""
+        for key in ("retry-after", "x-ratelimit-reset-after", "ratelimit-reset"):
+            stated = _number(headers.get(key))
+            if stated is not None:
+                return stated
+        reset_ms = _number(headers.get("x-bapi-limit-reset-timestamp"))
+        if reset_ms is not None:
+            return max(0.0, (reset_ms - self._clock.now_ms()) / 1000)
+        return UNSTATED_BACK_OFF_SECONDS
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < 1e14 else None

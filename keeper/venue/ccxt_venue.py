@@ -1,0 +1,112 @@
+"""Real venues through ccxt: one connection, an observer and, where the mode may trade, a trader over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keeper.clock import Clock
+from keeper.errors import UnsafeError
+from keeper.venue.budget import Budget
+from keeper.venue.capabilities import capability_of
+from keeper.venue.client import Credentials, VenuePolicy, build_client, check_exchange, known_exchanges
+from keeper.venue.connection import Connection
+from keeper.venue.observer import CcxtObserver
+from keeper.venue.trader import CcxtTrader
+
+__all__ = [
+    "CcxtObserver",
+    "CcxtTrader",
+    "CcxtVenue",
+    "Credentials",
+    "VenuePolicy",
+    "check_exchange",
+    "known_exchanges",
+    "make_venue",
+]
+
+
+@dataclass(slots=True)
+class CcxtVenue:
+    """One venue: its shared connection, its observer, and the trader that exists only where orders may leave."""
+
+    name: str
+    policy: VenuePolicy
+    connection: Connection = field(repr=False)
+    observer: CcxtObserver = field(repr=False)
+    _trader: CcxtTrader | None = field(repr=False, default=None)
+
+    @property
+    def trader(self) -> CcxtTrader:
+        """The trader; raises :class:`UnsafeError` in a mode that has none."""
+        if self._trader is None:
+            raise UnsafeError(f"venue {self.name}: this mode has no trader, so no order can leave")
+        return self._trader
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that requests may go to, and no others."""
+        return self.connection.guard.allowed
+
+    def back_off_seconds(self) -> float:
+        """For how long the venue asked us to stay away; 0 when it did not. Worth keeping across a restart."""
+        return self.connection.budget.back_off_seconds()
+
+    def resume_back_off(self, seconds: float) -> None:
+        """Honour a back-off that was still running when the keeper stopped."""
+        self.connection.budget.back_off(seconds)
+
+    async def open(self) -> None:
+        """Load the markets; raises :class:`~keeper.venue.base.VenueError`."""
+        await self.connection.open()
+
+    async def close(self) -> None:
+        """Give back every socket."""
+        await self.connection.close()
+
+
+def make_venue(
+    name: str,
+    exchange_id: str,
+    mode_policy: VenuePolicy,
+    credentials: Credentials,
+    ccxt_options: Mapping[str, Any],
+    clock: Clock,
+    read_timeout_seconds: float,
+    order_timeout_seconds: float,
+) -> CcxtVenue:
+    """A venue by its name in the config and its ccxt id; nothing is sent yet.
+
+    Raises :class:`~keeper.errors.ConfigError` for an unknown exchange or option and :class:`~keeper.errors.UnsafeError`
+    for what would weaken a safety rule or reach a live host from a test.
+    """
+    check_exchange(exchange_id)
+    capability = capability_of(exchange_id)
+    budget = Budget(name, clock, unit_seconds=0.05, limit_codes=capability.codes.limits)
+    client, guard = build_client(
+        name,
+        exchange_id,
+        mode_policy,
+        credentials,
+        ccxt_options,
+        capability,
+        budget,
+        timeout_seconds=max(read_timeout_seconds, order_timeout_seconds),
+    )
+    guard.budget = budget = Budget(
+        name, clock, unit_seconds=client.rateLimit / 1000, limit_codes=capability.codes.limits
+    )
+    connection = Connection(
+        name=name,
+        exchange_id=exchange_id,
+        client=client,
+        guard=guard,
+        capability=capability,
+        budget=budget,
+        clock=clock,
+        read_seconds=read_timeout_seconds,
+        order_seconds=order_timeout_seconds,
+    )
+    trader = CcxtTrader(connection) if mode_policy.trading else None
+    return CcxtVenue(name, mode_policy, connection, CcxtObserver(connection), trader)

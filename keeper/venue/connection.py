@@ -1,0 +1,178 @@
+"""One venue's client, its markets, and the one way to ask it something.
+
+Every request made through here has a deadline, an urgency, and a failure that is already one of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from keeper.clock import Clock
+from keeper.core.model import Instrument
+from keeper.venue.base import BadReadingError, UnreachableError, VenueError
+from keeper.venue.budget import Budget, Urgency, urgency
+from keeper.venue.capabilities import Capability, Product, Read, Row
+from keeper.venue.classify import reading_error
+from keeper.venue.client import ANSWERS, Answer, CcxtClient, Guard
+from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
+
+PAGES_MAX = 50
+OPEN_SECONDS_MIN = 60.0
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Connection:
+    """The client of one venue and what is needed to use it; observer and trader share one."""
+
+    name: str
+    exchange_id: str
+    client: CcxtClient
+    guard: Guard
+    capability: Capability
+    budget: Budget
+    clock: Clock
+    read_seconds: float
+    order_seconds: float
+    _instruments: dict[str, Instrument] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """Load the markets, anew when they are there already."""
+        reload = bool(self.client.markets)
+        async with self.deadline(max(OPEN_SECONDS_MIN, self.read_seconds)):
+            await self.ask(lambda: self.client.load_markets(reload), Urgency.READ, "markets")
+        self._instruments.clear()
+
+    async def close(self) -> None:
+        """Give back every socket."""
+        await self.client.close()
+
+    @asynccontextmanager
+    async def deadline(self, seconds: float | None = None) -> AsyncIterator[None]:
+        """At most so long for everything inside; the default is a reading's."""
+        limit = self.read_seconds if seconds is None else seconds
+        late = False
+        try:
+            async with asyncio.timeout(limit):
+                yield
+        except TimeoutError:
+            late = True
+        if late:
+            raise UnreachableError(f"{self.name}: no answer within {limit:g} s")
+
+    async def ask(self, call: Callable[[], Awaitable[T]], level: Urgency, what: str) -> T:
+        """One call of the client; what it raises is a :class:`VenueError` without secrets or addresses in it."""
+        answers: list[Answer] = []
+        token = ANSWERS.set(answers)
+        try:
+            with urgency(level):
+                return await call()
+        except Exception as raised:  # noqa: BLE001 - the client raises anything; each becomes one typed error below
+            failure = reading_error(raised, answers, self.capability.codes, self.guard.secrets)
+        finally:
+            ANSWERS.reset(token)
+        if not isinstance(failure, VenueError) or failure.args:
+            failure.args = (self._named(str(failure), what), *failure.args[1:])
+        raise failure
+
+    def _named(self, text: str, what: str) -> str:
+        return text if text.startswith(f"{self.name} ") else f"{self.name} {what}: {text}"
+
+    async def raw(self, read: Read, params: Mapping[str, Any], level: Urgency = Urgency.READ) -> Any:
+        """The venue's own answer to one request."""
+        method = getattr(self.client, read.method)
+        sent = {**read.params, **params}
+        return await self.ask(lambda: method(sent), level, read.method)
+
+    async def rows(
+        self, read: Read, params: Mapping[str, Any] | None = None, level: Urgency = Urgency.READ
+    ) -> list[Row]:
+        """All rows of a reading, to the last page."""
+        sent: dict[str, Any] = dict(params or {})
+        if read.limit is not None:
+            sent[read.limit_param] = read.limit
+        if read.cursor is not None and read.cursor.first is not None:
+            sent[read.cursor.param] = read.cursor.first
+        found: list[Row] = []
+        what = f"{self.name} {read.method}"
+        for _ in range(PAGES_MAX):
+            answer = await self.raw(read, sent, level)
+            page = rows_at(answer, read.rows, what, single=read.single, blank_is_empty=read.blank_is_empty)
+            found.extend(page)
+            following = _next(read, answer, page, sent)
+            if following is None:
+                return found
+            sent[str(read.cursor.param) if read.cursor else ""] = following
+        raise BadReadingError(f"{what}: the list does not end within {PAGES_MAX} pages")
+
+    # Markets
+
+    def markets(self) -> Mapping[str, Row]:
+        """Every market by its unified symbol; raises while they are not loaded."""
+        if not self.client.markets:
+            raise VenueError(f"{self.name}: the markets are not loaded")
+        return self.client.markets
+
+    def market(self, symbol: str) -> Row:
+        """The client's market behind a symbol of a contract."""
+        markets = self.markets()
+        if symbol not in markets:
+            contracts = [
+                name for name, market in markets.items() if market.get("contract") and not market.get("option")
+            ]
+            raise unknown_symbol(self.name, symbol, contracts)
+        return markets[symbol]
+
+    def market_by_id(self, market_id: Any, product: Product) -> Row | None:
+        """The contract of a product that the venue calls ``market_id``."""
+        by_id = self.client.markets_by_id or {}
+        found = by_id.get(str(market_id), [])
+        return next((market for market in found if product.covers(market)), None)
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The contract behind a unified symbol."""
+        known = self._instruments.get(symbol)
+        if known is None:
+            known = instrument_of(self.name, self.market(symbol), self.capability, self.client.precisionMode)
+            self._instruments[symbol] = known
+        return known
+
+    def unit(self, symbol: str) -> Decimal:
+        """What one contract is in the amount of an order."""
+        return unit_of(self.market(symbol), self.capability)
+
+    def keys(self, market: Row, product: Product | None) -> dict[str, Any]:
+        """The parameters by which the venue's raw endpoints name a market."""
+        name = product.symbol_param if product is not None else "symbol"
+        return {name: market["id"], **self.capability.params_by_product(market)}
+
+
+def _next(read: Read, answer: Any, page: list[Row], sent: Mapping[str, Any]) -> Any:
+    """The cursor of the page after this one, or None at the end."""
+    cursor = read.cursor
+    if cursor is None or not page:
+        return None
+    if cursor.first is not None:
+        return sent[cursor.param] + 1 if read.limit is not None and len(page) >= read.limit else None
+    if cursor.last_row is not None:
+        return page[-1].get(cursor.last_row) if read.limit is not None and len(page) >= read.limit else None
+    part = answer
+    for step in cursor.path:
+        part = part.get(step) if isinstance(part, Mapping) else None
+    return part if part and part != sent.get(cursor.param) else None
+
+
+async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
+    """Run calls at once, wait for all of them, and raise the first failure; none is left running or unread."""
+    results: Iterable[T | BaseException] = await asyncio.gather(*calls, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done

@@ -1,0 +1,509 @@
+"""Reads one venue: wallets, positions and working orders, prices, facts. See :class:`keeper.venue.base.Observer`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from keeper.core.model import AccountId, Instrument, InstrumentId, Kind, Mark, Position, WorkingOrder
+from keeper.venue.base import (
+    AccountFacts,
+    BadReadingError,
+    CredentialsRefusedError,
+    EmptyReadingError,
+    PositionBook,
+    RateLimitedError,
+    SymbolSettings,
+    UnreachableError,
+    VenueError,
+    Wallet,
+)
+from keeper.venue.budget import Urgency
+from keeper.venue.capabilities import Fields, Outflow, Product, Read, Row, decimal_of, stated
+from keeper.venue.connection import Connection, together
+from keeper.venue.parsing import (
+    UNIFIED_FIELDS,
+    USD_LIKE,
+    PositionRow,
+    mark_of,
+    merged,
+    optional_positive,
+    position_row,
+    rows_at,
+    unified_totals,
+    wallet_totals,
+    working_order,
+)
+
+T = TypeVar("T")
+SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
+SERIOUS = (UnreachableError, CredentialsRefusedError, RateLimitedError)
+"""Failures that say nothing about whether a venue supports a question."""
+
+
+class CcxtObserver:
+    """An :class:`~keeper.venue.base.Observer` over a shared connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self.name = connection.name
+
+    async def open(self) -> None:
+        """Load the markets (anew, when called again); raises when the venue cannot be reached."""
+        await self._at.open()
+
+    async def close(self) -> None:
+        """Give back every socket."""
+        await self._at.close()
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The contract behind a unified symbol; raises :class:`UnknownSymbolError`."""
+        return self._at.instrument(symbol)
+
+    def collateral(self, instrument: Instrument) -> tuple[AccountId, bool] | None:
+        """The wallet that margins a coin-margined instrument, and whether it is the unified (spot) account."""
+        wallet = self._at.capability.collateral
+        if instrument.kind is not Kind.INVERSE or wallet is None:
+            return None
+        return AccountId(self.name, wallet), wallet == ""
+
+    # Wallets
+
+    async def wallet(self, wallet: str) -> Wallet:
+        """One wallet, whole, without unrealised PnL and net of debt."""
+        capability = self._at.capability
+        async with self._at.deadline():
+            if wallet in capability.wallets:
+                recipe = capability.wallets[wallet]
+                pages = await together(*(self._at.rows(read, level=Urgency.POSITION) for read in recipe.reads))
+                rows = [row for page in pages for row in page]
+                totals = wallet_totals(rows, recipe, self._at.client.safe_currency_code)
+            elif wallet in capability.unified_wallets:
+                params = dict(capability.unified_wallets[wallet])
+                totals = unified_totals(await self._unified("fetch_balance", params, level=Urgency.POSITION))
+            else:
+                known = ", ".join(f'"{name}"' for name in {**capability.wallets, **capability.unified_wallets})
+                raise VenueError(f'{self.name}: {self._at.exchange_id} has no wallet "{wallet}"; it has {known}')
+        if not totals:
+            raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
+        return Wallet(AccountId(self.name, wallet), totals)
+
+    async def _unified(self, method: str, *args: Any, level: Urgency = Urgency.READ) -> Any:
+        call = getattr(self._at.client, method)
+        return await self._at.ask(lambda: call(*args), level, method)
+
+    # Positions and working orders
+
+    async def positions(self) -> PositionBook:
+        """All positions and working orders of every product, each list read to its end."""
+        async with self._at.deadline():
+            if not self._at.capability.products:
+                return await self._unified_book()
+            products = self._at.capability.products
+            jobs = [(product, read) for product in products for read in product.positions]
+            tasks = [(product, read) for product in products for read in product.orders]
+            pages = await together(
+                *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
+            )
+            held: list[tuple[Instrument, PositionRow]] = []
+            for (product, _), rows in zip(jobs, pages, strict=False):
+                held.extend(await self._held(product, rows))
+            working: dict[str, WorkingOrder] = {}
+            for (product, _), rows in zip(tasks, pages[len(jobs) :], strict=True):
+                for order in self._working(product, rows):
+                    working[order.venue_order_id] = order
+            return PositionBook(_merge(held), tuple(working.values()))
+
+    async def _held(self, product: Product, rows: list[Row]) -> list[tuple[Instrument, PositionRow]]:
+        fields = product.fields
+        found: list[tuple[Instrument, PositionRow]] = []
+        seen: dict[tuple[str, ...], Decimal] = {}
+        for row in rows:
+            if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
+                continue
+            market_id = row.get(fields.symbol)
+            size = decimal_of(row.get(fields.size), f"{self.name} {market_id} {fields.size}")
+            if size == 0:
+                continue
+            market = await self._known_market(market_id, product)
+            instrument = self._at.instrument(str(market["symbol"]))
+            key = (str(market_id), *(str(row.get(name)) for name in (fields.index, fields.margin_mode) if name))
+            if key in seen:
+                if seen[key] != size:
+                    raise BadReadingError(f"{instrument.id} changed while its list was read, page by page")
+                continue
+            seen[key] = size
+            found.append((instrument, position_row(row, fields, instrument, self._at.unit(instrument.id.symbol))))
+        return found
+
+    async def _known_market(self, market_id: Any, product: Product) -> Row:
+        """The market of a position; one that was listed after the start is asked for once."""
+        products = (product, *(other for other in self._at.capability.products if other is not product))
+        for attempt in (1, 2):
+            for candidate in products:
+                market = self._at.market_by_id(market_id, candidate)
+                if market is not None:
+                    return market
+            if attempt == 1:
+                await self._at.open()
+        raise BadReadingError(f"{self.name}: there is a position in {market_id!r}, which no market explains")
+
+    def _working(self, product: Product, rows: Iterable[Row]) -> list[WorkingOrder]:
+        found = []
+        names = ("symbol", "instId", "instrument_name")
+        for row in rows:
+            market_id = next((row[name] for name in names if row.get(name)), None)
+            if market_id is None:
+                raise BadReadingError(f"{self.name}: an open order names no market")
+            products = (product, *self._at.capability.products)
+            market = next((m for m in (self._at.market_by_id(market_id, each) for each in products) if m), None)
+            if market is None:
+                continue  # spot and options: no contracts are working there
+            symbol = str(market["symbol"])
+            order = self._at.client.parse_order(row, market)
+            found.append(
+                working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
+            )
+        return found
+
+    async def _unified_book(self) -> PositionBook:
+        held: list[tuple[Instrument, PositionRow]] = []
+        working: dict[str, WorkingOrder] = {}
+        params = self._at.capability.book_params
+        books = await together(
+            *(self._unified("fetch_positions", None, dict(each), level=Urgency.POSITION) for each in params)
+        )
+        orders = await together(
+            *(
+                self._unified("fetch_open_orders", None, None, None, dict(each), level=Urgency.POSITION)
+                for each in params
+            )
+        )
+        for rows in books:
+            for row in rows_at(rows, (), f"{self.name} positions"):
+                symbol = str(row.get("symbol"))
+                if row.get("contracts") is None or decimal_of(row["contracts"], f"{symbol} contracts") == 0:
+                    _raw_zero(row, symbol)
+                    continue
+                instrument = self._at.instrument(symbol)
+                held.append((instrument, position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))))
+        for listed in orders:
+            for order in rows_at(listed, (), f"{self.name} open orders"):
+                market = self._at.markets().get(str(order.get("symbol")))
+                if market is None or not market.get("contract") or market.get("option"):
+                    continue
+                symbol = str(market["symbol"])
+                one = working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
+                working[one.venue_order_id] = one
+        return PositionBook(_merge(held), tuple(working.values()))
+
+    async def position(self, instrument: Instrument) -> Position:
+        """A second look at one position, at a source that shows an explicit zero; raises when it shows nothing."""
+        async with self._at.deadline():
+            rows, fields = await self._rows_of(instrument)
+        unit = self._at.unit(instrument.id.symbol)
+        return merged(instrument, [position_row(row, fields, instrument, unit) for row in rows])
+
+    async def _rows_of(self, instrument: Instrument) -> tuple[list[Row], Fields]:
+        symbol = instrument.id.symbol
+        market = self._at.market(symbol)
+        product = self._at.capability.product_of(market)
+        if product is not None:
+            fields = product.fields
+            listed = await self._at.rows(product.position, self._at.keys(market, product), Urgency.POSITION)
+            rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
+        else:
+            fields = UNIFIED_FIELDS
+            if self._at.client.has.get("fetchPosition") is True:
+                rows = [await self._unified("fetch_position", symbol, level=Urgency.POSITION)]
+            else:
+                rows = await self._unified("fetch_positions", [symbol], level=Urgency.POSITION)
+            rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
+        if not rows:
+            raise BadReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
+        return rows, fields
+
+    # Prices
+
+    async def marks(self, instruments: Sequence[Instrument]) -> Mapping[InstrumentId, Mark]:
+        """Mark, best bid and ask of the instruments that could be priced; as many reads as there are products."""
+        async with self._at.deadline():
+            groups: dict[int, tuple[Product, list[Row]]] = {}
+            plain: list[str] = []
+            for instrument in instruments:
+                market = self._at.market(instrument.id.symbol)
+                product = self._at.capability.product_of(market)
+                if product is None or not product.marks:
+                    plain.append(instrument.id.symbol)
+                else:
+                    groups.setdefault(id(product), (product, []))[1].append(market)
+            values: dict[str, dict[str, Any]] = {}
+            collected = await together(*(self._collect(product, markets) for product, markets in groups.values()))
+            for part in collected:
+                values.update(part)
+            if plain:
+                values.update(await self._unified_marks(plain))
+        found = {}
+        for symbol, fields in values.items():
+            mark = mark_of(fields, f"{self.name}:{symbol}")
+            if mark is not None:
+                found[InstrumentId(self.name, symbol)] = mark
+        return found
+
+    async def _collect(self, product: Product, markets: list[Row]) -> dict[str, dict[str, Any]]:
+        if product.marks_by_symbol is not None:
+            name = product.marks_by_symbol
+            jobs = [(read, names, {name: m["id"]}) for m in markets for read, names in product.marks]
+        else:
+            jobs = [(read, names, {}) for read, names in product.marks]
+        answers = await together(*(self._at.raw(read, params) for read, _, params in jobs))
+        wanted = {str(market["id"]): str(market["symbol"]) for market in markets}
+        values: dict[str, dict[str, Any]] = {}
+        for (read, names, _), answer in zip(jobs, answers, strict=True):
+            rows = rows_at(answer, read.rows, f"{self.name} {read.method}", single=read.single)
+            for row in rows:
+                symbol = wanted.get(str(row.get(product.fields.symbol)))
+                if symbol is None:
+                    continue
+                found = values.setdefault(symbol, {})
+                for ours, theirs in names.items():
+                    found[ours] = answer.get(theirs[1:]) if theirs.startswith("@") else row.get(theirs)
+        return values
+
+    async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
+        has = self._at.client.has
+        values: dict[str, dict[str, Any]] = {symbol: {} for symbol in symbols}
+        calls = ["fetch_tickers"]
+        calls += ["fetch_mark_prices"] if has.get("fetchMarkPrices") is True else []
+        calls += ["fetch_funding_rates"] if has.get("fetchFundingRates") is True else []
+        names = {
+            "mark": "markPrice",
+            "bid": "bid",
+            "ask": "ask",
+            "index": "indexPrice",
+            "funding_rate": "fundingRate",
+            "at_ms": "timestamp",
+        }
+        for answer in await together(*(self._unified(call, symbols) for call in calls)):
+            for symbol in symbols:
+                row = answer.get(symbol) if isinstance(answer, Mapping) else None
+                for ours, theirs in names.items():
+                    if isinstance(row, Mapping) and stated(row, theirs):
+                        values[symbol].setdefault(ours, row[theirs])
+        return values
+
+    async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
+        """Prices of assets in ``quote``; dollar-like quotes stand in for each other, what has no market is absent."""
+        markets = self._at.markets()
+        quotes = [quote, *(sorted(USD_LIKE - {quote}, key=_preference) if quote in USD_LIKE else ())]
+        prices: dict[str, Decimal] = {}
+        spots: dict[str, str] = {}
+        futures: dict[str, str] = {}
+        for asset in dict.fromkeys(assets):
+            if asset == quote or {asset, quote} <= USD_LIKE:
+                prices[asset] = Decimal(1)
+                continue
+            spot = next((f"{asset}/{each}" for each in quotes if f"{asset}/{each}" in markets), None)
+            swaps = [f"{asset}/{each}:{settle}" for each in quotes for settle in (each, asset)]
+            swap = next((symbol for symbol in swaps if symbol in markets), None)
+            if spot is not None:
+                spots[spot] = asset
+            elif swap is not None:
+                futures[swap] = asset
+        async with self._at.deadline():
+            if spots:
+                params = dict(self._at.capability.spot_params)
+                tickers = await self._unified("fetch_tickers", list(spots), params)
+                prices.update(_spot_prices(tickers, spots, self.name))
+        if futures:
+            marks = await self.marks([self._at.instrument(symbol) for symbol in futures])
+            prices.update({futures[each.symbol]: mark.index or mark.mark for each, mark in marks.items()})
+        return prices
+
+    # Facts
+
+    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
+        """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
+        ledgers = [each for each in self._at.capability.outflows if account.wallet in each.wallets]
+        for ledger in ledgers:
+            text = await self._explained(self._ledger_entry(ledger, asset, since_ms))
+            if text is not None:
+                return text
+        if account.wallet == "" and self._at.client.has.get("fetchMyTrades") is True:
+            return await self._explained(self._spot_sale(asset, since_ms))
+        return None
+
+    async def _explained(self, search: Awaitable[str | None]) -> str | None:
+        try:
+            async with self._at.deadline():
+                return await search
+        except SERIOUS:
+            raise
+        except VenueError:
+            return None  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
+
+    async def _ledger_entry(self, ledger: Outflow, asset: str, since_ms: int) -> str | None:
+        params: dict[str, Any] = {}
+        if ledger.asset_param is not None:
+            params[ledger.asset_param] = asset
+        if ledger.since_param is not None:
+            params[ledger.since_param] = since_ms
+        if ledger.until_param is not None:
+            params[ledger.until_param] = self._at.clock.now_ms()
+        for row in await self._at.rows(ledger.read, params):
+            if ledger.asset_field is not None and row.get(ledger.asset_field) != asset:
+                continue
+            change = decimal_of(row.get(ledger.change), ledger.change)
+            if (ledger.sign < 0 or change < 0) and _moment(row.get(ledger.at)) >= since_ms:
+                return f"{row.get(ledger.kind) or ledger.kind}: {abs(change):f} {asset}"
+        return None
+
+    async def _spot_sale(self, asset: str, since_ms: int) -> str | None:
+        markets = self._at.markets()
+        symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
+        found = await together(*(self._unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
+        for symbol, trades in zip(symbols, found, strict=True):
+            for trade in rows_at(trades, (), f"{self.name} trades"):
+                sold = trade.get("side") == "sell" and trade.get("symbol") == symbol
+                if sold and _moment(trade.get("timestamp")) >= since_ms:
+                    return f"trade: sold {trade.get('amount')} {asset} at {trade.get('price')}"
+        return None
+
+    async def clock_offset_ms(self) -> int:
+        """Venue time minus ours, milliseconds; the middle of the request is taken for the moment of the answer."""
+        before = self._at.clock.now_ms()
+        began = self._at.clock.monotonic()
+        async with self._at.deadline():
+            theirs = await self._unified("fetch_time")
+        halfway = before + (self._at.clock.monotonic() - began) * 500
+        return round(decimal_of(theirs, f"{self.name} time") - Decimal(halfway))
+
+    async def facts(self, instruments: Sequence[Instrument]) -> AccountFacts:
+        """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked."""
+        capability = self._at.capability
+        async with self._at.deadline():
+            rights = await self._asked(self._rights())
+            mode = await self._asked(self._account_margin_mode())
+            settings: dict[InstrumentId, SymbolSettings] = {}
+            one_way: list[bool] = [True] if capability.always_one_way else []
+            for instrument in instruments:
+                looked = await self._asked(self._settings(instrument, mode))
+                settings[instrument.id] = looked[0] if looked else SymbolSettings()
+                if looked and looked[1] is not None:
+                    one_way.append(looked[1])
+            modes = [product.mode for product in capability.products if product.mode is not None]
+            for product in capability.products:
+                covered = any(product.covers(self._at.market(each.id.symbol)) for each in instruments)
+                if product.mode is not None and (covered or len(modes) == 1):
+                    one_way.append(await self._mode(product.mode, product))
+        return AccountFacts(
+            one_way=all(one_way) if one_way else None,
+            can_withdraw=rights[0] if rights else None,
+            can_trade=rights[1] if rights else None,
+            settings=settings,
+        )
+
+    async def _asked(self, question: Awaitable[T]) -> T | None:
+        try:
+            return await question
+        except SERIOUS:
+            raise
+        except VenueError:
+            return None  # the venue has no such question; the fact is reported as not known
+
+    async def _rights(self) -> tuple[bool | None, bool | None] | None:
+        read = self._at.capability.permissions
+        if read is None:
+            return None
+        row = (await self._at.rows(read))[0]
+        return self._at.capability.can_withdraw(row), self._at.capability.can_trade(row)
+
+    async def _account_margin_mode(self) -> str | None:
+        asked = self._at.capability.account_margin_mode
+        if asked is None:
+            return None
+        read, name, texts = asked
+        return texts.get(str((await self._at.rows(read))[0].get(name)))
+
+    async def _mode(self, read: Read, product: Product) -> bool:
+        row = (await self._at.rows(read, level=Urgency.POSITION))[0]
+        if not stated(row, product.mode_field):
+            raise BadReadingError(f"{self.name}: the position mode came without {product.mode_field}")
+        return str(row[product.mode_field]).lower() == product.one_way_text
+
+    async def _settings(self, instrument: Instrument, account_mode: str | None) -> tuple[SymbolSettings, bool | None]:
+        has = self._at.client.has
+        symbol = instrument.id.symbol
+        if not self._at.capability.products and has.get("fetchPositionMode") is True:
+            answer = await self._unified("fetch_position_mode", symbol)
+            hedged = answer.get("hedged") if isinstance(answer, Mapping) else None
+            one_way: bool | None = None if hedged is None else not hedged
+        else:
+            one_way = None
+        looked = await self._asked(self._rows_of(instrument))
+        if looked is None:
+            return SymbolSettings(margin_mode=account_mode), one_way
+        rows, fields = looked
+        if fields.index is not None:
+            one_way = not any(str(row.get(fields.index)) in fields.hedge_texts for row in rows)
+        first = rows[0]
+        leverage = optional_positive(first, fields.leverage, symbol) if fields.leverage else None
+        said = str(first.get(fields.margin_mode)).lower() if fields.margin_mode else ""
+        return SymbolSettings(margin_mode=fields.margin_modes.get(said, account_mode), leverage=leverage), one_way
+
+
+def _merge(held: Iterable[tuple[Instrument, PositionRow]]) -> tuple[Position, ...]:
+    rows: dict[Instrument, list[PositionRow]] = {}
+    for instrument, row in held:
+        rows.setdefault(instrument, []).append(row)
+    return tuple(merged(instrument, each) for instrument, each in rows.items())
+
+
+RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")
+
+
+def _raw_zero(row: Row, symbol: str) -> None:
+    """A unified row without contracts is flat only if no raw size beside it says otherwise."""
+    info = row.get("info")
+    if not isinstance(info, Mapping):
+        return
+    for name in RAW_SIZES:
+        if stated(info, name) and decimal_of(info[name], f"{symbol} {name}") != 0:
+            raise BadReadingError(f"{symbol}: the client says flat, the venue says {name} {info[name]}")
+
+
+def _preference(quote: str) -> tuple[int, str]:
+    order = ("USDT", "USDC", "USD")
+    return (order.index(quote) if quote in order else len(order), quote)
+
+
+def _spot_prices(tickers: Any, spots: Mapping[str, str], name: str) -> dict[str, Decimal]:
+    prices = {}
+    if not isinstance(tickers, Mapping):
+        raise BadReadingError(f"{name}: the tickers are not an object")
+    for symbol, asset in spots.items():
+        row = tickers.get(symbol)
+        if not isinstance(row, Mapping):
+            continue
+        bid, ask = optional_positive(row, "bid", symbol), optional_positive(row, "ask", symbol)
+        last = optional_positive(row, "last", symbol)
+        price = (bid + ask) / 2 if bid is not None and ask is not None else last
+        if price is not None:
+            prices[asset] = price
+    return prices
+
+
+def _moment(value: Any) -> int:
+    """Milliseconds of a venue's time, given as a number or as text in UTC."""
+    text = str(value)
+    if text.isdigit():
+        return int(text)
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise BadReadingError(f"{value!r} is not a time") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return round(moment.timestamp() * 1000)

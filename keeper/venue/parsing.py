@@ -1,0 +1,443 @@
+"""From the venue's rows to core types, strictly: what cannot be understood is an error that names the field.
+
+Amounts arrive as the venue's own text and become Decimal without passing through float. A size of zero is flat whatever
+the derived fields beside it say, and no derived field ever makes a position.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, DivisionByZero, InvalidOperation
+from typing import Any
+
+from keeper.core.model import (
+    NO_QUOTE,
+    ZERO,
+    Base,
+    Contracts,
+    Instrument,
+    InstrumentId,
+    Kind,
+    Mark,
+    Position,
+    Quote,
+    Side,
+    WorkingOrder,
+)
+from keeper.venue.base import BadReadingError, EmptyReadingError, Fill, OrderReport, OrderState, UnknownSymbolError
+from keeper.venue.capabilities import Capability, Fields, Path, Row, WalletRead, decimal_of, stated
+
+USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
+NOTIONAL_TOLERANCE = Decimal("0.1")
+DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE = 2, 3, 4
+
+
+def at(answer: Any, path: Path, what: str) -> Any:
+    """What an answer holds at ``path``; raises when any step of it is not there."""
+    part = answer
+    for step in path:
+        inside = step in part if isinstance(part, Mapping) else isinstance(part, list) and step in range(len(part))
+        if inside:
+            part = part[step]
+        elif isinstance(step, int) and part == []:
+            raise EmptyReadingError(f"{what}: {'.'.join(map(str, path))} is an empty list")
+        else:
+            raise BadReadingError(f"{what}: the answer has no {'.'.join(map(str, path))}")
+    return part
+
+
+def rows_at(answer: Any, path: Path, what: str, *, single: bool = False, blank_is_empty: bool = False) -> list[Row]:
+    """The rows of an answer; anything that is not a list of objects is an error, never an empty list."""
+    found = at(answer, path, what)
+    if single:
+        found = [found]
+    if found is None and blank_is_empty:
+        return []
+    if not isinstance(found, list):
+        raise BadReadingError(f"{what}: {'.'.join(map(str, path)) or 'the answer'} is not a list")
+    for row in found:
+        if not isinstance(row, Mapping):
+            raise BadReadingError(f"{what}: a row is {row!r:.40}, not an object")
+    return found
+
+
+def positive(row: Row, name: str, what: str) -> Decimal:
+    """A number above zero."""
+    number = decimal_of(row.get(name), f"{what} {name}")
+    if number <= 0:
+        raise BadReadingError(f"{what} {name} is {number}, not above zero")
+    return number
+
+
+def optional_positive(row: Row, name: str, what: str) -> Decimal | None:
+    """A number above zero, or None where the venue left it blank or wrote zero for "none"."""
+    if not stated(row, name):
+        return None
+    number = decimal_of(row[name], f"{what} {name}")
+    if number < 0:
+        raise BadReadingError(f"{what} {name} is {number}, negative")
+    return number or None
+
+
+# Instruments
+
+
+def _step(value: Any, mode: int, what: str) -> Decimal:
+    if mode == TICK_SIZE:
+        step = decimal_of(value, what)
+    elif mode == DECIMAL_PLACES:
+        step = Decimal(1).scaleb(-int(decimal_of(value, what)))
+    else:
+        raise BadReadingError(f"{what}: the venue gives significant digits, which is no fixed step")
+    if step <= 0:
+        raise BadReadingError(f"{what} is {step}, not above zero")
+    return step
+
+
+def _limit(market: Row, group: str, side: str) -> Decimal | None:
+    limits = market.get("limits") or {}
+    value = (limits.get(group) or {}).get(side)
+    return None if value is None else decimal_of(value, f"{market.get('symbol')} limits.{group}.{side}")
+
+
+def contract_size_of(market: Row, capability: Capability) -> Decimal:
+    """Base units (linear) or quote units (inverse) of one contract."""
+    if market.get("inverse") and capability.inverse_contract_size is not None:
+        return capability.inverse_contract_size
+    return positive(market, "contractSize", str(market.get("symbol")))
+
+
+def unit_of(market: Row, capability: Capability) -> Decimal:
+    """What one contract is in the amount of an order: 1 where the venue counts contracts, else the contract's size."""
+    return contract_size_of(market, capability) if capability.amount_is_size else Decimal(1)
+
+
+def _kind(market: Row, symbol: str) -> Kind:
+    settle, base, quote = (str(market.get(name)) for name in ("settle", "base", "quote"))
+    if market.get("linear") and (settle == quote or {settle, quote} <= USD_LIKE):
+        return Kind.LINEAR
+    if market.get("inverse") and settle == base:
+        return Kind.INVERSE
+    raise UnknownSymbolError(
+        f"{symbol} settles in {settle} and not in {quote} or {base}: quanto contracts cannot be hedged with, "
+        "because their delta moves with a third price"
+    )
+
+
+def instrument_of(venue: str, market: Row, capability: Capability, precision_mode: int) -> Instrument:
+    """A contract from the client's market dict; steps and limits in contracts."""
+    symbol = str(market["symbol"])
+    if not market.get("contract") or market.get("option"):
+        raise UnknownSymbolError(f"{symbol} is not a future or a perpetual; a hedge needs one")
+    kind = _kind(market, symbol)
+    if kind is Kind.INVERSE and capability.collateral is None:
+        raise UnknownSymbolError(
+            f"{symbol} is coin-margined, and this venue's wallet figure without PnL is not known; use a linear contract"
+        )
+    size, unit = contract_size_of(market, capability), unit_of(market, capability)
+    precision = market.get("precision") or {}
+    largest = [limit for limit in (_limit(market, "amount", "max"), _limit(market, "market", "max")) if limit]
+    expiry = market.get("expiry") if market.get("future") else None
+    return Instrument(
+        id=InstrumentId(venue, symbol),
+        base=str(market["base"]),
+        quote=str(market["quote"]),
+        settle=str(market["settle"]),
+        kind=kind,
+        contract_size=size,
+        step_contracts=Contracts(_step(precision.get("amount"), precision_mode, f"{symbol} precision.amount") / unit),
+        tick=_step(precision.get("price"), precision_mode, f"{symbol} precision.price"),
+        min_contracts=Contracts((_limit(market, "amount", "min") or ZERO) / unit),
+        max_contracts=Contracts(min(largest) / unit) if largest else None,
+        min_notional=Quote(_limit(market, "cost", "min") or NO_QUOTE) if kind is Kind.LINEAR else NO_QUOTE,
+        min_notional_on_covers=capability.min_notional_on_covers,
+        expires_at_ms=int(expiry) if expiry else None,
+    )
+
+
+def unknown_symbol(venue: str, symbol: str, symbols: Iterable[str]) -> UnknownSymbolError:
+    """The error for a symbol that the venue does not have, with the nearest ones."""
+    close = difflib.get_close_matches(symbol, list(symbols), n=5, cutoff=0.5)
+    hint = f"; the nearest are {', '.join(close)}" if close else ""
+    return UnknownSymbolError(f'{venue} has no contract "{symbol}"{hint}', close)
+
+
+# Wallets
+
+
+def wallet_totals(rows: Iterable[Row], recipe: WalletRead, code_of: Callable[[str], str]) -> dict[str, Base]:
+    """Coins per asset; several rows of one asset are added up."""
+    totals: dict[str, Decimal] = {}
+    for row in rows:
+        name = row.get(recipe.asset)
+        if not isinstance(name, str) or not name:
+            raise BadReadingError(f"a balance row has no {recipe.asset}")
+        try:
+            amount = recipe.total(row)
+        except BadReadingError as failure:
+            raise BadReadingError(f"{name}: {failure}") from None
+        code = code_of(name)
+        totals[code] = totals.get(code, ZERO) + amount
+    return {code: Base(amount) for code, amount in totals.items()}
+
+
+def unified_totals(balance: Row) -> dict[str, Base]:
+    """Totals of the client's unified balance, debt taken off."""
+    totals = balance.get("total")
+    if not isinstance(totals, Mapping):
+        raise BadReadingError("the balance has no total")
+    debts = balance.get("debt") or {}
+    found: dict[str, Base] = {}
+    for code, amount in totals.items():
+        owed = debts.get(code) if isinstance(debts, Mapping) else None
+        net = decimal_of(amount, f"{code} total") - (decimal_of(owed, f"{code} debt") if owed is not None else ZERO)
+        found[str(code)] = Base(net)
+    return found
+
+
+# Positions
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """One row, read: signed contracts, and what stands beside them."""
+
+    contracts: Decimal
+    entry: Decimal | None
+    liquidation: Decimal | None
+
+
+def _signed_size(row: Row, fields: Fields, what: str) -> Decimal:
+    size = decimal_of(row.get(fields.size), f"{what} {fields.size}")
+    if fields.side is None or size == 0:
+        return size
+    text = row.get(fields.side)
+    sign = fields.sides.get(text) if isinstance(text, str) else None
+    if sign is None:
+        raise BadReadingError(f"{what} {fields.side} is {text!r} beside a size of {size}")
+    if sign == 0:
+        return size
+    if size < 0:
+        raise BadReadingError(f"{what} {fields.size} is {size}: a size with a side is never negative")
+    return size * sign
+
+
+def _check_notional(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> None:
+    """Refuse a row whose own value says another size: a unit mistaken is a factor, so a tenth is tolerance enough.
+
+    Venues value a position at the mark or at its entry, so agreement with either will do.
+    """
+    inverse = instrument.kind is Kind.INVERSE
+    name = fields.notional_inverse if inverse else fields.notional
+    if name is None or not stated(row, name):
+        return
+    value = abs(decimal_of(row[name], f"{what} {name}"))
+    prices = [optional_positive(row, field, what) for field in (fields.mark, fields.entry)]
+    known = [price for price in prices if price is not None]
+    if value == 0 or not known:
+        return
+    size = abs(contracts) * instrument.contract_size
+    if inverse:
+        expected = [size / price for price in known] if fields.notional_inverse_in_base else [size]
+    else:
+        expected = [size * price for price in known]
+    if all(abs(value - worth) > worth * NOTIONAL_TOLERANCE for worth in expected):
+        raise BadReadingError(
+            f"{what} {name} is {value}, but {abs(contracts)} contracts are worth {expected[0].normalize():f}: "
+            "size and value disagree"
+        )
+
+
+def _entry(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> Decimal | None:
+    entry = optional_positive(row, fields.entry, what)
+    if instrument.kind is not Kind.INVERSE:
+        return entry
+    if fields.open_pnl is not None and stated(row, fields.open_pnl) and stated(row, fields.mark):
+        return entry_from_pnl(
+            decimal_of(row[fields.open_pnl], f"{what} {fields.open_pnl}"),
+            contracts * instrument.contract_size,
+            positive(row, fields.mark, what),
+            what,
+        )
+    if entry is None:
+        raise BadReadingError(f"{what} {fields.entry} is blank, so the coin profit of the position is not known")
+    return entry
+
+
+def entry_from_pnl(open_pnl: Decimal, size: Decimal, mark: Decimal, what: str) -> Decimal:
+    """The entry price that gives ``open_pnl = size·(1/entry - 1/mark)``.
+
+    A venue that settles profit into the wallet every day states the open profit since then; the price that somebody
+    once paid would count the settled part twice.
+    """
+    try:
+        entry = 1 / (open_pnl / size + 1 / mark)
+    except (DivisionByZero, InvalidOperation):
+        entry = ZERO
+    if entry <= 0:
+        raise BadReadingError(f"{what}: a profit of {open_pnl} coins is impossible for {size} at {mark}")
+    return entry
+
+
+def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal) -> PositionRow:
+    """One row. Zero is flat, and nothing else of that row is even looked at."""
+    what = str(instrument.id)
+    contracts = _signed_size(row, fields, what) / unit
+    if contracts == 0:
+        return PositionRow(ZERO, None, None)
+    _check_notional(row, fields, instrument, contracts, what)
+    entry = _entry(row, fields, instrument, contracts, what)
+    liquidation = optional_positive(row, fields.liquidation, what) if stated(row, fields.liquidation) else None
+    return PositionRow(contracts, entry, liquidation)
+
+
+def merged(instrument: Instrument, rows: list[PositionRow]) -> Position:
+    """One position from the rows of both sides: sizes added with their signs, the entry such that profit is kept."""
+    total = sum((row.contracts for row in rows), ZERO)
+    held = [row for row in rows if row.contracts != 0]
+    if len(held) == 1:
+        return Position(instrument, Contracts(total), held[0].entry, held[0].liquidation)
+    if total == 0 or any(row.entry is None for row in held):
+        return Position(instrument, Contracts(total))
+    if instrument.kind is Kind.INVERSE:
+        weight = sum((row.contracts / row.entry for row in held if row.entry), ZERO)
+        entry = total / weight if weight else ZERO
+    else:
+        entry = sum((row.contracts * row.entry for row in held if row.entry), ZERO) / total
+    return Position(instrument, Contracts(total), entry if entry > 0 else None)
+
+
+UNIFIED_FIELDS = Fields(
+    size="contracts",
+    side="side",
+    sides={"long": 1, "short": -1},
+    leverage="leverage",
+    margin_mode="marginMode",
+    margin_modes={"cross": "cross", "isolated": "isolated"},
+)
+"""The client's own position dict."""
+
+
+# Orders, fills, marks
+
+
+def _side(order: Row, what: str) -> Side:
+    try:
+        return Side(str(order.get("side")))
+    except ValueError:
+        raise BadReadingError(f"{what} side is {order.get('side')!r}") from None
+
+
+def client_id_of(order: Row, capability: Capability) -> str | None:
+    """The client id of an order or trade, decoded, wherever the venue or the client put it."""
+    info = order.get("info")
+    for name in capability.client_id_fields:
+        for source in (order, info):
+            if isinstance(source, Mapping) and isinstance(source.get(name), str) and source[name]:
+                return capability.decode(source[name])
+    return None
+
+
+def is_reduce_only(order: Row) -> bool:
+    """Whether an order only reduces, as the client or the raw row says; not said is no."""
+    info = order.get("info")
+    sources = [order, info] if isinstance(info, Mapping) else [order]
+    for source in sources:
+        for name in ("reduceOnly", "reduce_only", "is_reduce_only", "onlyReduce"):
+            value = source.get(name)
+            if isinstance(value, bool):
+                return value
+            if isinstance(value, str) and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+    return False
+
+
+def working_order(order: Row, instrument: InstrumentId, unit: Decimal, capability: Capability) -> WorkingOrder:
+    """A resting order from the client's order dict."""
+    what = f"order {order.get('id')}"
+    if not order.get("id"):
+        raise BadReadingError(f"{instrument}: an open order has no id")
+    amount = decimal_of(order.get("amount"), f"{what} amount")
+    filled = decimal_of(order.get("filled"), f"{what} filled") if order.get("filled") is not None else ZERO
+    if amount < 0 or filled < 0:
+        raise BadReadingError(f"{what}: amount {amount}, filled {filled}")
+    return WorkingOrder(
+        instrument=instrument,
+        venue_order_id=str(order["id"]),
+        client_id=client_id_of(order, capability),
+        side=_side(order, what),
+        contracts=Contracts(amount / unit),
+        filled=Contracts(filled / unit),
+        reduce_only=is_reduce_only(order),
+    )
+
+
+CLOSED = frozenset({"closed", "canceled", "cancelled", "expired", "rejected", "failed", "filled"})
+
+
+def order_report(order: Row, client_id: str, unit: Decimal) -> OrderReport:
+    """Where an order stands; raises when status, amount or fill is not said."""
+    what = f"order {order.get('id')}"
+    amount = decimal_of(order.get("amount"), f"{what} amount")
+    filled = decimal_of(order.get("filled"), f"{what} filled")
+    status = str(order.get("status"))
+    if not 0 <= filled <= amount:
+        raise BadReadingError(f"{what}: {filled} filled of {amount}")
+    if status in CLOSED:
+        state = OrderState.FILLED if filled == amount else OrderState.PARTIAL if filled else OrderState.NONE
+    elif status == "open":
+        state = OrderState.FILLED if filled == amount and amount > 0 else OrderState.OPEN
+    else:
+        raise BadReadingError(f"{what} status is {order.get('status')!r}")
+    average = order.get("average")
+    price = decimal_of(average, f"{what} average") if average not in (None, "") else None
+    return OrderReport(
+        client_id=client_id,
+        venue_order_id=str(order["id"]) if order.get("id") else None,
+        state=state,
+        contracts=Contracts(amount / unit),
+        filled=Contracts(filled / unit),
+        average_price=price or None,
+        text=status,
+    )
+
+
+def fill_of(trade: Row, instrument: InstrumentId, unit: Decimal, capability: Capability) -> Fill:
+    """One execution from the client's trade dict."""
+    what = f"fill {trade.get('id')}"
+    if not trade.get("id"):
+        raise BadReadingError(f"{instrument}: a fill has no id")
+    fee = trade.get("fee")
+    cost = fee.get("cost") if isinstance(fee, Mapping) else None
+    currency = fee.get("currency") if isinstance(fee, Mapping) else None
+    return Fill(
+        trade_id=str(trade["id"]),
+        venue_order_id=str(trade["order"]) if trade.get("order") else None,
+        client_id=client_id_of(trade, capability),
+        instrument=instrument,
+        side=_side(trade, what),
+        contracts=Contracts(positive(trade, "amount", what) / unit),
+        price=positive(trade, "price", what),
+        fee=decimal_of(cost, f"{what} fee") if cost is not None else None,
+        fee_asset=str(currency) if currency else None,
+        at_ms=int(decimal_of(trade.get("timestamp"), f"{what} timestamp")),
+    )
+
+
+def mark_of(values: Mapping[str, Any], what: str) -> Mark | None:
+    """A mark from collected fields; None when there is no price, an error when there is a senseless one."""
+    mark = optional_positive(values, "mark", what)
+    if mark is None:
+        return None
+    stamp = values.get("at_ms")
+    funding = values.get("funding_rate")
+    return Mark(
+        mark=mark,
+        bid=optional_positive(values, "bid", what),
+        ask=optional_positive(values, "ask", what),
+        index=optional_positive(values, "index", what),
+        funding_rate=decimal_of(funding, f"{what} funding_rate") if funding not in (None, "") else None,
+        at_ms=int(decimal_of(stamp, f"{what} time")) if stamp not in (None, "") else None,
+    )

@@ -1,0 +1,316 @@
+"""Sends orders to one venue, one attempt a call, and finds out what became of them (``base.Trader``)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from keeper.core.model import InstrumentId, PlannedOrder, WorkingOrder
+from keeper.venue.base import (
+    Accepted,
+    Ambiguous,
+    BadReadingError,
+    Fill,
+    Lookup,
+    LookupFailed,
+    NotFound,
+    OrderReport,
+    OrderState,
+    Rejected,
+    Submission,
+)
+from keeper.venue.budget import Urgency, urgency
+from keeper.venue.capabilities import Row
+from keeper.venue.classify import code_of, order_failure, say
+from keeper.venue.client import ANSWERS, Answer
+from keeper.venue.connection import Connection
+from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
+
+FILL_PAGES_MAX = 40
+GONE_CLASSES = ("OrderNotFound", "CancelPending")
+SAME_CLASSES = ("NoChange", "MarginModeAlreadySet")
+
+
+class _Missing(Exception):  # noqa: N818 - not an error: the venue's authoritative "no such order"
+    """The venue knows no such order."""
+
+
+class CcxtTrader:
+    """A :class:`~keeper.venue.base.Trader` over a shared connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self.name = connection.name
+        self._margin_modes: dict[str, str] = {}
+
+    # Sending
+
+    async def submit(self, order: PlannedOrder) -> Submission:
+        """Send once. Whatever is not an explicit yes or no comes back as ambiguous."""
+        symbol = order.instrument.symbol
+        try:
+            amount = order.contracts * self._at.unit(symbol)
+            problem = self._altered(symbol, amount, order.price)
+        except Exception as failure:  # noqa: BLE001 - nothing has been sent: any failure here is a plain no
+            return Rejected("not_sent", f"not sent: {say(failure, self._at.guard.secrets)}")
+        if problem is not None:
+            return Rejected("precision", problem)
+        level = Urgency.COVER if order.reduce_only else Urgency.ORDER
+        answers: list[Answer] = []
+        token = ANSWERS.set(answers)
+        try:
+            with urgency(level):
+                self._at.budget.check()
+                async with asyncio.timeout(self._at.order_seconds):
+                    answer = await self._create(order, amount)
+        except Exception as failure:  # noqa: BLE001 - the fate of an order is a value, whatever was raised
+            return order_failure(failure, answers, self._at.capability.codes, self._at.guard.secrets)
+        finally:
+            ANSWERS.reset(token)
+        return self._accepted(answer, order)
+
+    def _altered(self, symbol: str, amount: Decimal, price: Decimal) -> str | None:
+        """Why the client would not send these very numbers, or None."""
+        client = self._at.client
+        sent_amount = Decimal(client.amount_to_precision(symbol, f"{amount:f}"))
+        sent_price = Decimal(client.price_to_precision(symbol, f"{price:f}"))
+        if sent_amount != amount:
+            return f"{symbol}: amount {amount:f} would be sent as {sent_amount:f}; not sent"
+        if sent_price != price:
+            return f"{symbol}: price {price:f} would be sent as {sent_price:f}; not sent"
+        return None
+
+    async def _create(self, order: PlannedOrder, amount: Decimal) -> Any:
+        capability = self._at.capability
+        symbol = order.instrument.symbol
+        params: dict[str, Any] = {
+            **capability.order_params,
+            capability.client_id_param: capability.encode(order.client_id),
+            "timeInForce": order.time_in_force,
+        }
+        if order.reduce_only:
+            params["reduceOnly"] = True
+        if symbol in self._margin_modes:
+            params["marginMode"] = self._margin_modes[symbol]
+        return await self._at.client.create_order(
+            symbol, order.type, str(order.side), f"{amount:f}", f"{order.price:f}", params
+        )
+
+    def _accepted(self, answer: Any, order: PlannedOrder) -> Submission:
+        """Yes, but only if the answer names an order, and it is ours."""
+        if not isinstance(answer, Mapping) or not answer.get("id"):
+            return Ambiguous(f"{self.name}: the answer to the order names no order")
+        named = client_id_of(answer, self._at.capability)
+        if named is not None and named != order.client_id:
+            return Ambiguous(f"{self.name}: the answer to the order is about another one, {named}")
+        try:
+            report = order_report(answer, order.client_id, self._at.unit(order.instrument.symbol))
+        except BadReadingError:
+            report = None  # some venues answer with ids alone: how it went has to be looked up
+        if report is not None and report.state is OrderState.OPEN:
+            report = None  # an IOC order does not rest: the answer was written before the matching
+        return Accepted(str(answer["id"]), report)
+
+    # Finding out
+
+    async def lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Lookup:
+        """Find an order by its client id, and by the venue's where that is known."""
+        try:
+            async with self._at.deadline():
+                return await self._lookup(instrument, client_id, venue_order_id)
+        except _Missing as answer:
+            return NotFound(str(answer))
+        except Exception as failure:  # noqa: BLE001 - a failed search is no evidence of anything, whatever went wrong
+            return LookupFailed(say(failure, self._at.guard.secrets))
+
+    async def _lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> OrderReport:
+        recipe = self._at.capability.lookups
+        if recipe.reads:
+            order = await self._by_raw_reads(instrument, client_id, venue_order_id)
+        elif recipe.unified is not None:
+            params = {recipe.unified: self._at.capability.encode(client_id)}
+            order = await self._fetched(venue_order_id or "", instrument.symbol, params)
+        else:
+            order = await self._by_lists(instrument, client_id, venue_order_id)
+        if not order.get("id"):
+            raise BadReadingError(f"{instrument}: the order came back without an id")
+        named = client_id_of(order, self._at.capability)
+        if named is not None and named != client_id:
+            raise BadReadingError(f"{instrument}: the venue answered with another order, {named}")
+        return order_report(order, client_id, self._at.unit(instrument.symbol))
+
+    async def _by_raw_reads(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Row:
+        market = self._at.market(instrument.symbol)
+        product = self._at.capability.product_of(market)
+        text = self._at.capability.encode(client_id)
+        for read, param in self._at.capability.lookups.reads:
+            params = self._at.keys(market, product)
+            if param:
+                params[param] = text
+            for row in await self._at.rows(read, params, Urgency.LOOKUP):
+                order = self._at.client.parse_order(row, market)
+                named = client_id_of(order, self._at.capability)
+                if named == client_id or (venue_order_id is not None and order.get("id") == venue_order_id):
+                    return order
+        raise _Missing(f"{instrument}: no order {text} among open and closed ones")
+
+    async def _fetched(self, order_id: str, symbol: str, params: Mapping[str, Any]) -> Row:
+        """The order, or :class:`_Missing` when the venue itself said that there is no such order."""
+
+        async def watched() -> Row | None:
+            try:
+                found: Row = await self._at.client.fetch_order(order_id, symbol, dict(params))
+                return found
+            except Exception as failure:
+                if self._denied(failure):
+                    return None
+                raise
+
+        order = await self._at.ask(watched, Urgency.LOOKUP, "order")
+        if order is None:
+            raise _Missing(f"{self.name}: the venue knows no such order on {symbol}")
+        return order
+
+    def _denied(self, failure: Exception) -> bool:
+        """Whether the venue answered, with authority, that there is no such order."""
+        answers = ANSWERS.get() or []
+        if not answers or answers[-1].status is None or answers[-1].status >= 500:
+            return False
+        code = code_of(answers[-1], self._at.capability.codes)
+        return code in self._at.capability.codes.not_found or _is_class(failure, ("OrderNotFound",))
+
+    async def _by_lists(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Row:
+        has = self._at.client.has
+        calls = ["fetch_open_orders"]
+        for name, method in (
+            ("fetchCanceledAndClosedOrders", "fetch_canceled_and_closed_orders"),
+            ("fetchClosedOrders", "fetch_closed_orders"),
+            ("fetchCanceledOrders", "fetch_canceled_orders"),
+        ):
+            if has.get(name) is True:
+                calls.append(method)
+        for method in calls:
+            call = getattr(self._at.client, method)
+            orders = await self._at.ask(functools.partial(call, instrument.symbol), Urgency.LOOKUP, method)
+            for order in rows_at(orders, (), f"{self.name} {method}"):
+                named = client_id_of(order, self._at.capability)
+                if named == client_id or (venue_order_id is not None and order.get("id") == venue_order_id):
+                    return order
+        if len(calls) == 1:
+            raise BadReadingError(f"{instrument}: closed orders cannot be listed here, so absence cannot be shown")
+        raise _Missing(f"{instrument}: no such order among open and closed ones")
+
+    async def fills(self, instrument: InstrumentId, since_ms: int) -> tuple[Fill, ...]:
+        """Executions since then, oldest first, each once."""
+        async with self._at.deadline():
+            if self._at.capability.fill_rows is not None:
+                trades = await self._raw_fills(instrument, since_ms)
+            else:
+                trades = await self._unified_fills(instrument, since_ms)
+        unit = self._at.unit(instrument.symbol)
+        found = {fill.trade_id: fill for fill in (fill_of(t, instrument, unit, self._at.capability) for t in trades)}
+        recent = [fill for fill in found.values() if fill.at_ms >= since_ms]
+        return tuple(sorted(recent, key=lambda fill: (fill.at_ms, fill.trade_id)))
+
+    async def _raw_fills(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
+        recipe = self._at.capability.fill_rows
+        assert recipe is not None  # noqa: S101 - asked only where there is one
+        read, kind, kinds = recipe
+        market = self._at.market(instrument.symbol)
+        keys = self._at.keys(market, self._at.capability.product_of(market))
+        found: list[Row] = []
+        for start, end in self._windows(since_ms):
+            rows = await self._at.rows(read, {**keys, "startTime": start, "endTime": end}, Urgency.LOOKUP)
+            found.extend(self._at.client.parse_trade(row, market) for row in rows if row.get(kind) in kinds)
+        return found
+
+    def _windows(self, since_ms: int) -> list[tuple[int, int]]:
+        now = self._at.clock.now_ms() + 60_000  # the venue's clock may be a little ahead of ours
+        width = self._at.capability.fills_window_ms or max(1, now - since_ms)
+        starts = range(since_ms, max(now, since_ms + 1), width + 1)
+        return [(start, min(start + width, now)) for start in starts][-FILL_PAGES_MAX:]
+
+    async def _unified_fills(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
+        """Read forwards from the newest and backwards from the oldest until nothing new comes: venues differ in which
+        end of a full page they keep.
+        """
+        found: dict[str, Row] = {}
+        limit = self._at.capability.fills_limit
+        for start, _ in self._windows(since_ms):
+            page = await self._trades(instrument.symbol, start, {}, found)
+            for _ in range(FILL_PAGES_MAX if len(page) >= limit else 0):
+                page = await self._trades(instrument.symbol, max(map(_stamp, page)), {}, found)
+                if not page:
+                    break
+            for _ in range(FILL_PAGES_MAX if len(found) >= limit else 0):
+                oldest = min(map(_stamp, found.values()))
+                if not await self._trades(instrument.symbol, start, {"until": oldest}, found):
+                    break
+        return list(found.values())
+
+    async def _trades(self, symbol: str, since: int, params: Mapping[str, Any], found: dict[str, Row]) -> list[Row]:
+        """One page, put into ``found``; empty when nothing of it is new."""
+        limit = self._at.capability.fills_limit
+        call = self._at.client.fetch_my_trades
+        answer = await self._at.ask(lambda: call(symbol, since, limit, dict(params)), Urgency.LOOKUP, "fills")
+        page = rows_at(answer, (), f"{self.name} fills")
+        fresh = {str(row.get("id")): row for row in page if str(row.get("id")) not in found}
+        found.update(fresh)
+        return page if fresh else []
+
+    # Changing settings, taking back
+
+    async def cancel(self, order: WorkingOrder) -> None:
+        """Cancel; an order that is already gone is success."""
+        call = self._at.client.cancel_order
+        symbol = order.instrument.symbol
+        await self._idempotent(
+            lambda: call(order.venue_order_id, symbol), self._at.capability.codes.not_found, GONE_CLASSES, "cancel"
+        )
+
+    async def set_leverage(self, instrument: InstrumentId, leverage: Decimal) -> None:
+        """Set the leverage; "not modified" is success."""
+        call = self._at.client.set_leverage
+        value: int | float = int(leverage) if leverage == leverage.to_integral_value() else float(leverage)
+        await self._idempotent(
+            lambda: call(value, instrument.symbol), self._at.capability.codes.unchanged, SAME_CLASSES, "leverage"
+        )
+
+    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
+        """Set ``cross`` or ``isolated``; "not modified" is success."""
+        if self._at.capability.margin_mode_in_order:
+            self._margin_modes[instrument.symbol] = margin_mode
+            return
+        call = self._at.client.set_margin_mode
+        await self._idempotent(
+            lambda: call(margin_mode, instrument.symbol),
+            self._at.capability.codes.unchanged,
+            SAME_CLASSES,
+            "margin mode",
+        )
+
+    async def _idempotent(self, call: Any, codes: frozenset[str], classes: tuple[str, ...], what: str) -> None:
+        """Make a call whose refusal for want of anything to do is success."""
+
+        async def watched() -> None:
+            try:
+                await call()
+            except Exception as failure:
+                answers = ANSWERS.get() or []
+                code = code_of(answers[-1] if answers else None, self._at.capability.codes)
+                if code not in codes and not _is_class(failure, classes):
+                    raise
+
+        async with self._at.deadline(self._at.order_seconds):
+            await self._at.ask(watched, Urgency.COVER, what)
+
+
+def _is_class(failure: BaseException, names: tuple[str, ...]) -> bool:
+    return any(kind.__name__ in names for kind in type(failure).__mro__)
+
+
+def _stamp(row: Row) -> int:
+    return int(str(row.get("timestamp") or 0))
