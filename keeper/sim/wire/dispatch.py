@@ -110,9 +110,9 @@ class Dispatcher:
 
     async def http(self, method: str, path: str, raw_query: str, raw_body: str, api_key: str) -> Reply:
         """Answer one HTTP request. The query and the body are the texts as sent, not decoded."""
-        raw = "&".join(part for part in (raw_query, raw_body) if part)
-        params = dict(parse_qsl(raw, keep_blank_values=True))
-        return await self.answer(Call(method, path, params, api_key), signed_text(raw))
+        pairs = parse_qsl(raw_query, keep_blank_values=True) + parse_qsl(raw_body, keep_blank_values=True)
+        covered = signed_text(raw_query) + signed_text(raw_body)
+        return await self.answer(Call(method, path, dict(pairs), api_key), covered)
 
     async def answer(self, call: Call, payload: str) -> Reply:
         """Answer ``call``, whose signature covers ``payload``, through the gate, and write it down."""

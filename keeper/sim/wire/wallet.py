@@ -37,6 +37,8 @@ class Wallets:
             ("GET", "/sapi/v1/margin/isolated/allPairs"): keyed(lambda _: []),
             ("GET", "/sapi/v1/account/apiRestrictions"): signed(self.permissions),
             ("GET", "/sapi/v1/asset/tradeFee"): signed(self.fees),
+            ("GET", "/sapi/v1/margin/account"): signed(self.margin_account, 10),
+            ("GET", "/sapi/v1/lending/union/account"): signed(self.earn_account),
             ("POST", "/sapi/v1/asset/get-funding-asset"): signed(self.funding_wallet),
             ("POST", "/sapi/v1/asset/transfer"): signed(self.transfer, 900),
             ("GET", "/sapi/v1/asset/transfer"): signed(self.transfers),
@@ -109,6 +111,26 @@ class Wallets:
             }
             for market in markets
         ]
+
+    def margin_account(self, _call: Call) -> Json:
+        """The margin wallet, which nobody uses here: open, and empty."""
+        return {
+            "created": True,
+            "borrowEnabled": False,
+            "marginLevel": "999.00000000",
+            "totalAssetOfBtc": "0.00000000",
+            "totalLiabilityOfBtc": "0.00000000",
+            "totalNetAssetOfBtc": "0.00000000",
+            "tradeEnabled": False,
+            "transferInEnabled": False,
+            "transferOutEnabled": False,
+            "accountType": "MARGIN_1",
+            "userAssets": [],
+        }
+
+    def earn_account(self, _call: Call) -> Json:
+        """The earn wallet, which nobody uses here."""
+        return {"totalAmountInBTC": "0", "totalAmountInUSDT": "0", "positionAmountVos": []}
 
     def funding_wallet(self, call: Call) -> Json:
         """Assets of the funding wallet that are not empty."""
