@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Protocol
 
 import structlog
@@ -21,10 +21,6 @@ from keeper.cycle import Desk, ask_again, turn
 from keeper.journal.base import JournalError
 
 log = structlog.get_logger(__name__)
-
-
-class UnknownHedgeError(Exception):
-    """No hedge has that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +50,25 @@ class Listener(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """An operator's change to one hedge's memory, applied between turns."""
+
+    hedge: str
+    change: Callable[[HedgeMemory], HedgeMemory]
+    done: asyncio.Future[None]
+
+    def finish(self) -> None:
+        """Tell whoever waits, if anybody still does."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits that it was not written."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
 class Daemon:
     """Runs turns on a desk."""
 
@@ -77,7 +92,7 @@ class Daemon:
         self._stopping = False
         self._failures = 0
         self._last_completed = clock.monotonic()
-        self._orders_from_operator: dict[str, Callable[[HedgeMemory], HedgeMemory]] = {}
+        self._commands: deque[_Command] = deque()
 
     # -- what others may ask of it ---------------------------------------------------------------------------------
 
@@ -90,13 +105,13 @@ class Daemon:
         self._stopping = True
         self._wake.set()
 
-    def pause(self, hedge: str) -> None:
-        """Hold one hedge from the next turn on; raises :class:`UnknownHedgeError`."""
-        self._order(hedge, lambda memory: replace(memory, paused=True))
+    async def pause(self, hedge: str) -> None:
+        """Hold one hedge; written down, and in force, when this returns (a turn in flight is waited for)."""
+        await self._tell(hedge, lambda memory: replace(memory, paused=True))
 
-    def resume(self, hedge: str) -> None:
-        """Let a paused or halted hedge trade again from the next turn on; raises :class:`UnknownHedgeError`."""
-        self._order(
+    async def resume(self, hedge: str) -> None:
+        """Let a paused or halted hedge trade again; written down when this returns."""
+        await self._tell(
             hedge,
             lambda memory: replace(
                 memory, paused=False, halted=None, established=False, expected_contracts=None, expected_since_ms=None
@@ -111,14 +126,11 @@ class Daemon:
             return False, f"no turn was completed for {age:.0f} s (limit {limit:.0f} s)"
         return True, f"last turn completed {age:.1f} s ago"
 
-    def _order(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
-        names = [item.name for item in self.desk.hedges]
-        if hedge not in names:
-            near = get_close_matches(hedge, names, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
-            raise UnknownHedgeError(f"no hedge is named {hedge!r}{hint}")
-        self._orders_from_operator[hedge] = change
+    async def _tell(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._commands.append(_Command(hedge, change, done))
         self.wake()
+        await done
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -128,6 +140,8 @@ class Daemon:
             again = await self._one_turn()
             if not self._stopping and not again:
                 await self._pause_between()
+        for command in self._commands:
+            command.fail(RuntimeError("the keeper is stopping"))
         await self._last_questions()
 
     async def _one_turn(self) -> bool:
@@ -164,13 +178,17 @@ class Daemon:
 
     async def _obey(self) -> None:
         """Apply what the operator asked for since the last turn, and write it down."""
-        while self._orders_from_operator:
-            name, change = next(iter(self._orders_from_operator.items()))
-            memory = change(self.desk.memories.get(name, HedgeMemory()))
-            await self.desk.journal.memory(name, memory)
-            self.desk.memories[name] = memory
-            del self._orders_from_operator[name]
-            log.info("operator", hedge=name, paused=memory.paused, halted=memory.halted)
+        while self._commands:
+            command = self._commands.popleft()
+            memory = command.change(self.desk.memories.get(command.hedge, HedgeMemory()))
+            try:
+                await self.desk.journal.memory(command.hedge, memory)
+            except JournalError as error:
+                command.fail(error)
+                raise
+            self.desk.memories[command.hedge] = memory
+            command.finish()
+            log.info("operator", hedge=command.hedge, paused=memory.paused, halted=memory.halted)
 
     async def _pause_between(self) -> None:
         """Wait for the next poll, or for a wake."""

@@ -1,0 +1,44 @@
+"""``keeper run``: the daemon, from the first check to the last line."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from keeper.api.app import build_app
+from keeper.api.server import serve
+from keeper.api.token import ensure_token, token_path
+from keeper.commands.loading import load_for_venues
+from keeper.config import Config
+from keeper.service import describe, serving, stopped_by_signals
+from keeper.wiring import journal_url, open_house, refuse_unarmed
+
+log = structlog.get_logger(__name__)
+
+
+def run(config_path: Path, live: bool) -> None:
+    """Run until SIGINT or SIGTERM. Raises :class:`~keeper.errors.KeeperError` for what is in the way at the start."""
+    config = load_for_venues(config_path)
+    refuse_unarmed(config, live=live)
+    asyncio.run(_run(config, live=live))
+
+
+async def _run(config: Config, *, live: bool) -> None:
+    log.info("starting", text=describe(config), config=str(config.path))
+    for warning in config.warnings:
+        log.warning("config", text=warning)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(config, live=live))
+        for finding in house.checked.findings:
+            (log.info if finding.ok else log.warning)("check", subject=finding.subject, text=finding.text)
+        running = await stack.enter_async_context(serving(house))
+        token = ensure_token(token_path(config.token_file, journal_url(config), config.path.parent))
+        app = build_app(running.face, token)
+        host, port = await stack.enter_async_context(serve(app, config.api.host, config.api.port))
+        log.info("api", address=f"http://{host}:{port}/api/v1/state")
+        with stopped_by_signals(running.daemon.stop):
+            await running.daemon.run()
+        log.info("stopped", text="the hedges stay open; keeper does not watch them until it is started again")

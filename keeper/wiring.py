@@ -1,0 +1,429 @@
+"""The only place that knows modes: it chooses objects, and nothing branches on a mode later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import structlog
+
+from keeper.clock import Clock, SystemClock
+from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
+from keeper.core.limits import Limits
+from keeper.core.model import (
+    ONE,
+    AccountId,
+    Base,
+    ExposureMode,
+    Hedge,
+    HedgeCycle,
+    InstrumentId,
+    OrderPlan,
+    Quote,
+    Rebalance,
+)
+from keeper.core.orders import Epoch
+from keeper.cycle import Desk, Judgement, LookOnly, Pace, judge, memory_of, restore
+from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
+from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
+from keeper.journal.base import Journal, JournalError
+from keeper.journal.reader import JournalReader
+from keeper.journal.sql import SqlJournal
+from keeper.journal.url import file_of
+from keeper.locks import lock_journal, lock_key
+from keeper.observe import Doubt, Observatory
+from keeper.preflight import Finding, Preflight, Wanted, preflight
+from keeper.venue.base import (
+    BadReadingError,
+    ClockRefusedError,
+    CredentialsRefusedError,
+    HostRefusedError,
+    Observer,
+    Trader,
+    UnknownSymbolError,
+    VenueError,
+)
+from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
+
+log = structlog.get_logger(__name__)
+
+_POLICIES = {
+    Mode.DRY_RUN: VenuePolicy(trading=False, environment="live"),
+    Mode.TESTNET: VenuePolicy(trading=True, environment="testnet"),
+    Mode.LIVE: VenuePolicy(trading=True, environment="live"),
+}
+_RETRY_START_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Venues:
+    """The open venues of one keeper. ``traders`` is empty where the mode sends nothing."""
+
+    observers: Mapping[str, Observer]
+    traders: Mapping[str, Trader]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A keeper, ready to run."""
+
+    config: Config
+    desk: Desk
+    clock: Clock
+    venues: Venues
+    wanted: Mapping[InstrumentId, Wanted]
+    checked: Preflight
+
+
+def journal_url(config: Config) -> str:
+    """The journal's URL with a relative SQLite path taken from the config file's directory."""
+    url = config.journal.dsn
+    prefix, separator, path = url.partition(":///")
+    if not separator or not prefix.startswith("sqlite") or path.startswith("/"):
+        return url
+    return f"{prefix}:///{(config.path.parent / path).absolute()}"
+
+
+def refuse_unarmed(config: Config, *, live: bool) -> None:
+    """Live trading needs both the config and the command line to say so; raises :class:`UnsafeError`."""
+    if config.mode is Mode.LIVE and not live:
+        raise UnsafeError(f'{config.path}: mode is "live"; to trade real money, start with: keeper run --live')
+    if config.mode is not Mode.LIVE and live:
+        raise UnsafeError(f'{config.path}: --live was given and mode is "{config.mode.value}"; they have to agree')
+
+
+# -- venues ----------------------------------------------------------------------------------------------------------
+
+
+def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVenue:
+    return make_venue(
+        name,
+        venue.exchange,
+        _POLICIES[config.mode],
+        Credentials(
+            venue.api_key.get_secret_value(),
+            venue.api_secret.get_secret_value(),
+            "" if venue.password is None else venue.password.get_secret_value(),
+        ),
+        venue.ccxt,
+        clock,
+        read_timeout_seconds=config.loop.read_timeout_seconds,
+        order_timeout_seconds=config.loop.order_timeout_seconds,
+    )
+
+
+def _used_venues(config: Config) -> tuple[str, ...]:
+    """Venues that some hedge stands on, in the config's order."""
+    used = {hedge.instrument.venue for hedge in config.hedges}
+    used |= {account.venue for hedge in config.hedges for account in hedge.spot}
+    return tuple(name for name in config.venues if name in used)
+
+
+@asynccontextmanager
+async def open_venues(config: Config, clock: Clock, *, patience_seconds: float) -> AsyncIterator[Venues]:
+    """Connect to every venue that is used.
+
+    Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
+    not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
+    """
+    made = {name: _make(name, config.venues[name], config, clock) for name in _used_venues(config)}
+    async with AsyncExitStack() as stack:
+        for venue in made.values():
+            stack.push_async_callback(venue.observer.close)
+        deadline = clock.monotonic() + patience_seconds
+        await asyncio.gather(*(_open_one(name, venue.observer, clock, deadline) for name, venue in made.items()))
+        policy = _POLICIES[config.mode]
+        traders: dict[str, Trader] = {}
+        if policy.trading:
+            traders = {name: venue.trader for name, venue in made.items()}
+        yield Venues({name: venue.observer for name, venue in made.items()}, traders)
+
+
+async def _open_one(name: str, observer: Observer, clock: Clock, deadline: float) -> None:
+    """Open a venue, trying again while it cannot be reached and there is time left."""
+    while True:
+        try:
+            await observer.open()
+        except VenueError as error:
+            if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
+                raise start_error(name, error) from error
+            if clock.monotonic() + _RETRY_START_SECONDS > deadline:
+                raise start_error(name, error) from error
+            log.warning("venue_not_there_yet", venue=name, text=str(error))
+            await clock.sleep(_RETRY_START_SECONDS)
+        else:
+            return
+
+
+def start_error(name: str, error: VenueError) -> KeeperError:
+    """The message and the exit code for a venue that fails before the loop runs."""
+    if isinstance(error, HostRefusedError):
+        return UnsafeError(str(error))
+    if isinstance(error, CredentialsRefusedError):
+        return VenueStartError(
+            f"venue {name} refuses the credentials: {error}; check key, secret, permissions, address"
+        )
+    if isinstance(error, ClockRefusedError):
+        return VenueStartError(
+            f"venue {name} refuses our time: {error}; set this machine's clock (for example with NTP)"
+        )
+    return VenueStartError(
+        f"venue {name} cannot be used: {error}; check the network, the address and the venue's status"
+    )
+
+
+# -- hedges ----------------------------------------------------------------------------------------------------------
+
+
+def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hedge, ...]:
+    """The hedges with their venues' facts filled in; raises one :class:`ConfigError` with every fault."""
+    hedges: list[Hedge] = []
+    faults: list[str] = []
+    for index, entry in enumerate(config.hedges):
+        try:
+            hedges.append(_build_hedge(entry, observers))
+        except ConfigError as error:
+            faults.append(f"{config.path}: hedges[{index}] ({entry.name}): {error}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return tuple(hedges)
+
+
+def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer]) -> Hedge:
+    observer = observers[entry.instrument.venue]
+    try:
+        instrument = observer.instrument(entry.instrument.symbol)
+    except UnknownSymbolError as error:
+        near = f"; did you mean {' or '.join(error.near)}?" if error.near else ""
+        raise ConfigError(f"instrument: {error}{near}") from error
+    except VenueError as error:
+        raise ConfigError(f"instrument: {error}") from error
+    foreign = [asset for asset in entry.assets if asset != instrument.base]
+    if foreign and "beta" not in entry.model_fields_set:
+        raise ConfigError(
+            f"asset: {foreign[0]} is not what {entry.instrument.symbol} hedges (that is {instrument.base}); "
+            f"name a contract on {foreign[0]}, or state its beta to {instrument.base} for a cross hedge"
+        )
+    collateral = observer.collateral(instrument)
+    if collateral is not None and collateral[1] and entry.exposure is ExposureMode.SPOT and entry.spot:
+        raise ConfigError(
+            'exposure: "spot" on a coin-margined contract in a unified account needs a stated quantity, because one '
+            'balance is both spot and collateral there; give holdings and spot = [], or exposure = "equity"'
+        )
+    return Hedge(
+        name=entry.name,
+        assets=entry.assets,
+        spot=entry.spot,
+        declared={asset: Base(amount) for asset, amount in entry.declared.items()},
+        instrument=instrument,
+        ratio=entry.ratio,
+        band=entry.band.to_core(),
+        exposure=entry.exposure,
+        unlisted=entry.unlisted,
+        betas={asset: Decimal(beta) for asset, beta in entry.beta.items() if beta != ONE},
+        collateral=None if collateral is None else collateral[0],
+        collateral_is_spot=collateral is not None and collateral[1],
+        max_slippage=entry.max_slippage,
+    )
+
+
+def _wanted(config: Config) -> dict[InstrumentId, Wanted]:
+    return {hedge.instrument: Wanted(hedge.leverage, hedge.margin_mode) for hedge in config.hedges}
+
+
+def _doubt(config: Config) -> Doubt:
+    safety = config.safety
+    return Doubt(
+        confirm_jump_ratio=safety.confirm_jump_ratio,
+        unexplained_zero_ms=round(safety.unexplained_zero_seconds * 1000),
+        stale_price_ms=round(safety.stale_price_seconds * 1000),
+        max_clock_offset_ms=safety.max_clock_offset_ms,
+    )
+
+
+def _pace(config: Config) -> Pace:
+    return Pace(position_lag_ms=round(config.safety.position_lag_seconds * 1000))
+
+
+def _limits(config: Config) -> Limits:
+    largest = config.limits.max_short_notional
+    return Limits(Quote(config.limits.max_order_notional), None if largest is None else Quote(largest))
+
+
+# -- a keeper that runs ----------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_house(config: Config, *, live: bool, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Everything that a running keeper needs: locks, venues, checks, journal, desk. Closes it all again.
+
+    Raises :class:`KeeperError` with the exit code of what is in the way; nothing has been sent then.
+    """
+    refuse_unarmed(config, live=live)
+    clock = clock or SystemClock()
+    url = journal_url(config)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(lock_journal(url))
+        for name in _used_venues(config):
+            venue = config.venues[name]
+            stack.enter_context(lock_key(venue.exchange, venue.api_key.get_secret_value(), journal_url=url))
+        patience = config.loop.start_patience_seconds
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=patience))
+        hedges = build_hedges(config, venues.observers)
+        checked = await _first_check(config, hedges, venues, clock, patience)
+        if venues.traders and checked.can_withdraw:
+            name = checked.can_withdraw[0]
+            raise UnsafeError(f"venue {name}: the key may withdraw; keeper trades only with keys that may not")
+        journal = await _open_journal(url)
+        stack.push_async_callback(journal.close)
+        run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
+        observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
+        observatory.standing = checked.standing
+        desk = Desk(
+            hedges,
+            observatory,
+            _executor(config, venues, journal, clock),
+            journal,
+            clock,
+            _limits(config),
+            run.tag,
+            run.number,
+            _pace(config),
+        )
+        await restore(desk)
+        yield House(config, desk, clock, venues, _wanted(config), checked)
+
+
+def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) -> Executor:
+    if not venues.traders:
+        return NullExecutor()
+    patience = Patience(visibility_ms=round(config.safety.visibility_seconds * 1000))
+    return OrderExecutor(venues.traders, journal, clock, patience)
+
+
+async def _open_journal(url: str) -> SqlJournal:
+    try:
+        return await SqlJournal.open(url)
+    except JournalError as error:
+        raise KeeperError(f"the journal cannot be used: {error}") from error
+
+
+async def _first_check(
+    config: Config, hedges: Sequence[Hedge], venues: Venues, clock: Clock, patience_seconds: float
+) -> Preflight:
+    """The first check of the accounts: it is also the first use of the credentials."""
+    deadline = clock.monotonic() + patience_seconds
+    while True:
+        try:
+            for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
+                await _prove_account(account, venues)
+            return await preflight(hedges, _wanted(config), venues.observers, venues.traders)
+        except VenueError as error:
+            final = isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError)
+            if final or clock.monotonic() + _RETRY_START_SECONDS > deadline:
+                raise start_error(_named(config), error) from error
+            log.warning("check_failed", text=str(error))
+            await clock.sleep(_RETRY_START_SECONDS)
+
+
+async def _prove_account(account: AccountId, venues: Venues) -> None:
+    """Read a wallet once, so that a wrong key ends the start and not a turn; an empty answer is the loop's business."""
+    try:
+        await venues.observers[account.venue].wallet(account.wallet)
+    except BadReadingError as error:
+        log.warning("wallet_unreadable", account=str(account), text=str(error))
+
+
+def _named(config: Config) -> str:
+    return " / ".join(_used_venues(config))
+
+
+# -- one look --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw and what it would do; nothing was sent or written."""
+
+    taken_at_ms: int
+    hedges: tuple[HedgeCycle, ...]
+
+
+async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
+    """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(await _reader(config))
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
+        hedges = build_hedges(config, venues.observers)
+        observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
+        try:
+            observatory.standing = (await preflight(hedges, _wanted(config), venues.observers, {})).standing
+        except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
+            raise start_error(_named(config), error) from error
+        except VenueError as error:
+            log.warning("check_failed", text=str(error))
+        try:
+            memories, remembered = dict(await reader.memories()), await reader.remembered()
+        except JournalError as error:
+            raise KeeperError(f"the journal cannot be read: {error}") from error
+        bench = LookOnly(hedges, clock, _limits(config), _pace(config), memories)
+        expected = {hedge.instrument.id: memory_of(bench, hedge).expected_contracts for hedge in hedges}
+        snapshot, _ = await observatory.observe(remembered, expected)
+        judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
+        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged))
+
+
+def _as_cycle(judgement: Judgement) -> HedgeCycle:
+    """A judgement in the form in which a turn is reported, with the orders as the review left them."""
+    planned = judgement.plan
+    if planned is not None and judgement.approved is not None:
+        placed = sum((order.amount_base for order in judgement.approved.orders), Decimal(0))
+        drift = judgement.decision.drift_base if isinstance(judgement.decision, Rebalance) else Decimal(0)
+        left = Base(drift - placed if drift > 0 else drift + placed)
+        planned = OrderPlan(planned.hedge, judgement.approved.orders, left, planned.reasons)
+    return HedgeCycle(judgement.exposure, judgement.decision, planned, judgement.reasons, (), judgement.memory)
+
+
+async def _reader(config: Config) -> JournalReader:
+    try:
+        return await JournalReader.open(journal_url(config))
+    except JournalError as error:
+        raise KeeperError(f"the journal cannot be read: {error}") from error
+
+
+async def check_connect(config: Config) -> tuple[Finding, ...]:
+    """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
+    clock = SystemClock()
+    async with open_venues(config, clock, patience_seconds=0.0) as venues:
+        hedges = build_hedges(config, venues.observers)
+        findings: list[Finding] = []
+        for name, observer in venues.observers.items():
+            try:
+                offset = await observer.clock_offset_ms()
+                fine = abs(offset) <= config.safety.max_clock_offset_ms
+                findings.append(Finding(name, fine, f"clock is {offset} ms from ours"))
+            except VenueError as error:
+                raise start_error(name, error) from error
+        for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
+            try:
+                wallet = await venues.observers[account.venue].wallet(account.wallet)
+                findings.append(Finding(str(account), True, f"read, {len(wallet.totals)} assets"))
+            except (CredentialsRefusedError, ClockRefusedError) as error:
+                raise start_error(account.venue, error) from error
+            except VenueError as error:
+                findings.append(Finding(str(account), False, str(error)))
+        try:
+            checked = await preflight(hedges, _wanted(config), venues.observers, {})
+        except VenueError as error:
+            raise start_error(_named(config), error) from error
+        return (*findings, *checked.findings)
+
+
+def journal_file(config: Config) -> Path | None:
+    """The journal's file, where it is one."""
+    return file_of(journal_url(config))
