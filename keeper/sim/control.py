@@ -213,6 +213,7 @@ class ControlServer:
                 "spot": _plain_all(truth.spot),
                 "usdm": _plain_all(truth.usdm),
                 "coinm": _plain_all(truth.coinm),
+                "funding": {row.asset: plain(row.total) for row in self._exchange.funding_wallet(self._account)},
             },
             "positions": {key.symbol: plain(quantity) for key, quantity in truth.positions.items()},
             "orders": [_order(each) for each in truth.accepted_orders],

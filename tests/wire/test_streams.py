@@ -128,7 +128,7 @@ async def test_a_cancelled_order_is_told(client: Any, venue: Venue, symbol: str)
 
 @pytest.mark.parametrize("symbol", CONTRACTS)
 async def test_positions_of_the_account(client: Any, venue: Venue, symbol: str) -> None:
-    client.options["watchPositions"]["fetchPositionsSnapshot"] = False
+    client.options["watchPositions"]["fetchPositionsSnapshot"] = False  # it asks USDⓈ-M, for COIN-M too
     pending = asyncio.ensure_future(client.watch_positions([symbol]))
     await soon(listening(venue))
     await client.create_order(symbol, "market", "sell", AMOUNTS[symbol])

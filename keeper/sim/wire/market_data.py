@@ -8,7 +8,7 @@ from keeper.clock import Clock
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import Kline, Market, MarketKey, MarketKind, MarketStatus, PublicTrade, Ticker
 from keeper.sim.wire import errors, exchange_info
-from keeper.sim.wire.request import Call, Routes, public
+from keeper.sim.wire.request import Call, Routes, keyed, public
 from keeper.sim.wire.text import Json, at_step, fixed8, plain
 
 MINUTE_MS = 60_000
@@ -57,7 +57,7 @@ class MarketData:
             ("GET", f"{prefix}/exchangeInfo"): public(self.exchange_info, 20),
             ("GET", f"{prefix}/depth"): public(self.depth, 5),
             ("GET", f"{prefix}/trades"): public(self.trades, 25),
-            ("GET", f"{prefix}/historicalTrades"): public(self.trades, 25),
+            ("GET", f"{prefix}/historicalTrades"): keyed(self.trades, 25),
             ("GET", f"{prefix}/aggTrades"): public(self.aggregate_trades, 4),
             ("GET", f"{prefix}/klines"): public(self.klines, 2),
             ("GET", f"{prefix}/ticker/24hr"): public(self.day_ticker, 2),

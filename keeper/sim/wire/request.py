@@ -7,9 +7,10 @@ typed value or raises Binance's own complaint about it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from typing import TypeAlias
 
@@ -17,6 +18,8 @@ from keeper.sim.wire import errors
 from keeper.sim.wire.text import Json
 
 MAX_PAGE = 1000
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 class Security(Enum):
@@ -60,20 +63,16 @@ class Call:
         sent = self.optional(name)
         if sent is None:
             return None
-        try:
-            value = Decimal(sent)
-        except InvalidOperation:
-            raise errors.illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$") from None
-        if not value.is_finite() or "e" in sent.lower():
+        if _DECIMAL.fullmatch(sent) is None:
             raise errors.illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
-        return value
+        return Decimal(sent)
 
     def optional_integer(self, name: str) -> int | None:
         """A whole number, or ``None`` when it was not sent."""
         sent = self.optional(name)
         if sent is None:
             return None
-        if not sent.lstrip("-").isdigit():
+        if _INTEGER.fullmatch(sent) is None:
             raise errors.illegal(name, "^[0-9]{1,20}$")
         return int(sent)
 
