@@ -90,7 +90,12 @@ class ControlServer:
             app.router.add_route(route.method, route.path, _answering(route.action))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handle_signals=False)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, self.port).start()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError:  # the port is taken: leave nothing half open
+            await self._runner.cleanup()
+            self._runner = None
+            raise
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

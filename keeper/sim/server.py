@@ -125,8 +125,12 @@ class SimServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handle_signals=False)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError:  # the port is taken: leave nothing half open
+            await self._runner.cleanup()
+            self._runner = None
+            raise
         self.port = self._runner.addresses[0][1]
         for subscriber in (self._feed.on_event, self.user_streams.on_event):
             self._unsubscribe.append(self.exchange.subscribe(subscriber))

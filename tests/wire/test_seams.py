@@ -10,6 +10,8 @@ from typing import Any
 import ccxt.pro
 import pytest
 
+from keeper.sim.control import ControlServer
+from keeper.sim.server import SimServer
 from keeper.sim.types import MarketKind, linear
 from keeper.sim.wire.dispatch import Proceed, Reply, open_gate
 from keeper.sim.wire.request import Call
@@ -78,6 +80,16 @@ async def test_stream_messages_may_be_dropped_and_sockets_cut(client: Any, venue
     venue.server.hub.cut_all()
     with pytest.raises(ccxt.pro.NetworkError):
         await asyncio.wait_for(pending, 5)
+
+
+async def test_a_port_that_is_taken(venue: Venue) -> None:
+    for second in (
+        SimServer(venue.exchange, clock=venue.server.clock, port=venue.server.port),
+        ControlServer(venue.exchange, KEY, clock=venue.server.clock, port=venue.server.port),
+    ):
+        with pytest.raises(OSError, match="in use"):
+            await second.start()
+        await second.stop()
 
 
 async def test_dated_contracts(venue: Venue) -> None:
