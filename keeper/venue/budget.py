@@ -20,7 +20,7 @@ from keeper.venue.base import RateLimitedError
 RESERVE_SHARE = 0.25
 """Part of the rate that only orders and lookups may use."""
 CREDIT_SECONDS = 4.0
-"""Idle time that counts as credit."""
+"""Idle time that counts as credit, where the venue's own window is not known to be longer."""
 UNSTATED_BACK_OFF_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 3 * 86_400.0
 TOO_MANY = (418, 429)
@@ -52,10 +52,10 @@ def urgency(level: Urgency) -> Iterator[None]:
 class _Bucket:
     """Tokens that come back at a fixed rate; taking more than there are says how long to wait."""
 
-    def __init__(self, rate_per_second: float, depth: float, now: float) -> None:
+    def __init__(self, rate_per_second: float, credit_seconds: float, now: float) -> None:
         self._rate = rate_per_second
-        self._depth = depth
-        self._tokens = depth
+        self._depth = rate_per_second * credit_seconds
+        self._tokens = self._depth
         self._at = now
 
     def take(self, cost: float, now: float) -> float:
@@ -69,8 +69,10 @@ class _Bucket:
 class Budget:
     """The rate budget of one venue.
 
-    ``unit_seconds`` is the time that a call of cost 1 is worth (the client's ``rateLimit``), ``share`` our part of the
-    venue's limit, ``limit_codes`` the venue codes of "too many requests" that come without HTTP 429.
+    ``unit_seconds`` is the time that a call of cost 1 is worth (the client's ``rateLimit``). ``rates`` gives groups of
+    endpoints that the venue counts apart a rate of their own, in cost per second, by the beginning of their section's
+    name. ``credit_seconds`` is how much idle time counts; ``limit_codes`` are the venue codes of "too many requests"
+    that come without HTTP 429; ``share`` is our part of the whole.
     """
 
     def __init__(
@@ -78,17 +80,25 @@ class Budget:
         name: str,
         clock: Clock,
         unit_seconds: float,
+        *,
+        rates: Mapping[str, float] | None = None,
+        credit_seconds: float = CREDIT_SECONDS,
         limit_codes: frozenset[str] = frozenset(),
         share: float = 1.0,
     ) -> None:
         self._name = name
-        self._limit_codes = limit_codes
         self._clock = clock
-        rate = share / max(unit_seconds, 1e-6)
-        now = clock.monotonic()
-        self._reads = _Bucket(rate * (1 - RESERVE_SHARE), rate * (1 - RESERVE_SHARE) * CREDIT_SECONDS, now)
-        self._reserve = _Bucket(rate * RESERVE_SHARE, rate * RESERVE_SHARE * CREDIT_SECONDS, now)
-        self._closed_until = now
+        self._limit_codes = limit_codes
+        self._closed_until = clock.monotonic()
+        whole = {"": 1 / max(unit_seconds, 1e-6), **(rates or {})}
+        self._reads = {
+            group: _Bucket(rate * share * (1 - RESERVE_SHARE), credit_seconds, clock.monotonic())
+            for group, rate in whole.items()
+        }
+        self._reserve = {
+            group: _Bucket(rate * share * RESERVE_SHARE, credit_seconds, clock.monotonic())
+            for group, rate in whole.items()
+        }
 
     def back_off_seconds(self) -> float:
         """Seconds for which the venue asked us to stay away; 0 when it did not."""
@@ -106,11 +116,12 @@ class Budget:
             text = f"{self._name}: the venue asked us to wait; {closed:.0f} s are left"
             raise RateLimitedError(text, retry_after_seconds=closed)
 
-    async def take(self, cost: float) -> None:
+    async def take(self, cost: float, section: str = "") -> None:
         """Wait until a call of ``cost`` may leave; raises :class:`RateLimitedError` during a back-off."""
         self.check()
-        bucket = self._reads if URGENCY.get() >= Urgency.POSITION else self._reserve
-        wait = bucket.take(cost, self._clock.monotonic())
+        buckets = self._reads if URGENCY.get() >= Urgency.POSITION else self._reserve
+        group = next((name for name in buckets if name and section.startswith(name)), "")
+        wait = buckets[group].take(cost, self._clock.monotonic())
         if wait > 0:
             await self._clock.sleep(wait)
             self.check()

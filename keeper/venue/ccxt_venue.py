@@ -10,8 +10,9 @@ from keeper.clock import Clock
 from keeper.errors import UnsafeError
 from keeper.venue.budget import Budget
 from keeper.venue.capabilities import capability_of
-from keeper.venue.client import Credentials, VenuePolicy, build_client, check_exchange, known_exchanges
+from keeper.venue.client import build_client, check_exchange, known_exchanges, pristine_rate_limit
 from keeper.venue.connection import Connection
+from keeper.venue.guard import Credentials, VenuePolicy
 from keeper.venue.observer import CcxtObserver
 from keeper.venue.trader import CcxtTrader
 
@@ -83,7 +84,7 @@ def make_venue(
     """
     check_exchange(exchange_id)
     capability = capability_of(exchange_id)
-    budget = Budget(name, clock, unit_seconds=0.05, limit_codes=capability.codes.limits)
+    budget = Budget(name, clock, unit_seconds=1.0)
     client, guard = build_client(
         name,
         exchange_id,
@@ -94,8 +95,14 @@ def make_venue(
         budget,
         timeout_seconds=max(read_timeout_seconds, order_timeout_seconds),
     )
+    faster = pristine_rate_limit(exchange_id) / client.rateLimit if client.rateLimit > 0 else 1.0
     guard.budget = budget = Budget(
-        name, clock, unit_seconds=client.rateLimit / 1000, limit_codes=capability.codes.limits
+        name,
+        clock,
+        unit_seconds=client.rateLimit / 1000,
+        rates={section: rate * faster for section, rate in capability.rates.items()},
+        credit_seconds=capability.credit_seconds,
+        limit_codes=capability.codes.limits,
     )
     connection = Connection(
         name=name,

@@ -26,8 +26,8 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
-from keeper.venue.capabilities import Codes, Path
-from keeper.venue.client import Answer, redact
+from keeper.venue.guard import Answer, redact
+from keeper.venue.recipes import Codes, Path
 
 TEXT_LIMIT = 300
 REFUSALS: tuple[type[Exception], ...] = (

@@ -10,13 +10,11 @@ exception carries a signed address or a secret.
 from __future__ import annotations
 
 import json
-import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,10 +23,17 @@ import certifi
 from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.base import HostRefusedError
 from keeper.venue.budget import Budget
-from keeper.venue.capabilities import Capability, near
-
-LOUD_LOGGERS = ("ccxt", "ccxt.base.exchange", "aiohttp", "asyncio", "urllib3", "websockets")
-SENT_HEADERS_ARE_SECRET = logging.WARNING
+from keeper.venue.guard import (
+    ANSWERS,
+    Answer,
+    Credentials,
+    Guard,
+    VenuePolicy,
+    hosts_in,
+    pin_loggers,
+    redact,
+)
+from keeper.venue.recipes import Capability, near
 
 ALLOWED_KEYS = frozenset(
     {
@@ -45,7 +50,6 @@ UNSAFE_OPTIONS = frozenset(
     {"maxRetriesOnFailure", "sandbox", "sandboxMode", "testnet", "enableDemoTrading", "enableUnifiedAccount.sandbox"}
 )
 CREDENTIAL_FIELDS = ("apiKey", "secret", "password", "uid", "token", "privateKey", "walletAddress", "login", "twofa")
-MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
 
 
 class CcxtClient(Protocol):
@@ -73,67 +77,6 @@ class CcxtClient(Protocol):
     safe_currency_code: Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class VenuePolicy:
-    """What a client may do: whether orders may leave at all, and which environment it talks to."""
-
-    trading: bool
-    environment: Literal["live", "testnet"]
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The keys of one venue; they never appear in a repr."""
-
-    api_key: str = field(default="", repr=False)
-    api_secret: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every value that must never be shown."""
-        values = (self.api_key, self.api_secret, self.password, *self.extra.values())
-        return tuple(value for value in values if value)
-
-    def for_ccxt(self) -> dict[str, str]:
-        """The keys as the constructor wants them."""
-        own = {"apiKey": self.api_key, "secret": self.api_secret, "password": self.password}
-        return {key: value for key, value in {**own, **self.extra}.items() if value}
-
-
-@dataclass(slots=True)
-class Answer:
-    """What came back for one request that left; ``status`` is None while nothing did."""
-
-    method: str
-    path: str
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-
-
-ANSWERS: ContextVar[list[Answer] | None] = ContextVar("keeper_venue_answers", default=None)
-"""The requests of the call in progress; a request that is not in the list never left."""
-
-
-def redact(text: str, secrets: tuple[str, ...]) -> str:
-    """``text`` without query strings, signatures and the values in ``secrets``."""
-    shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)
-    shown = re.sub(r"(?i)(signature|sign|listenKey|apiKey|api_key)=[^\s&\"']+", r"\1=<hidden>", shown)
-    for secret in sorted(secrets, key=len, reverse=True):
-        shown = shown.replace(secret, "<hidden>")
-    return shown
-
-
-def pin_loggers() -> None:
-    """Keep the client's and the HTTP loggers at WARNING or above: below it they write keys and passphrases."""
-    known = [name for name in logging.Logger.manager.loggerDict if name.split(".")[0] in LOUD_LOGGERS]
-    for name in {*LOUD_LOGGERS, *known}:
-        logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < SENT_HEADERS_ARE_SECRET or logger.level < SENT_HEADERS_ARE_SECRET:
-            logger.setLevel(SENT_HEADERS_ARE_SECRET)
-
-
 def known_exchanges() -> tuple[str, ...]:
     """Every exchange id that the installed client knows."""
     import ccxt.pro  # type: ignore[import-untyped]
@@ -145,99 +88,6 @@ def check_exchange(exchange_id: str) -> None:
     """Raise :class:`ConfigError` with the nearest names unless ``exchange_id`` is one."""
     if exchange_id not in known_exchanges():
         raise ConfigError(f'unknown exchange "{exchange_id}"{near(exchange_id, known_exchanges())}')
-
-
-def texts(tree: Any) -> Iterator[str]:
-    """Every text in a tree of mappings and lists."""
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, Mapping):
-        for branch in tree.values():
-            yield from texts(branch)
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from texts(branch)
-
-
-def host_of(url: str) -> str:
-    """Host and, where it is given and not the scheme's own, port."""
-    parts = urlsplit(url)
-    usual = {"https": 443, "wss": 443, "http": 80, "ws": 80}.get(parts.scheme)
-    host = (parts.hostname or "").lower()
-    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
-
-
-def hosts_in(tree: Any, hostname: str | None) -> frozenset[str]:
-    """Hosts of every address in a tree such as ccxt's ``urls["api"]``."""
-    addresses = (text.replace("{hostname}", hostname or "") for text in texts(tree))
-    return frozenset(host_of(address) for address in addresses if "://" in address)
-
-
-@dataclass(slots=True)
-class Guard:
-    """The rules of one client; every request is shown to it before it is signed, and again before it leaves."""
-
-    name: str
-    policy: VenuePolicy
-    capability: Capability
-    allowed: frozenset[str]
-    secrets: tuple[str, ...]
-    budget: Budget
-    demo_headers: Mapping[str, str] = field(default_factory=dict)
-    demo_path: str | None = None
-
-    def _refuse(self, what: str, why: str) -> HostRefusedError:
-        return HostRefusedError(f"{self.name}: refused {what} before it was signed: {why}")
-
-    def check_endpoint(self, path: str, api: Any, method: str, urls: Any, hostname: str | None) -> None:
-        """Judge a request by its section, method and path, before it is signed."""
-        sections = [api] if isinstance(api, str) else [str(section) for section in api]
-        what = f"{method} {'/'.join(sections)} {path}"
-        bases = hosts_in(_section(urls, sections), hostname)
-        strange = sorted(bases - self.allowed)
-        if strange:
-            raise self._refuse(what, f"{strange[0]} is not an allowed host (allowed: {self._allowed_text()})")
-        if self.capability.is_harmless(method, path, sections):
-            return
-        if not self.policy.trading:
-            raise self._refuse(what, "this mode sends nothing but reads")
-        if MONEY_LEAVES.search(path):
-            raise self._refuse(what, "keeper never moves money between accounts")
-        if self.demo_path is not None and self.demo_path not in path:
-            raise self._refuse(what, f"the demo's orders go under {self.demo_path}")
-
-    def check_url(self, url: str, headers: Mapping[str, Any] | None = None, *, own_headers: bool = False) -> None:
-        """Judge the address itself, and the headers where the demo is told by one."""
-        host = host_of(url)
-        if host not in self.allowed:
-            raise self._refuse(f"a request to {host}", f"allowed are {self._allowed_text()}")
-        if own_headers:
-            sent = {key.lower(): str(value) for key, value in (headers or {}).items()}
-            for key, value in self.demo_headers.items():
-                if sent.get(key.lower()) != value:
-                    raise self._refuse(f"a request to {host}", f"the demo needs the header {key}: {value}")
-
-    def _allowed_text(self) -> str:
-        return ", ".join(sorted(self.allowed)) or "none"
-
-
-def _section(urls: Any, sections: list[str]) -> Any:
-    """The part of ``urls["api"]`` that a request of these sections is built from; all of REST where none is named."""
-    if isinstance(urls, Mapping):
-        part: Any = urls
-        for section in sections:
-            if not isinstance(part, Mapping) or section not in part:
-                break
-            part = part[section]
-        if part is not urls:
-            return part
-        return {key: value for key, value in urls.items() if key != "ws" and not _is_stream(value)}
-    return urls
-
-
-def _is_stream(tree: Any) -> bool:
-    found = list(texts(tree))
-    return bool(found) and all(text.startswith("ws") for text in found)
 
 
 def _strict_json(text: str) -> Any:
@@ -305,11 +155,17 @@ class GuardMixin:
         parent = cast("Any", super())
         return parent.on_rest_response(code, reason, url, method, response_headers, response_body, *rest)
 
+    def calculate_rate_limiter_cost(self, api: Any, method: Any, path: Any, params: Any, config: Any = None) -> Any:
+        """The client's own cost of a call; the section is kept for :meth:`throttle`, which runs next in this task."""
+        _SECTION.set(api if isinstance(api, str) else str(api[0]))
+        parent = cast("Any", super())
+        return parent.calculate_rate_limiter_cost(api, method, path, params, {} if config is None else config)
+
     async def throttle(self, cost: Any = None) -> None:
         """Our own budget in place of the client's queue."""
         if self.guard is None:
             raise HostRefusedError("refused a request: the client has no guard yet")
-        await self.guard.budget.take(float(cost) if cost is not None else 1.0)
+        await self.guard.budget.take(float(cost) if cost is not None else 1.0, _SECTION.get())
 
     def client(self, url: str) -> Any:
         """Judge the address of a stream before it is dialled."""
@@ -338,6 +194,7 @@ class GuardMixin:
 
 
 _CURRENT: ContextVar[Answer | None] = ContextVar("keeper_venue_current", default=None)
+_SECTION: ContextVar[str] = ContextVar("keeper_venue_section", default="")
 
 
 def _cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
@@ -396,12 +253,16 @@ def _client_class(exchange_id: str) -> Any:
     return type(f"Guarded{base.__name__}", (GuardMixin, base), {})
 
 
-def _pristine_urls(exchange_id: str) -> tuple[Any, str | None]:
-    """``urls`` and ``hostname`` of the unmodified class."""
+def _pristine(exchange_id: str) -> Any:
+    """What the unmodified class says of itself."""
     import ccxt.pro
 
-    described = getattr(ccxt.pro, exchange_id)().describe()
-    return described["urls"], described.get("hostname")
+    return getattr(ccxt.pro, exchange_id)().describe()
+
+
+def pristine_rate_limit(exchange_id: str) -> float:
+    """Milliseconds that a call of cost 1 is worth, before anybody configured another figure."""
+    return float(_pristine(exchange_id).get("rateLimit") or 1000.0)
 
 
 def _is_live_like(host: str, live: frozenset[str], tests: frozenset[str]) -> bool:
@@ -430,7 +291,8 @@ def build_client(
     check_exchange(exchange_id)
     check_options(name, ccxt_options)
     pin_loggers()
-    urls, hostname = _pristine_urls(exchange_id)
+    described = _pristine(exchange_id)
+    urls, hostname = described["urls"], described.get("hostname")
     override = dict(ccxt_options.get("urls", {})).get("api")
     live = hosts_in(urls.get("api"), hostname)
     tests = hosts_in([urls.get("test"), urls.get("demo"), urls.get("demotrading")], hostname)

@@ -16,10 +16,11 @@ from keeper.clock import Clock
 from keeper.core.model import Instrument
 from keeper.venue.base import BadReadingError, UnreachableError, VenueError
 from keeper.venue.budget import Budget, Urgency, urgency
-from keeper.venue.capabilities import Capability, Product, Read, Row
 from keeper.venue.classify import reading_error
-from keeper.venue.client import ANSWERS, Answer, CcxtClient, Guard
+from keeper.venue.client import CcxtClient
+from keeper.venue.guard import ANSWERS, Answer, Guard
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
+from keeper.venue.recipes import Capability, Product, Read, Row
 
 PAGES_MAX = 50
 OPEN_SECONDS_MIN = 60.0
@@ -82,6 +83,11 @@ class Connection:
 
     def _named(self, text: str, what: str) -> str:
         return text if text.startswith(f"{self.name} ") else f"{self.name} {what}: {text}"
+
+    async def unified(self, method: str, *args: Any, level: Urgency = Urgency.READ) -> Any:
+        """One of the client's own unified calls."""
+        call = getattr(self.client, method)
+        return await self.ask(lambda: call(*args), level, method)
 
     async def raw(self, read: Read, params: Mapping[str, Any], level: Urgency = Urgency.READ) -> Any:
         """The venue's own answer to one request."""

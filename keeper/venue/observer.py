@@ -21,13 +21,10 @@ from keeper.venue.base import (
     Wallet,
 )
 from keeper.venue.budget import Urgency
-from keeper.venue.capabilities import Fields, Outflow, Product, Read, Row, decimal_of, stated
 from keeper.venue.connection import Connection, together
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
-    USD_LIKE,
     PositionRow,
-    mark_of,
     merged,
     optional_positive,
     position_row,
@@ -36,6 +33,8 @@ from keeper.venue.parsing import (
     wallet_totals,
     working_order,
 )
+from keeper.venue.prices import Prices
+from keeper.venue.recipes import Fields, Outflow, Product, Read, Row, decimal_of, stated
 
 T = TypeVar("T")
 SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
@@ -49,6 +48,7 @@ class CcxtObserver:
     def __init__(self, connection: Connection) -> None:
         self._at = connection
         self.name = connection.name
+        self._prices = Prices(connection)
 
     async def open(self) -> None:
         """Load the markets (anew, when called again); raises when the venue cannot be reached."""
@@ -82,17 +82,13 @@ class CcxtObserver:
                 totals = wallet_totals(rows, recipe, self._at.client.safe_currency_code)
             elif wallet in capability.unified_wallets:
                 params = dict(capability.unified_wallets[wallet])
-                totals = unified_totals(await self._unified("fetch_balance", params, level=Urgency.POSITION))
+                totals = unified_totals(await self._at.unified("fetch_balance", params, level=Urgency.POSITION))
             else:
                 known = ", ".join(f'"{name}"' for name in {**capability.wallets, **capability.unified_wallets})
                 raise VenueError(f'{self.name}: {self._at.exchange_id} has no wallet "{wallet}"; it has {known}')
         if not totals:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
         return Wallet(AccountId(self.name, wallet), totals)
-
-    async def _unified(self, method: str, *args: Any, level: Urgency = Urgency.READ) -> Any:
-        call = getattr(self._at.client, method)
-        return await self._at.ask(lambda: call(*args), level, method)
 
     # Positions and working orders
 
@@ -173,11 +169,11 @@ class CcxtObserver:
         working: dict[str, WorkingOrder] = {}
         params = self._at.capability.book_params
         books = await together(
-            *(self._unified("fetch_positions", None, dict(each), level=Urgency.POSITION) for each in params)
+            *(self._at.unified("fetch_positions", None, dict(each), level=Urgency.POSITION) for each in params)
         )
         orders = await together(
             *(
-                self._unified("fetch_open_orders", None, None, None, dict(each), level=Urgency.POSITION)
+                self._at.unified("fetch_open_orders", None, None, None, dict(each), level=Urgency.POSITION)
                 for each in params
             )
         )
@@ -217,9 +213,9 @@ class CcxtObserver:
         else:
             fields = UNIFIED_FIELDS
             if self._at.client.has.get("fetchPosition") is True:
-                rows = [await self._unified("fetch_position", symbol, level=Urgency.POSITION)]
+                rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
             else:
-                rows = await self._unified("fetch_positions", [symbol], level=Urgency.POSITION)
+                rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
             rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
         if not rows:
             raise BadReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
@@ -229,98 +225,11 @@ class CcxtObserver:
 
     async def marks(self, instruments: Sequence[Instrument]) -> Mapping[InstrumentId, Mark]:
         """Mark, best bid and ask of the instruments that could be priced; as many reads as there are products."""
-        async with self._at.deadline():
-            groups: dict[int, tuple[Product, list[Row]]] = {}
-            plain: list[str] = []
-            for instrument in instruments:
-                market = self._at.market(instrument.id.symbol)
-                product = self._at.capability.product_of(market)
-                if product is None or not product.marks:
-                    plain.append(instrument.id.symbol)
-                else:
-                    groups.setdefault(id(product), (product, []))[1].append(market)
-            values: dict[str, dict[str, Any]] = {}
-            collected = await together(*(self._collect(product, markets) for product, markets in groups.values()))
-            for part in collected:
-                values.update(part)
-            if plain:
-                values.update(await self._unified_marks(plain))
-        found = {}
-        for symbol, fields in values.items():
-            mark = mark_of(fields, f"{self.name}:{symbol}")
-            if mark is not None:
-                found[InstrumentId(self.name, symbol)] = mark
-        return found
-
-    async def _collect(self, product: Product, markets: list[Row]) -> dict[str, dict[str, Any]]:
-        if product.marks_by_symbol is not None:
-            name = product.marks_by_symbol
-            jobs = [(read, names, {name: m["id"]}) for m in markets for read, names in product.marks]
-        else:
-            jobs = [(read, names, {}) for read, names in product.marks]
-        answers = await together(*(self._at.raw(read, params) for read, _, params in jobs))
-        wanted = {str(market["id"]): str(market["symbol"]) for market in markets}
-        values: dict[str, dict[str, Any]] = {}
-        for (read, names, _), answer in zip(jobs, answers, strict=True):
-            rows = rows_at(answer, read.rows, f"{self.name} {read.method}", single=read.single)
-            for row in rows:
-                symbol = wanted.get(str(row.get(product.fields.symbol)))
-                if symbol is None:
-                    continue
-                found = values.setdefault(symbol, {})
-                for ours, theirs in names.items():
-                    found[ours] = answer.get(theirs[1:]) if theirs.startswith("@") else row.get(theirs)
-        return values
-
-    async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
-        has = self._at.client.has
-        values: dict[str, dict[str, Any]] = {symbol: {} for symbol in symbols}
-        calls = ["fetch_tickers"]
-        calls += ["fetch_mark_prices"] if has.get("fetchMarkPrices") is True else []
-        calls += ["fetch_funding_rates"] if has.get("fetchFundingRates") is True else []
-        names = {
-            "mark": "markPrice",
-            "bid": "bid",
-            "ask": "ask",
-            "index": "indexPrice",
-            "funding_rate": "fundingRate",
-            "at_ms": "timestamp",
-        }
-        for answer in await together(*(self._unified(call, symbols) for call in calls)):
-            for symbol in symbols:
-                row = answer.get(symbol) if isinstance(answer, Mapping) else None
-                for ours, theirs in names.items():
-                    if isinstance(row, Mapping) and stated(row, theirs):
-                        values[symbol].setdefault(ours, row[theirs])
-        return values
+        return await self._prices.marks(instruments)
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
         """Prices of assets in ``quote``; dollar-like quotes stand in for each other, what has no market is absent."""
-        markets = self._at.markets()
-        quotes = [quote, *(sorted(USD_LIKE - {quote}, key=_preference) if quote in USD_LIKE else ())]
-        prices: dict[str, Decimal] = {}
-        spots: dict[str, str] = {}
-        futures: dict[str, str] = {}
-        for asset in dict.fromkeys(assets):
-            if asset == quote or {asset, quote} <= USD_LIKE:
-                prices[asset] = Decimal(1)
-                continue
-            spot = next((f"{asset}/{each}" for each in quotes if f"{asset}/{each}" in markets), None)
-            swaps = [f"{asset}/{each}:{settle}" for each in quotes for settle in (each, asset)]
-            swap = next((symbol for symbol in swaps if symbol in markets), None)
-            if spot is not None:
-                spots[spot] = asset
-            elif swap is not None:
-                futures[swap] = asset
-        async with self._at.deadline():
-            if spots:
-                params = dict(self._at.capability.spot_params)
-                tickers = await self._unified("fetch_tickers", list(spots), params)
-                prices.update(_spot_prices(tickers, spots, self.name))
-        if futures:
-            marks = await self.marks([self._at.instrument(symbol) for symbol in futures])
-            prices.update({futures[each.symbol]: mark.index or mark.mark for each, mark in marks.items()})
-        return prices
+        return await self._prices.asset_prices(assets, quote)
 
     # Facts
 
@@ -363,7 +272,7 @@ class CcxtObserver:
     async def _spot_sale(self, asset: str, since_ms: int) -> str | None:
         markets = self._at.markets()
         symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
-        found = await together(*(self._unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
+        found = await together(*(self._at.unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
         for symbol, trades in zip(symbols, found, strict=True):
             for trade in rows_at(trades, (), f"{self.name} trades"):
                 sold = trade.get("side") == "sell" and trade.get("symbol") == symbol
@@ -376,7 +285,7 @@ class CcxtObserver:
         before = self._at.clock.now_ms()
         began = self._at.clock.monotonic()
         async with self._at.deadline():
-            theirs = await self._unified("fetch_time")
+            theirs = await self._at.unified("fetch_time")
         halfway = before + (self._at.clock.monotonic() - began) * 500
         return round(decimal_of(theirs, f"{self.name} time") - Decimal(halfway))
 
@@ -437,7 +346,7 @@ class CcxtObserver:
         has = self._at.client.has
         symbol = instrument.id.symbol
         if not self._at.capability.products and has.get("fetchPositionMode") is True:
-            answer = await self._unified("fetch_position_mode", symbol)
+            answer = await self._at.unified("fetch_position_mode", symbol)
             hedged = answer.get("hedged") if isinstance(answer, Mapping) else None
             one_way: bool | None = None if hedged is None else not hedged
         else:
@@ -472,27 +381,6 @@ def _raw_zero(row: Row, symbol: str) -> None:
     for name in RAW_SIZES:
         if stated(info, name) and decimal_of(info[name], f"{symbol} {name}") != 0:
             raise BadReadingError(f"{symbol}: the client says flat, the venue says {name} {info[name]}")
-
-
-def _preference(quote: str) -> tuple[int, str]:
-    order = ("USDT", "USDC", "USD")
-    return (order.index(quote) if quote in order else len(order), quote)
-
-
-def _spot_prices(tickers: Any, spots: Mapping[str, str], name: str) -> dict[str, Decimal]:
-    prices = {}
-    if not isinstance(tickers, Mapping):
-        raise BadReadingError(f"{name}: the tickers are not an object")
-    for symbol, asset in spots.items():
-        row = tickers.get(symbol)
-        if not isinstance(row, Mapping):
-            continue
-        bid, ask = optional_positive(row, "bid", symbol), optional_positive(row, "ask", symbol)
-        last = optional_positive(row, "last", symbol)
-        price = (bid + ask) / 2 if bid is not None and ask is not None else last
-        if price is not None:
-            prices[asset] = price
-    return prices
 
 
 def _moment(value: Any) -> int:

@@ -27,7 +27,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.venue.base import BadReadingError, EmptyReadingError, Fill, OrderReport, OrderState, UnknownSymbolError
-from keeper.venue.capabilities import Capability, Fields, Path, Row, WalletRead, decimal_of, stated
+from keeper.venue.recipes import Capability, Fields, Path, Row, WalletRead, decimal_of, stated
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
 NOTIONAL_TOLERANCE = Decimal("0.1")

@@ -23,11 +23,11 @@ from keeper.venue.base import (
     Submission,
 )
 from keeper.venue.budget import Urgency, urgency
-from keeper.venue.capabilities import Row
 from keeper.venue.classify import code_of, order_failure, say
-from keeper.venue.client import ANSWERS, Answer
 from keeper.venue.connection import Connection
+from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
+from keeper.venue.recipes import Row
 
 FILL_PAGES_MAX = 40
 GONE_CLASSES = ("OrderNotFound", "CancelPending")

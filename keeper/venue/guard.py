@@ -1,0 +1,173 @@
+"""The rules that every request of a client is held to, before it is signed and again before it leaves."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from keeper.venue.base import HostRefusedError
+from keeper.venue.budget import Budget
+from keeper.venue.recipes import Capability
+
+LOUD_LOGGERS = ("ccxt", "ccxt.base.exchange", "aiohttp", "asyncio", "urllib3", "websockets")
+SENT_HEADERS_ARE_SECRET = logging.WARNING
+MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePolicy:
+    """What a client may do: whether orders may leave at all, and which environment it talks to."""
+
+    trading: bool
+    environment: Literal["live", "testnet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The keys of one venue; they never appear in a repr."""
+
+    api_key: str = field(default="", repr=False)
+    api_secret: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must never be shown."""
+        values = (self.api_key, self.api_secret, self.password, *self.extra.values())
+        return tuple(value for value in values if value)
+
+    def for_ccxt(self) -> dict[str, str]:
+        """The keys as the constructor wants them."""
+        own = {"apiKey": self.api_key, "secret": self.api_secret, "password": self.password}
+        return {key: value for key, value in {**own, **self.extra}.items() if value}
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back for one request that left; ``status`` is None while nothing did."""
+
+    method: str
+    path: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+ANSWERS: ContextVar[list[Answer] | None] = ContextVar("keeper_venue_answers", default=None)
+"""The requests of the call in progress; a request that is not in the list never left."""
+
+
+def redact(text: str, secrets: tuple[str, ...]) -> str:
+    """``text`` without query strings, signatures and the values in ``secrets``."""
+    shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)
+    shown = re.sub(r"(?i)(signature|sign|listenKey|apiKey|api_key)=[^\s&\"']+", r"\1=<hidden>", shown)
+    for secret in sorted(secrets, key=len, reverse=True):
+        shown = shown.replace(secret, "<hidden>")
+    return shown
+
+
+def pin_loggers() -> None:
+    """Keep the client's and the HTTP loggers at WARNING or above: below it they write keys and passphrases."""
+    known = [name for name in logging.Logger.manager.loggerDict if name.split(".")[0] in LOUD_LOGGERS]
+    for name in {*LOUD_LOGGERS, *known}:
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < SENT_HEADERS_ARE_SECRET or logger.level < SENT_HEADERS_ARE_SECRET:
+            logger.setLevel(SENT_HEADERS_ARE_SECRET)
+
+
+def texts(tree: Any) -> Iterator[str]:
+    """Every text in a tree of mappings and lists."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for branch in tree.values():
+            yield from texts(branch)
+    elif isinstance(tree, list | tuple):
+        for branch in tree:
+            yield from texts(branch)
+
+
+def host_of(url: str) -> str:
+    """Host and, where it is given and not the scheme's own, port."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "wss": 443, "http": 80, "ws": 80}.get(parts.scheme)
+    host = (parts.hostname or "").lower()
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
+
+
+def hosts_in(tree: Any, hostname: str | None) -> frozenset[str]:
+    """Hosts of every address in a tree such as ccxt's ``urls["api"]``."""
+    addresses = (text.replace("{hostname}", hostname or "") for text in texts(tree))
+    return frozenset(host_of(address) for address in addresses if "://" in address)
+
+
+@dataclass(slots=True)
+class Guard:
+    """The rules of one client; every request is shown to it before it is signed, and again before it leaves."""
+
+    name: str
+    policy: VenuePolicy
+    capability: Capability
+    allowed: frozenset[str]
+    secrets: tuple[str, ...]
+    budget: Budget
+    demo_headers: Mapping[str, str] = field(default_factory=dict)
+    demo_path: str | None = None
+
+    def _refuse(self, what: str, why: str) -> HostRefusedError:
+        return HostRefusedError(f"{self.name}: refused {what} before it was signed: {why}")
+
+    def check_endpoint(self, path: str, api: Any, method: str, urls: Any, hostname: str | None) -> None:
+        """Judge a request by its section, method and path, before it is signed."""
+        sections = [api] if isinstance(api, str) else [str(section) for section in api]
+        what = f"{method} {'/'.join(sections)} {path}"
+        bases = hosts_in(_section(urls, sections), hostname)
+        strange = sorted(bases - self.allowed)
+        if strange:
+            raise self._refuse(what, f"{strange[0]} is not an allowed host (allowed: {self._allowed_text()})")
+        if self.capability.is_harmless(method, path, sections):
+            return
+        if not self.policy.trading:
+            raise self._refuse(what, "this mode sends nothing but reads")
+        if MONEY_LEAVES.search(path):
+            raise self._refuse(what, "keeper never moves money between accounts")
+        if self.demo_path is not None and self.demo_path not in path:
+            raise self._refuse(what, f"the demo's orders go under {self.demo_path}")
+
+    def check_url(self, url: str, headers: Mapping[str, Any] | None = None, *, own_headers: bool = False) -> None:
+        """Judge the address itself, and the headers where the demo is told by one."""
+        host = host_of(url)
+        if host not in self.allowed:
+            raise self._refuse(f"a request to {host}", f"allowed are {self._allowed_text()}")
+        if own_headers:
+            sent = {key.lower(): str(value) for key, value in (headers or {}).items()}
+            for key, value in self.demo_headers.items():
+                if sent.get(key.lower()) != value:
+                    raise self._refuse(f"a request to {host}", f"the demo needs the header {key}: {value}")
+
+    def _allowed_text(self) -> str:
+        return ", ".join(sorted(self.allowed)) or "none"
+
+
+def _section(urls: Any, sections: list[str]) -> Any:
+    """The part of ``urls["api"]`` that a request of these sections is built from; all of REST where none is named."""
+    if isinstance(urls, Mapping):
+        part: Any = urls
+        for section in sections:
+            if not isinstance(part, Mapping) or section not in part:
+                break
+            part = part[section]
+        if part is not urls:
+            return part
+        return {key: value for key, value in urls.items() if key != "ws" and not _is_stream(value)}
+    return urls
+
+
+def _is_stream(tree: Any) -> bool:
+    found = list(texts(tree))
+    return bool(found) and all(text.startswith("ws") for text in found)

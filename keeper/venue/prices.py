@@ -1,0 +1,137 @@
+"""Prices of one venue: marks and books of contracts, and what coins are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from keeper.core.model import Instrument, InstrumentId, Mark
+from keeper.venue.base import BadReadingError
+from keeper.venue.connection import Connection, together
+from keeper.venue.parsing import USD_LIKE, mark_of, optional_positive, rows_at
+from keeper.venue.recipes import Product, Row, stated
+
+
+class Prices:
+    """Reads prices over a shared connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self.name = connection.name
+
+    async def marks(self, instruments: Sequence[Instrument]) -> Mapping[InstrumentId, Mark]:
+        """Mark, best bid and ask of the instruments that could be priced; as many reads as there are products."""
+        async with self._at.deadline():
+            groups: dict[int, tuple[Product, list[Row]]] = {}
+            plain: list[str] = []
+            for instrument in instruments:
+                market = self._at.market(instrument.id.symbol)
+                product = self._at.capability.product_of(market)
+                if product is None or not product.marks:
+                    plain.append(instrument.id.symbol)
+                else:
+                    groups.setdefault(id(product), (product, []))[1].append(market)
+            values: dict[str, dict[str, Any]] = {}
+            collected = await together(*(self._collect(product, markets) for product, markets in groups.values()))
+            for part in collected:
+                values.update(part)
+            if plain:
+                values.update(await self._unified_marks(plain))
+        found = {}
+        for symbol, fields in values.items():
+            mark = mark_of(fields, f"{self.name}:{symbol}")
+            if mark is not None:
+                found[InstrumentId(self.name, symbol)] = mark
+        return found
+
+    async def _collect(self, product: Product, markets: list[Row]) -> dict[str, dict[str, Any]]:
+        if product.marks_by_symbol is not None:
+            name = product.marks_by_symbol
+            jobs = [(read, names, {name: m["id"]}) for m in markets for read, names in product.marks]
+        else:
+            jobs = [(read, names, {}) for read, names in product.marks]
+        answers = await together(*(self._at.raw(read, params) for read, _, params in jobs))
+        wanted = {str(market["id"]): str(market["symbol"]) for market in markets}
+        values: dict[str, dict[str, Any]] = {}
+        for (read, names, _), answer in zip(jobs, answers, strict=True):
+            rows = rows_at(answer, read.rows, f"{self.name} {read.method}", single=read.single)
+            for row in rows:
+                symbol = wanted.get(str(row.get(product.fields.symbol)))
+                if symbol is None:
+                    continue
+                found = values.setdefault(symbol, {})
+                for ours, theirs in names.items():
+                    found[ours] = answer.get(theirs[1:]) if theirs.startswith("@") else row.get(theirs)
+        return values
+
+    async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
+        has = self._at.client.has
+        values: dict[str, dict[str, Any]] = {symbol: {} for symbol in symbols}
+        calls = ["fetch_tickers"]
+        calls += ["fetch_mark_prices"] if has.get("fetchMarkPrices") is True else []
+        calls += ["fetch_funding_rates"] if has.get("fetchFundingRates") is True else []
+        names = {
+            "mark": "markPrice",
+            "bid": "bid",
+            "ask": "ask",
+            "index": "indexPrice",
+            "funding_rate": "fundingRate",
+            "at_ms": "timestamp",
+        }
+        for answer in await together(*(self._at.unified(call, symbols) for call in calls)):
+            for symbol in symbols:
+                row = answer.get(symbol) if isinstance(answer, Mapping) else None
+                for ours, theirs in names.items():
+                    if isinstance(row, Mapping) and stated(row, theirs):
+                        values[symbol].setdefault(ours, row[theirs])
+        return values
+
+    async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
+        """Prices of assets in ``quote``; dollar-like quotes stand in for each other, what has no market is absent."""
+        markets = self._at.markets()
+        quotes = [quote, *(sorted(USD_LIKE - {quote}, key=_preference) if quote in USD_LIKE else ())]
+        prices: dict[str, Decimal] = {}
+        spots: dict[str, str] = {}
+        futures: dict[str, str] = {}
+        for asset in dict.fromkeys(assets):
+            if asset == quote or {asset, quote} <= USD_LIKE:
+                prices[asset] = Decimal(1)
+                continue
+            spot = next((f"{asset}/{each}" for each in quotes if f"{asset}/{each}" in markets), None)
+            swaps = [f"{asset}/{each}:{settle}" for each in quotes for settle in (each, asset)]
+            swap = next((symbol for symbol in swaps if symbol in markets), None)
+            if spot is not None:
+                spots[spot] = asset
+            elif swap is not None:
+                futures[swap] = asset
+        async with self._at.deadline():
+            if spots:
+                params = dict(self._at.capability.spot_params)
+                tickers = await self._at.unified("fetch_tickers", list(spots), params)
+                prices.update(_spot_prices(tickers, spots, self.name))
+        if futures:
+            marks = await self.marks([self._at.instrument(symbol) for symbol in futures])
+            prices.update({futures[each.symbol]: mark.index or mark.mark for each, mark in marks.items()})
+        return prices
+
+
+def _preference(quote: str) -> tuple[int, str]:
+    order = ("USDT", "USDC", "USD")
+    return (order.index(quote) if quote in order else len(order), quote)
+
+
+def _spot_prices(tickers: Any, spots: Mapping[str, str], name: str) -> dict[str, Decimal]:
+    prices = {}
+    if not isinstance(tickers, Mapping):
+        raise BadReadingError(f"{name}: the tickers are not an object")
+    for symbol, asset in spots.items():
+        row = tickers.get(symbol)
+        if not isinstance(row, Mapping):
+            continue
+        bid, ask = optional_positive(row, "bid", symbol), optional_positive(row, "ask", symbol)
+        last = optional_positive(row, "last", symbol)
+        price = (bid + ask) / 2 if bid is not None and ask is not None else last
+        if price is not None:
+            prices[asset] = price
+    return prices
