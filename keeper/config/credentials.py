@@ -34,13 +34,11 @@ def refuse_in_file(document: Mapping[str, Any], problems: Problems) -> None:
             problems.add(
                 ("venues", str(venue), str(key)),
                 "is a credential, and this file is no place for one; remove it here and give it as "
-                f"{credential}_file = \"FILE\" or in the environment variable {_variable(str(venue), credential)}",
+                f'{credential}_file = "FILE" or in the environment variable {_variable(str(venue), credential)}',
             )
 
 
-def resolve(
-    document: Mapping[str, Any], base: Path, environ: Mapping[str, str], problems: Problems
-) -> tuple[str, ...]:
+def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str], problems: Problems) -> tuple[str, ...]:
     """Put each venue's credentials into ``document``; returns warnings about files that others can read."""
     warnings: list[str] = []
     venues = document.get("venues")
@@ -72,8 +70,14 @@ def _variable(venue: str, credential: str) -> str:
 def _credential_meant(key: str) -> str | None:
     name = key.replace("_", "").replace("-", "").lower()
     meanings = {
-        "apikey": "api_key", "key": "api_key", "apisecret": "api_secret", "secret": "api_secret",
-        "secretkey": "api_secret", "privatekey": "api_secret", "password": "password", "passphrase": "password",
+        "apikey": "api_key",
+        "key": "api_key",
+        "apisecret": "api_secret",
+        "secret": "api_secret",
+        "secretkey": "api_secret",
+        "privatekey": "api_secret",
+        "password": "password",
+        "passphrase": "password",
     }
     return meanings.get(name)
 
@@ -108,8 +112,11 @@ def _from_file(
     except (OSError, RuntimeError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not readable as text"
         searched = " and ".join(filter(None, (credentials_directory and "$CREDENTIALS_DIRECTORY", str(base))))
-        problems.add(path, f"names a file that cannot be read ({why}; looked in {searched}); give a path that this "
-                           "user can read, relative to the config file or absolute")
+        problems.add(
+            path,
+            f"names a file that cannot be read ({why}; looked in {searched}); give a path that this "
+            "user can read, relative to the config file or absolute",
+        )
         return _STAND_IN
     if mode & stat.S_IROTH:
         warnings.append(f"{'.'.join(path)}: the file can be read by every user of this machine; chmod 600 it")

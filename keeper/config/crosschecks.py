@@ -40,14 +40,19 @@ def _references(venue_names: Sequence[str], problems: Problems) -> None:
             continue
         spot = table.get("spot")
         used: list[tuple[Path, object, str]] = [(("hedges", index, "instrument"), table.get("instrument"), ":")]
-        used += [(("hedges", index, "spot", place), account, ".")
-                 for place, account in enumerate(spot if isinstance(spot, list) else ())]
+        used += [
+            (("hedges", index, "spot", place), account, ".")
+            for place, account in enumerate(spot if isinstance(spot, list) else ())
+        ]
         for path, reference, separator in used:
             venue = reference.partition(separator)[0] if isinstance(reference, str) else ""
             if re.fullmatch(VENUE_NAME, venue) and venue not in venue_names:
                 known = ", ".join(venue_names) or "none"
-                problems.add(path, f"names the venue {shown(venue)}, which is not in this file"
-                                   f"{nearest(venue, venue_names)}; the file has: {known}")
+                problems.add(
+                    path,
+                    f"names the venue {shown(venue)}, which is not in this file"
+                    f"{nearest(venue, venue_names)}; the file has: {known}",
+                )
 
 
 def _duplicates(hedges: Hedges, problems: Problems) -> None:
@@ -57,14 +62,19 @@ def _duplicates(hedges: Hedges, problems: Problems) -> None:
         # Environment variables have no case and no dashes: names have to differ beyond those.
         folded = hedge.name.lower().replace("-", "_")
         if folded in names:
-            problems.add(("hedges", index, "name"), f'is the name of hedges[{names[folded]}] too; give each hedge its '
-                                                    "own, differing in more than case and dashes")
+            problems.add(
+                ("hedges", index, "name"),
+                f"is the name of hedges[{names[folded]}] too; give each hedge its "
+                "own, differing in more than case and dashes",
+            )
         names.setdefault(folded, index)
         other = instruments.setdefault(str(hedge.instrument), hedge)
         if other is not hedge:
-            problems.add(("hedges", index, "instrument"),
-                         f'carries the hedge "{other.name}" already; two hedges cannot share one position: use assets '
-                         "= [...] for a basket, or another contract")
+            problems.add(
+                ("hedges", index, "instrument"),
+                f'carries the hedge "{other.name}" already; two hedges cannot share one position: use assets '
+                "= [...] for a basket, or another contract",
+            )
 
 
 def _sources(hedge: HedgeConfig) -> Iterator[tuple[str, str]]:
@@ -86,9 +96,11 @@ def _ratios(hedges: Hedges, problems: Problems) -> None:
         total = sum((hedge.ratio for _, hedge in sharing), Decimal(0))
         if len(sharing) > 1 and total > ONE:
             others = ", ".join(f'"{hedge.name}"' for _, hedge in sharing[:-1])
-            problems.add(("hedges", sharing[-1][0], "ratio"),
-                         f"adds up to {plain(total)} with {others} over the same {asset} in {where}; lower the ratios "
-                         "until they add up to 1 or less, or let each hedge count other accounts")
+            problems.add(
+                ("hedges", sharing[-1][0], "ratio"),
+                f"adds up to {plain(total)} with {others} over the same {asset} in {where}; lower the ratios "
+                "until they add up to 1 or less, or let each hedge count other accounts",
+            )
 
 
 def _exposures(hedges: Hedges, problems: Problems) -> None:
@@ -96,13 +108,17 @@ def _exposures(hedges: Hedges, problems: Problems) -> None:
         if hedge.spot or any(hedge.declared.values()):
             continue
         if hedge.exposure is ExposureMode.SPOT:
-            problems.add(("hedges", index, "exposure"),
-                         'is "spot", and neither spot nor holdings states a quantity to protect; add spot = ["VENUE"] '
-                         'or holdings = { ledger = "2.5" }')
+            problems.add(
+                ("hedges", index, "exposure"),
+                'is "spot", and neither spot nor holdings states a quantity to protect; add spot = ["VENUE"] '
+                'or holdings = { ledger = "2.5" }',
+            )
         elif not hedge.looks_coin_margined:
-            problems.add(("hedges", index, "spot"),
-                         'is missing, and so are holdings: there is nothing to protect; add spot = ["VENUE"] or '
-                         'holdings = { ledger = "2.5" }')
+            problems.add(
+                ("hedges", index, "spot"),
+                'is missing, and so are holdings: there is nothing to protect; add spot = ["VENUE"] or '
+                'holdings = { ledger = "2.5" }',
+            )
 
 
 def _keys(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
@@ -112,9 +128,12 @@ def _keys(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
         key = venue.api_key.get_secret_value()
         other = seen.setdefault((venue.exchange, key), name)
         if other != name and len(key) > 1:
-            problems.add(("venues", name), f"has the same exchange and API key as venues.{other}; one account is one "
-                                           "venue: name it once, and its wallets as in spot = "
-                                           f'["{other}", "{other}.funding"]')
+            problems.add(
+                ("venues", name),
+                f"has the same exchange and API key as venues.{other}; one account is one "
+                "venue: name it once, and its wallets as in spot = "
+                f'["{other}", "{other}.funding"]',
+            )
 
 
 def _clear_text(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
@@ -123,8 +142,10 @@ def _clear_text(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
             parts = urlsplit(url)
             loopback = parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127.")
             if parts.scheme in ("http", "ws") and not loopback:
-                problems.add(("venues", name, "ccxt", "urls", "api"),
-                             "would send live credentials in clear text; use https and wss, or another mode")
+                problems.add(
+                    ("venues", name, "ccxt", "urls", "api"),
+                    "would send live credentials in clear text; use https and wss, or another mode",
+                )
 
 
 def _unused(venue_names: Sequence[str], hedges: Hedges) -> Iterator[str]:
@@ -138,6 +159,8 @@ def _unused(venue_names: Sequence[str], hedges: Hedges) -> Iterator[str]:
 def _spot_on_coin_margin(hedges: Hedges) -> Iterator[str]:
     for index, hedge in hedges:
         if hedge.exposure is ExposureMode.SPOT and hedge.looks_coin_margined:
-            yield (f'hedges[{index}].exposure (hedge "{hedge.name}"): "spot" on a coin-margined contract is neutral '
-                   "only if the contract's coin profit and loss is swept out; on a unified account state the quantity "
-                   "in holdings, or use \"equity\"")
+            yield (
+                f'hedges[{index}].exposure (hedge "{hedge.name}"): "spot" on a coin-margined contract is neutral '
+                "only if the contract's coin profit and loss is swept out; on a unified account state the quantity "
+                'in holdings, or use "equity"'
+            )

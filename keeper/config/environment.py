@@ -80,8 +80,11 @@ def apply(environ: Mapping[str, str], document: dict[str, Any], problems: Proble
     for name in ours:
         head = name.upper().removeprefix(PREFIX).split(DELIMITER)[0].lower()
         if DELIMITER in name and head not in _Overrides.model_fields:
-            problems.add((), f"environment variable {name} names no table{nearest(head, _Overrides.model_fields)}; "
-                             f"tables are {', '.join(_Overrides.model_fields)}")
+            problems.add(
+                (),
+                f"environment variable {name} names no table{nearest(head, _Overrides.model_fields)}; "
+                f"tables are {', '.join(_Overrides.model_fields)}",
+            )
     overrides = {key: value for key, value in _Source(ours)().items() if value}
     warnings: list[str] = []
     for table, value in overrides.items():
@@ -92,8 +95,11 @@ def apply(environ: Mapping[str, str], document: dict[str, Any], problems: Proble
 
 def _without_conflicts(environ: Mapping[str, str], problems: Problems) -> dict[str, str]:
     """Our variables, without those that set both a table as a whole and a key in it."""
-    ours = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX) and value
-            and (DELIMITER in name or name.upper() == f"{PREFIX}MODE")}
+    ours = {
+        name: value
+        for name, value in environ.items()
+        if name.upper().startswith(PREFIX) and value and (DELIMITER in name or name.upper() == f"{PREFIX}MODE")
+    }
     names = {name.upper() for name in ours}
     for name in sorted(ours):
         parts = name.upper().split(DELIMITER)
@@ -141,8 +147,11 @@ class _Merge:
         existing = target.get(table)
         if not isinstance(value, dict) or not isinstance(existing, dict | list):
             variable = f"{PREFIX}{table.upper()}"
-            self._problems.add((), f"environment variable {variable}… does not fit the {table} of the file; "
-                                   f"set single keys, as {variable}{DELIMITER}NAME{DELIMITER}KEY")
+            self._problems.add(
+                (),
+                f"environment variable {variable}… does not fit the {table} of the file; "
+                f"set single keys, as {variable}{DELIMITER}NAME{DELIMITER}KEY",
+            )
             return
         entries: dict[str | int, Any] = {}
         names: dict[str, str | int] = {}
@@ -159,8 +168,10 @@ class _Merge:
             variable = f"{PREFIX}{table.upper()}{DELIMITER}{given.upper()}"
             if found is None or found not in entries or not isinstance(keys, dict):
                 known = [str(name) for name in names]
-                self._warnings.append(f"environment variable {variable}{DELIMITER}… is not used: the file has no "
-                                      f"{table.removesuffix('s')} of that name{nearest(given, known)}")
+                self._warnings.append(
+                    f"environment variable {variable}{DELIMITER}… is not used: the file has no "
+                    f"{table.removesuffix('s')} of that name{nearest(given, known)}"
+                )
                 continue
             for key, entry in keys.items():
                 path: Path = (table, found)
@@ -180,5 +191,3 @@ class _Merge:
 
 def _folded(name: str) -> str:
     return name.lower().replace("-", "_")
-
-

@@ -25,19 +25,24 @@ _MAX_VENUES = 50
 _S = TypeVar("_S", bound=Section)
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read and check the configuration; raises :class:`ConfigError` that lists every problem found."""
-    file = str(path)
-    return parse_config(_read(path), file, path, environ)
+def load_config(path: Path, environ: Mapping[str, str], *, need_credentials: bool = True) -> Config:
+    """Read and check the configuration; raises :class:`ConfigError` that lists every problem found.
+
+    Without ``need_credentials``, those that are missing are stood in for: for commands that meet no venue.
+    """
+    return parse_config(_read(path), str(path), path, environ, need_credentials=need_credentials)
 
 
-def parse_config(content: str, file: str, path: Path, environ: Mapping[str, str]) -> Config:
+def parse_config(
+    content: str, file: str, path: Path, environ: Mapping[str, str], *, need_credentials: bool = True
+) -> Config:
     """Check ``content`` as if it had been read from ``path``; ``file`` is what messages call it."""
     document = _toml(content, file)
     problems = Problems(file, document)
     credentials.refuse_in_file(document, problems)
     warnings = environment.apply(environ, document, problems)
-    warnings += credentials.resolve(document, path.absolute().parent, environ, problems)
+    missing = problems if need_credentials else Problems(file, document)
+    warnings += credentials.resolve(document, path.absolute().parent, environ, missing)
 
     _known_tables(document, problems)
     mode = _mode(document, problems)
@@ -48,23 +53,43 @@ def parse_config(content: str, file: str, path: Path, environ: Mapping[str, str]
     warnings += cross_check(mode, venue_names, venues, hedges, problems)
     problems.raise_if_any()
 
-    config = Config.model_validate({
-        "mode": mode, "venues": venues, "hedges": tuple(hedge for _, hedge in hedges), **sections,
-    })
+    config = Config.model_validate(
+        {
+            "mode": mode,
+            "venues": venues,
+            "hedges": tuple(hedge for _, hedge in hedges),
+            **sections,
+        }
+    )
     config.remember(path.absolute(), tuple(warnings))
     return config
 
 
 def config_digest(config: Config) -> str:
     """A SHA-256 in hexadecimal over all that decides what a keeper does; no credential, token or URL goes into it."""
-    dump = config.model_dump(exclude={
-        "venues": {"__all__": {"api_key", "api_secret", "password", "api_key_file", "api_secret_file",
-                               "password_file", "ccxt"}},
-        "journal": True, "alerts": {"urls"}, "api": True, "log": True,
-    })
+    dump = config.model_dump(
+        exclude={
+            "venues": {
+                "__all__": {
+                    "api_key",
+                    "api_secret",
+                    "password",
+                    "api_key_file",
+                    "api_secret_file",
+                    "password_file",
+                    "ccxt",
+                }
+            },
+            "journal": True,
+            "alerts": {"urls"},
+            "api": True,
+            "log": True,
+        }
+    )
     for name, venue in config.venues.items():
-        dump["venues"][name]["ccxt"] = {key: venue.ccxt[key] for key in ("urls", "options", "hostname")
-                                        if key in venue.ccxt}
+        dump["venues"][name]["ccxt"] = {
+            key: venue.ccxt[key] for key in ("urls", "options", "hostname") if key in venue.ccxt
+        }
     return hashlib.sha256(json.dumps(dump, sort_keys=True, default=_plain_value).encode()).hexdigest()
 
 
@@ -143,8 +168,11 @@ def _names(document: Mapping[str, Any], problems: Problems) -> tuple[str, ...]:
             problems.add(("venues", name), f"as a name {error}, of letters, digits, single dashes and underscores")
         other = folded.setdefault(name.lower().replace("-", "_"), name)
         if other != name:
-            problems.add(("venues", name), f"differs from venues.{other} by case or dashes alone, which the "
-                                           "environment cannot tell apart; rename one")
+            problems.add(
+                ("venues", name),
+                f"differs from venues.{other} by case or dashes alone, which the "
+                "environment cannot tell apart; rename one",
+            )
     return tuple(venues)
 
 
@@ -159,8 +187,9 @@ def _hedges(document: Mapping[str, Any], problems: Problems) -> list[tuple[int, 
         problems.add(("hedges",), f"must be tables headed [[hedges]], in double brackets, and is {kind_of(tables)}")
         return []
     if not tables:
-        problems.add(("hedges",), "is missing or empty; add a table [[hedges]] with name, asset, spot, instrument "
-                                  "and ratio")
+        problems.add(
+            ("hedges",), "is missing or empty; add a table [[hedges]] with name, asset, spot, instrument and ratio"
+        )
     if len(tables) > _MAX_HEDGES:
         problems.add(("hedges",), f"has more than {_MAX_HEDGES} tables; split the work over several keepers")
         return []

@@ -6,6 +6,7 @@ symbol exists is the venue's to say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -48,8 +49,10 @@ class Mode(StrEnum):
 def mode_of(value: object) -> Mode:
     """The mode that a word names; raises :class:`ValueError` with what to write instead."""
     if value == "paper":
-        raise ValueError('is "paper", which is not available in this version; use "dry-run" (looks at the real '
-                         'account and sends nothing) or "testnet" (real orders with test money)')
+        raise ValueError(
+            'is "paper", which is not available in this version; use "dry-run" (looks at the real '
+            'account and sends nothing) or "testnet" (real orders with test money)'
+        )
     return Mode(one_of(*Mode)(value))
 
 
@@ -62,14 +65,18 @@ def _account(value: object) -> AccountId:
 def _instrument(value: object) -> InstrumentId:
     if isinstance(value, str) and ":" in value and not value.isspace():
         venue, _, symbol = value.partition(":")
-        text(VENUE_NAME, "main")(venue)
-        if symbol and symbol.isprintable() and not any(c.isspace() for c in symbol):
+        named = re.fullmatch(VENUE_NAME, venue, re.ASCII) is not None
+        if named and symbol and symbol.isprintable() and not any(c.isspace() for c in symbol):
             if "/" in symbol and ":" not in symbol:
-                raise ValueError(f'is {shown(value)}, and {symbol} names a spot market; a futures contract names its '
-                                 f'settlement too, as in "{venue}:{symbol}:{symbol.partition("/")[2]}"')
+                raise ValueError(
+                    f"is {shown(value)}, and {symbol} names a spot market; a futures contract names its "
+                    f'settlement too, as in "{venue}:{symbol}:{symbol.partition("/")[2]}"'
+                )
             return InstrumentId(venue, symbol)
-    raise ValueError(f'{"is " + shown(value) if isinstance(value, str) else "is " + kind_of(value)}; write the venue '
-                     'and the unified symbol of the contract, as in "main:BTC/USDT:USDT"')
+    raise ValueError(
+        f"{'is ' + shown(value) if isinstance(value, str) else 'is ' + kind_of(value)}; write the venue "
+        'and the unified symbol of the contract, as in "main:BTC/USDT:USDT"'
+    )
 
 
 def _hedged(info: ValidationInfo) -> tuple[str, ...]:
@@ -131,8 +138,10 @@ class BandConfig(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.warning <= self.act < self.halt:
-            raise ValueError(f"must satisfy warn <= act < halt, and is warn {self.warning}, act {self.act}, halt "
-                             f'{self.halt}; write it as in {{ warn = "0.02", act = "0.05", halt = "0.50" }}')
+            raise ValueError(
+                f"must satisfy warn <= act < halt, and is warn {self.warning}, act {self.act}, halt "
+                f'{self.halt}; write it as in {{ warn = "0.02", act = "0.05", halt = "0.50" }}'
+            )
         return self
 
     @property
@@ -249,13 +258,16 @@ class JournalConfig(Section):
         scheme, separator, rest = plain.partition("://")
         if not separator or scheme not in _JOURNAL_SCHEMES:
             hint = nearest(scheme, _JOURNAL_SCHEMES) if separator else ""
-            raise ValueError(f"must begin with one of {', '.join(s + '://' for s in _JOURNAL_SCHEMES)}{hint}; "
-                             'the default is "sqlite:///keeper.db"')
+            raise ValueError(
+                f"must begin with one of {', '.join(s + '://' for s in _JOURNAL_SCHEMES)}{hint}; "
+                'the default is "sqlite:///keeper.db"'
+            )
         if not plain.isprintable():
             raise ValueError("holds a line break or another character that cannot be printed")
         if scheme.startswith("sqlite") and not rest.startswith("/"):
-            raise ValueError('needs three slashes before a relative path, four before an absolute one, as in '
-                             '"sqlite:///keeper.db"')
+            raise ValueError(
+                'needs three slashes before a relative path, four before an absolute one, as in "sqlite:///keeper.db"'
+            )
         if scheme.startswith("postgres") and not _has_host(plain):
             raise ValueError('names no server; write it as in "postgresql://keeper@localhost/keeper"')
         return value
@@ -282,8 +294,10 @@ class ApiConfig(Section):
         if not separator or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
             raise ValueError(f"is {shown(value)}, without a port from 0 to 65535; {example}")
         if host.strip("[]") not in _LOOPBACK:
-            raise ValueError(f"is {shown(value)}; only this machine may reach the interface, so {example}, and reach "
-                             "it from elsewhere through ssh -L or a reverse proxy that authenticates")
+            raise ValueError(
+                f"is {shown(value)}; only this machine may reach the interface, so {example}, and reach "
+                "it from elsewhere through ssh -L or a reverse proxy that authenticates"
+            )
         return value
 
     @property
@@ -346,6 +360,14 @@ class Config(Section):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed, and worth a second look."""
         return self._warnings
+
+    @property
+    def journal_url(self) -> str:
+        """The journal's URL in clear, a relative SQLite path taken from the config file's directory."""
+        scheme, separator, path = self.journal.dsn.partition(":///")
+        if not separator or not scheme.startswith("sqlite") or path.startswith("/"):
+            return self.journal.dsn
+        return f"{scheme}:///{self._path.parent / path}"
 
     @property
     def token_file(self) -> Path | None:

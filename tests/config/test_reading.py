@@ -133,19 +133,22 @@ def test_the_configuration_is_frozen() -> None:
 
 
 def test_the_environment_overrides_any_key() -> None:
-    config = parse(SMALL, {
-        **CREDENTIALS,
-        "KEEPER_MODE": "testnet",
-        "KEEPER_LOOP__POLL_SECONDS": "2.5",
-        "KEEPER_HEDGES__BTC__RATIO": "0.10",
-        "KEEPER_HEDGES__0__BAND__ACT": "0.07",
-        "KEEPER_HEDGES__BTC__SPOT": '["main", "main.earn"]',
-        "KEEPER_VENUES__MAIN__PASSWORD": "123456",
-        "KEEPER_VENUES__MAIN__CCXT__HTTPSPROXY": "http://127.0.0.1:3128",
-        "KEEPER_ALERTS__URLS": '["ntfy://topic"]',
-        "KEEPER_PORT": "tcp://10.0.0.1:80",
-        "KEEPER_LIMITS__MAX_SHORT_NOTIONAL": "",
-    })
+    config = parse(
+        SMALL,
+        {
+            **CREDENTIALS,
+            "KEEPER_MODE": "testnet",
+            "KEEPER_LOOP__POLL_SECONDS": "2.5",
+            "KEEPER_HEDGES__BTC__RATIO": "0.10",
+            "KEEPER_HEDGES__0__BAND__ACT": "0.07",
+            "KEEPER_HEDGES__BTC__SPOT": '["main", "main.earn"]',
+            "KEEPER_VENUES__MAIN__PASSWORD": "123456",
+            "KEEPER_VENUES__MAIN__CCXT__HTTPSPROXY": "http://127.0.0.1:3128",
+            "KEEPER_ALERTS__URLS": '["ntfy://topic"]',
+            "KEEPER_PORT": "tcp://10.0.0.1:80",
+            "KEEPER_LIMITS__MAX_SHORT_NOTIONAL": "",
+        },
+    )
     assert config.mode is Mode.TESTNET
     assert config.loop.poll_seconds == 2.5
     assert config.hedges[0].ratio == Decimal("0.1")
@@ -216,7 +219,10 @@ def test_a_pem_key_may_have_lines(tmp_path: Path) -> None:
 
 def test_secrets_are_masked_everywhere_and_listed_for_redaction() -> None:
     content = (
-        HEAD + VENUE + '[venues.main.ccxt]\nhttpsProxy = "http://me:proxy-pass@127.0.0.1:3128"\n' + HEDGE
+        HEAD
+        + VENUE
+        + '[venues.main.ccxt]\nhttpsProxy = "http://me:proxy-pass@127.0.0.1:3128"\n'
+        + HEDGE
         + '[journal]\nurl = "postgresql://keeper:db-pa%24s@localhost/keeper"\n'
         + '[alerts]\nurls = ["tgram://123456789:AAtokentoken/4242424242", "mailto://me:mail-pass@example.com"]\n'
     )

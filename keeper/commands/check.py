@@ -1,0 +1,101 @@
+"""``keeper check``: is the configuration right, what is in force, and with ``--connect``, do the venues agree?"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+from rich.console import Console
+from rich.text import Text
+
+from keeper.commands.loading import load_for_venues
+from keeper.config import Config
+from keeper.core.orders import plain
+from keeper.preflight import Finding
+
+_WORDS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "bold red")}
+_UNSAFE = 4
+
+
+def check(config_path: Path, connect: bool) -> int:
+    """Print what was found and what is in force; returns the exit code. Raises :class:`ConfigError` for bad config."""
+    config = load_for_venues(config_path)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    counts = f"{len(config.venues)} venue(s), {len(config.hedges)} hedge(s)"
+    console.print(Text(f"{config.path}: mode {config.mode}, {counts}"))
+    _print(console, list(static_findings(config)))
+    console.print(Text("\nIn force (defaults are marked):"))
+    for key, value, is_default in in_force(config):
+        mark, style = ("   (default)", "dim") if is_default else ("", "")
+        console.print(Text(f"  {key} = {value}{mark}", style=style))
+    if not connect:
+        console.print(Text("\nNo venue was asked; add --connect to check credentials, permissions and symbols."))
+        return 0
+    from keeper.wiring import check_connect
+
+    console.print(Text("\nVenues:"))
+    connected = asyncio.run(check_connect(config))
+    _print(console, connected)
+    return _UNSAFE if any(finding.ok is False for finding in connected) else 0
+
+
+def static_findings(config: Config) -> Iterator[Finding]:
+    """What can be said without asking a venue."""
+    yield Finding("config", True, "complete and consistent")
+    for text in config.warnings:
+        yield Finding("config", None, text)
+    if config.limits.max_short_notional is None:
+        yield Finding("limits.max_short_notional", None, "is not set: shorts are limited by the holdings alone")
+    if not config.alerts.urls:
+        yield Finding("alerts.urls", None, "is empty: nobody is told when a hedge halts")
+    for hedge in config.hedges:
+        unset = [key for key in ("leverage", "margin_mode") if getattr(hedge, key) is None]
+        if unset:
+            what = f"{' and '.join(unset)} not given: the venue's own setting is left as it is"
+            yield Finding(f"hedges.{hedge.name}", True, what)
+
+
+def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
+    """Every key with its value as it is used, and whether that is the default; secrets are masked."""
+    yield "mode", config.mode.value, False
+    for name, venue in config.venues.items():
+        yield from _keys(f"venues.{name}", venue)
+    for hedge in config.hedges:
+        yield from _keys(f"hedges.{hedge.name}", hedge)
+    for section in ("limits", "loop", "safety", "journal", "api", "alerts", "log"):
+        yield from _keys(section, getattr(config, section))
+
+
+def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _keys(f"{prefix}.{name}", value)
+        elif name not in ("name", "asset"):
+            yield f"{prefix}.{name}", _shown(value), name not in section.model_fields_set
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_shown(entry)}" for key, entry in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_shown(entry) for entry in value) + "]"
+    return str(value)
+
+
+def _print(console: Console, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        word, style = _WORDS[finding.ok]
+        console.print(Text.assemble((f"  {word:<5}", style), f"{finding.subject}: {finding.text}"))

@@ -1,0 +1,265 @@
+"""What is refused, and in which words: file, key, what was wrong, what would be right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from keeper.errors import ConfigError
+from tests.config.support import CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
+
+SECOND = HEDGE.replace('"btc"', '"two"').replace("main:BTC", "main:ETH")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "says"),
+    [
+        (('mode = "dry-run"', 'mode = "paper"'), "mode", "not available in this version"),
+        (('mode = "dry-run"', 'mode = "lvie"'), "mode", 'did you mean "live"'),
+        (('mode = "dry-run"', ""), "mode", "is missing"),
+        (('exchange = "somewhere"', "exchange = 5"), "venues.main.exchange", "must be text"),
+        (('exchange = "somewhere"', 'exchnge = "somewhere"'), "venues.main.exchnge", 'did you mean "exchange"'),
+        (('exchange = "somewhere"', ""), "venues.main.exchange", "is missing"),
+        (('ratio = "0.6"', 'ratio = "1.5"'), "hedges[0].ratio", "at most 1"),
+        (('ratio = "0.6"', 'ratio = "0,6"'), "hedges[0].ratio", '"0.6"'),
+        (('ratio = "0.6"', "ratio = nan"), "hedges[0].ratio", "not a finite number"),
+        (('ratio = "0.6"', "ratio = inf"), "hedges[0].ratio", "not a finite number"),
+        (('ratio = "0.6"', "ratio = true"), "hedges[0].ratio", "true or false"),
+        (('ratio = "0.6"', "ratio = -0.1"), "hedges[0].ratio", "at least 0"),
+        (('ratio = "0.6"', "ratio = 1e999"), "hedges[0].ratio", "too large"),
+        (('ratio = "0.6"', "ratio = 2020-01-01"), "hedges[0].ratio", "a date or time"),
+        (('ratio = "0.6"', 'ratio = "٣"'), "hedges[0].ratio", "not a finite number"),
+        (('ratio = "0.6"', ""), "hedges[0].ratio", "is missing"),
+        (('asset = "BTC"', ""), "hedges[0]", "needs asset"),
+        (('asset = "BTC"', 'asset = "BTC"\nassets = ["SOL"]'), "hedges[0]", "both asset and assets"),
+        (('asset = "BTC"', 'aset = "BTC"'), "hedges[0].aset", 'did you mean "asset"'),
+        (('spot = ["main"]', 'spot = "main"'), "hedges[0].spot", "must be a list"),
+        (('spot = ["main"]', 'spot = ["mian"]'), "hedges[0].spot[0]", 'did you mean "main"'),
+        (('spot = ["main"]', 'spot = ["main", "main"]'), "hedges[0]", "twice"),
+        (('spot = ["main"]', ""), "hedges[0].spot", "nothing to protect"),
+        (('spot = ["main"]', 'exposure = "spot"'), "hedges[0].exposure", "neither spot nor holdings"),
+        (("main:BTC/USDT:USDT", "BTC/USDT:USDT"), "hedges[0].instrument", "main:BTC/USDT:USDT"),
+        (("main:BTC/USDT:USDT", "main:BTC/USDT"), "hedges[0].instrument", "spot market"),
+        (("main:BTC/USDT:USDT", "mian:BTC/USDT:USDT"), "hedges[0].instrument", 'did you mean "main"'),
+    ],
+)
+def test_a_bad_key_is_named_with_its_remedy(change: tuple[str, str], key: str, says: str) -> None:
+    assert change[0] in SMALL
+    text = refusal(SMALL.replace(*change, 1))
+    assert re.search(rf"keeper\.toml: {re.escape(key)}( \(hedge \"btc\"\))?: ", text), text
+    assert says in text
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "says"),
+    [
+        ("band = { act = 0 }", "hedges[0].band.act", "more than 0"),
+        ("band = { warn = 0.06, act = 0.05 }", "hedges[0].band", "warn <= act < halt"),
+        ("band = { act = 0.5 }", "hedges[0].band", "warn <= act < halt"),
+        ("band = { atc = 0.5 }", "hedges[0].band.atc", 'did you mean "act"'),
+        ('unlisted = "cuont"', "hedges[0].unlisted", 'did you mean "count"'),
+        ('margin_mode = "crossed"', "hedges[0].margin_mode", 'did you mean "cross"'),
+        ("leverage = 0.5", "hedges[0].leverage", "at least 1"),
+        ("max_slippage = 0.1", "hedges[0].max_slippage", "less than 0.1"),
+        ("beta = { ETH = 1 }", "hedges[0].beta.ETH", "does not protect"),
+        ("beta = 0", "hedges[0].beta", "more than 0"),
+        ("holdings = { ledger = -1 }", "hedges[0].holdings.ledger", "at least 0"),
+        ("holdings = { ledger = { ETH = 1 } }", "hedges[0].holdings.ledger.ETH", "does not protect"),
+        ("holdings = 5", "hedges[0].holdings", "must be a table"),
+        ("[limits]\nmax_order_notional = 0", "limits.max_order_notional", "more than 0"),
+        ("[loop]\npoll_second = 5", "loop.poll_second", 'did you mean "poll_seconds"'),
+        ("[loop]\npoll_seconds = 0", "loop.poll_seconds", "at least 0.01"),
+        ("[safety]\nconfirm_jump_ratio = 2", "safety.confirm_jump_ratio", "at most 1"),
+        ("[safety]\nmax_clock_offset_ms = 1.5", "safety.max_clock_offset_ms", "whole number"),
+        ('[journal]\nurl = "mysql://x/y"', "journal.url", "must begin with"),
+        ('[journal]\nurl = "sqlite://keeper.db"', "journal.url", "three slashes"),
+        ('[journal]\nurl = "postgresql:///"', "journal.url", "names no server"),
+        ('[api]\nbind = "0.0.0.0:8787"', "api.bind", "only this machine"),
+        ('[api]\nbind = "127.0.0.1"', "api.bind", "without a port"),
+        ('[api]\nbind = "127.0.0.1:99999"', "api.bind", "without a port"),
+        ('[alerts]\nurls = "ntfy://x"', "alerts.urls", "must be a list"),
+        ('[alerts]\nurls = ["nonsense"]', "alerts.urls", "number 1"),
+        ('[log]\nlevel = "verbose"', "log.level", "choose one of"),
+        ("[lop]\npoll_seconds = 5", "lop", 'did you mean "loop"'),
+        ("[limits]\n[loop]\n[limits.x]", "limits.x", "not a known key"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_remedy(line: str, key: str, says: str) -> None:
+    text = refusal(f"{SMALL}{line}\n")
+    assert re.search(rf"keeper\.toml: {re.escape(key)}( \(hedge \"btc\"\))?: ", text), text
+    assert says in text
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("verbose = true", "verbose"),
+        ("enableRateLimit = false", "enableRateLimit"),
+        ("maxRetriesOnFailure = 0", "maxRetriesOnFailure"),
+        ('options = { "fapi/order" = { maxRetriesOnFailure = 3 } }', 'options."fapi/order".maxRetriesOnFailure'),
+        ("options = { list = [{ enableRateLimit = false }] }", "options.list[0].enableRateLimit"),
+        ("options = { sandbox = true }", "options.sandbox"),
+        ('apiKey = "planted-key-4711"', "apiKey"),
+        ('options = { deep = { privateKey = "planted-key-4711" } }', "options.deep.privateKey"),
+        ('walletAddress = "planted-key-4711"', "walletAddress"),
+        ('headers = { "X-API-KEY" = "planted-key-4711" }', "headers.X-API-KEY"),
+        ('httpsProxy = "planted-key-4711"', "httpsProxy"),
+        ('urls = { api = "planted-key-4711" }', "urls.api"),
+        ('urls = { test = "https://example.com" }', "urls.test"),
+        ('proxyUrl = "https://example.com/?u="', "proxyUrl"),
+        ("timeout = 0", "timeout"),
+        ('timeout = "10000"', "timeout"),
+        ("rateLimit = 0", "rateLimit"),
+        ("options = { since = 2020-01-01 }", "options"),
+        ("options = { x = nan }", "options"),
+        ("tiemout = 5", "tiemout"),
+    ],
+)
+def test_the_client_gets_nothing_that_leaks_retries_or_switches(line: str, key: str) -> None:
+    text = refusal(SMALL.replace(HEDGE, f"[venues.main.ccxt]\n{line}\n{HEDGE}"))
+    assert f"venues.main.ccxt.{key}: " in text
+
+
+def test_the_client_gets_the_rest_as_it_is() -> None:
+    table = (
+        "[venues.main.ccxt]\ntimeout = 10000\nrateLimit = 2.5\n"
+        'urls = { api = { public = "http://127.0.0.1:9000", ws = { private = "ws://127.0.0.1:9001" } } }\n'
+        'options = { recvWindow = 5000, nested = { share = 0.5, flags = [true, "x"] } }\n'
+        'headers = { "X-Desk" = "treasury" }\nsocksProxy = "socks5h://127.0.0.1:1080"\n'
+    )
+    assert parse(SMALL.replace(HEDGE, table + HEDGE)).venues["main"].ccxt == {
+        "timeout": 10000,
+        "rateLimit": 2.5,
+        "urls": {"api": {"public": "http://127.0.0.1:9000", "ws": {"private": "ws://127.0.0.1:9001"}}},
+        "options": {"recvWindow": 5000, "nested": {"share": 0.5, "flags": [True, "x"]}},
+        "headers": {"X-Desk": "treasury"},
+        "socksProxy": "socks5h://127.0.0.1:1080",
+    }
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = refusal(
+        SMALL.replace('"0.6"', '"7"').replace('["main"]', '["mian"]').replace("dry-run", "dry") + "[loop]\nx = 1\n", {}
+    )
+    assert "has 6 problems" in text
+    for part in ("hedges[0].ratio", "hedges[0].spot[0]", ": mode:", "loop.x", "api_key", "api_secret"):
+        assert part in text
+    assert text.count("keeper.toml") == 7
+
+
+@pytest.mark.parametrize("mode", ["dry-run", "testnet", "live"])
+def test_missing_credentials_name_variables_and_file_keys(mode: str) -> None:
+    text = refusal(SMALL.replace("dry-run", mode), {})
+    for part in ("KEEPER_VENUES__MAIN__API_KEY", "KEEPER_VENUES__MAIN__API_SECRET", "api_key_file", "api_secret_file"):
+        assert part in text
+
+
+def test_commands_that_meet_no_venue_do_without_credentials() -> None:
+    from keeper.config import parse_config
+
+    config = parse_config(SMALL, "keeper.toml", Path("/nowhere/keeper.toml"), {}, need_credentials=False)
+    assert config.journal_url == "sqlite:////nowhere/keeper.db"
+
+
+@pytest.mark.parametrize("key", ["api_key", "apiKey", "secret", "password", "api_secret"])
+def test_credentials_in_the_file_are_refused_and_not_repeated(key: str) -> None:
+    text = refusal(SMALL.replace(VENUE, f'{VENUE}{key} = "planted-key-4711"\n'))
+    assert f"venues.main.{key}" in text
+    assert "no place for one" in text
+
+
+def test_a_key_pasted_where_a_file_name_belongs_is_not_repeated() -> None:
+    text = refusal(SMALL.replace(VENUE, f'{VENUE}api_key_file = "planted-key-4711"\n'), {})
+    assert "venues.main.api_key_file" in text
+    assert "looked in /nowhere" in text
+
+
+@pytest.mark.parametrize("value", ["two words", "line\nbreak", "   "])
+def test_credentials_are_one_word(value: str) -> None:
+    text = refusal(SMALL, {**CREDENTIALS, "KEEPER_VENUES__MAIN__API_KEY": value})
+    assert "KEEPER_VENUES__MAIN__API_KEY" in text
+    assert value.strip() == "" or value not in text
+
+
+def test_a_credential_file_may_be_neither_empty_nor_huge_nor_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "huge").write_text("x" * 100_000)
+    (tmp_path / "directory").mkdir()
+    for name, says in (("empty", "is empty"), ("huge", "too large"), ("directory", "not a plain file")):
+        content = SMALL.replace(VENUE, f'{VENUE}api_key_file = "{name}"\n')
+        assert says in refusal(content, {"KEEPER_VENUES__MAIN__API_SECRET": "abc-def"}, tmp_path)
+
+
+def test_syntax_errors_have_line_and_column() -> None:
+    text = refusal('mode = "dry-run"\n[venues.main\n')
+    assert "line 2, column 13" in text
+    assert "TOML" in refusal("x = " + "[" * 5000)
+    assert "TOML" in refusal("x = " + "9" * 5000)
+
+
+def test_two_hedges_share_neither_name_nor_contract() -> None:
+    assert "is the name of hedges[0] too" in refusal(SMALL + SECOND.replace('"two"', '"BTC"').replace("0.6", "0.1"))
+    assert 'carries the hedge "btc" already' in refusal(SMALL + HEDGE.replace('"btc"', '"x"').replace("0.6", "0.1"))
+
+
+def test_the_same_coins_are_not_sold_twice() -> None:
+    text = refusal(SMALL + SECOND)
+    assert 'hedges[1].ratio (hedge "two")' in text
+    assert "adds up to 1.2" in text
+    parse(SMALL + SECOND.replace("0.6", "0.4"))
+    parse(SMALL + SECOND.replace('["main"]', '["main.funding"]'))
+    parse(SMALL + SECOND.replace('asset = "BTC"', 'asset = "ETH"'))
+    assert "holdings.x" in refusal(
+        SMALL.replace('spot = ["main"]', "holdings = { x = 1 }")
+        + SECOND.replace('spot = ["main"]', "holdings = { x = 1 }")
+    )
+
+
+def test_one_account_has_one_name() -> None:
+    content = SMALL.replace(HEDGE, '[venues.again]\nexchange = "somewhere"\n' + HEDGE)
+    environ = {**CREDENTIALS, **{name.replace("MAIN", "AGAIN"): value for name, value in CREDENTIALS.items()}}
+    assert "same exchange and API key as venues.main" in refusal(content, environ)
+
+
+def test_venue_names_can_be_told_apart_in_the_environment() -> None:
+    assert "cannot tell apart" in refusal(SMALL + '[venues.MAIN]\nexchange = "somewhere"\n')
+    assert "venues" in refusal(SMALL + '[venues."a.b"]\nexchange = "somewhere"\n')
+    assert "venues" in refusal(SMALL + '[venues.a__b]\nexchange = "somewhere"\n')
+
+
+def test_live_credentials_do_not_travel_in_clear() -> None:
+    table = '[venues.main.ccxt]\nurls = { api = "http://gateway.example:9000" }\n'
+    assert "clear text" in refusal(SMALL.replace("dry-run", "live").replace(HEDGE, table + HEDGE))
+    parse(SMALL.replace("dry-run", "testnet").replace(HEDGE, table + HEDGE))
+    parse(SMALL.replace("dry-run", "live").replace(HEDGE, table.replace("gateway.example", "127.0.0.1") + HEDGE))
+
+
+def test_nothing_at_all_is_refused_too() -> None:
+    text = refusal("")
+    for part in ("mode", "venues", "hedges"):
+        assert f"{part}: is missing" in text
+    assert "[[hedges]]" in refusal(HEAD + VENUE + '[hedges]\nname = "x"\n')
+
+
+def test_warnings() -> None:
+    content = SMALL.replace("BTC/USDT:USDT", "BTC/USD:BTC") + 'exposure = "spot"\n'
+    config = parse(
+        content.replace(HEAD, HEAD + '[venues.idle]\nexchange = "elsewhere"\n'),
+        {
+            **CREDENTIALS,
+            "KEEPER_VENUES__IDLE__API_KEY": "abc",
+            "KEEPER_VENUES__IDLE__API_SECRET": "def",
+        },
+    )
+    assert any("venues.idle: no hedge uses" in text for text in config.warnings)
+    assert any("swept out" in text for text in config.warnings)
+
+
+def test_a_coin_margined_hedge_needs_no_spot() -> None:
+    parse(SMALL.replace("BTC/USDT:USDT", "BTC/USD:BTC").replace('spot = ["main"]\n', ""))
+
+
+def test_errors_carry_exit_code_2() -> None:
+    assert ConfigError("x").exit_code == 2
