@@ -87,7 +87,7 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume"]
 def _load(config_path: Path) -> Config:
     from keeper.config import load_config
 
-    return load_config(config_path, os.environ)
+    return load_config(config_path, os.environ, need_credentials=False)  # no venue is met here
 
 
 def _keeper(config: Config, config_path: Path) -> _Keeper:

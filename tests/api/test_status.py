@@ -17,12 +17,6 @@ from tests.api.running import TOKEN, PaperDaemon, running
 CONFIG = Path(__file__).with_name("keeper.toml").read_text(encoding="utf-8")
 
 
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEEPER_VENUES__MAIN__API_KEY", "planted-key-0123456789")
-    monkeypatch.setenv("KEEPER_VENUES__MAIN__API_SECRET", "planted-secret-0123456789")
-
-
 @pytest.fixture
 def daemon() -> PaperDaemon:
     return PaperDaemon()
