@@ -42,12 +42,12 @@ def build_app(operations: Operations, token: str) -> FastAPI:
 
     @app.post("/api/v1/hedges/{name}/pause")
     async def pause(name: str) -> JSONResponse:
-        operations.pause(name)
+        await operations.pause(name)
         return JSONResponse({"hedge": name, "paused": True})
 
     @app.post("/api/v1/hedges/{name}/resume")
     async def resume(name: str) -> JSONResponse:
-        operations.resume(name)
+        await operations.resume(name)
         return JSONResponse({"hedge": name, "paused": False})
 
     @app.post("/api/v1/wake")

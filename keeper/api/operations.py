@@ -33,11 +33,11 @@ class Operations(Protocol):
         """Whether the decision loop completed lately, see :func:`loop_health`, and a sentence about it."""
         ...
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         """Stop trading one hedge from the next turn on; raises :class:`UnknownHedgeError`."""
         ...
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         """Trade one hedge again from the next turn on, and lift its halt; raises :class:`UnknownHedgeError`."""
         ...
 

@@ -40,10 +40,10 @@ class PaperDaemon:
     def health(self) -> tuple[bool, str]:
         return loop_health(self.now_seconds, self.last_completed_seconds, 25.0)
 
-    def pause(self, name: str) -> None:
+    async def pause(self, name: str) -> None:
         self._tell("pause", name)
 
-    def resume(self, name: str) -> None:
+    async def resume(self, name: str) -> None:
         self._tell("resume", name)
 
     def wake(self) -> None:
