@@ -10,7 +10,9 @@ import aiohttp
 from keeper.api.bind import parse_bind, show_bind
 from keeper.errors import KeeperError
 
-_TIMEOUT_SECONDS = 10.0
+_LOOK_SECONDS = 10.0
+_ORDER_SECONDS = 90.0
+"""An order waits for the turn in flight, and that for its venues."""
 
 
 def hedge_path(hedge: str, verb: str) -> str:
@@ -25,9 +27,10 @@ async def ask(bind: str, token: str, method: str, path: str) -> dict[str, Any]:
     """
     host, port = parse_bind(bind)  # loopback only: the token is sent nowhere else
     where = show_bind(host, port)
+    patience_seconds = _LOOK_SECONDS if method == "GET" else _ORDER_SECONDS
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience_seconds)) as session,
             session.request(
                 method,
                 _url(where, path),
@@ -44,7 +47,8 @@ async def ask(bind: str, token: str, method: str, path: str) -> dict[str, Any]:
         ) from None
     except TimeoutError:
         raise KeeperError(
-            f"the keeper on {where} did not answer within {_TIMEOUT_SECONDS:.0f} s; it may hang: look at its log"
+            f"the keeper on {where} did not answer within {patience_seconds:.0f} s; it may hang, or may still do what "
+            "it was asked: look at its log, and ask: keeper status -c FILE"
         ) from None
     except aiohttp.ClientError as error:
         raise KeeperError(

@@ -23,7 +23,7 @@ class UnknownHedgeError(KeeperError):
 
 
 class Operations(Protocol):
-    """The daemon's side of the API. None of these may wait for a venue."""
+    """The daemon's side of the API; only an operator's order may wait, for the turn in flight to end."""
 
     def state(self) -> dict[str, Any]:
         """The document of ``GET /api/v1/state``, see :func:`state_document`; it holds no secret."""
@@ -34,11 +34,11 @@ class Operations(Protocol):
         ...
 
     async def pause(self, name: str) -> None:
-        """Stop trading one hedge from the next turn on; raises :class:`UnknownHedgeError`."""
+        """Stop trading one hedge, written down when this returns; raises :class:`UnknownHedgeError`."""
         ...
 
     async def resume(self, name: str) -> None:
-        """Trade one hedge again from the next turn on, and lift its halt; raises :class:`UnknownHedgeError`."""
+        """Trade one hedge again and lift its halt, written down when this returns; raises :class:`UnknownHedgeError`."""
         ...
 
     def wake(self) -> None:

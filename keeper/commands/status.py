@@ -51,7 +51,7 @@ def status(config_path: Path, as_json: bool) -> None:
 
 
 def pause(config_path: Path, hedge: str | None) -> None:
-    """Pause one hedge, or every one, from the next turn on. Raises as :func:`status`."""
+    """Pause one hedge, or every one; in force when this returns. Raises as :func:`status`."""
     _tell(config_path, hedge, "pause")
 
 
@@ -81,7 +81,7 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume"]
         achieved = f"{verb}d: {', '.join(done) or 'none'}; not {verb}d: "
         raise KeeperError(achieved + "; ".join(refused))
     effect = "no order is sent for it" if verb == "pause" else "it trades again"
-    _show(*(Text(f"{name}: {verb}d; from the next turn on {effect}") for name in done))
+    _show(*(Text(f"{name}: {verb}d; {effect}") for name in done))
 
 
 def _load(config_path: Path) -> Config:

@@ -75,7 +75,7 @@ async def test_one_hedge_or_all_of_them_are_paused_and_resumed(
     await asyncio.to_thread(pause, config, "btc")
     await asyncio.to_thread(resume, config, None)
     assert daemon.told == ["pause btc", "resume btc", "resume eth"]
-    assert "btc: paused; from the next turn on no order is sent for it" in capsys.readouterr().out
+    assert "btc: paused; no order is sent for it" in capsys.readouterr().out
 
 
 async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, daemon: PaperDaemon) -> None:
