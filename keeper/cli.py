@@ -40,8 +40,12 @@ class _Commands(TyperGroup):
         except Exception as error:  # the edge: what is left is a fault of ours, told without secrets
             if _is_command_line_fault(error):
                 raise
-            _report_fault(error)
-            raise typer.Exit(1) from None
+            known = _only_cause(error)
+            if known is None:
+                _report_fault(error)
+                raise typer.Exit(1) from None
+            _say(str(known))
+            raise typer.Exit(known.exit_code) from None
 
 
 app = typer.Typer(
@@ -214,8 +218,24 @@ def status(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None
     body("status")(config, as_json)
 
 
+def _hedge_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of hedges for the shell's completion, which has nobody to tell of a missing or broken file."""
+    import tomllib
+
+    path = Path(ctx.params.get("config") or os.environ.get("KEEPER_CONFIG") or DEFAULT_CONFIG)
+    try:
+        hedges = tomllib.loads(path.read_text(encoding="utf-8")).get("hedges", [])
+    except (OSError, ValueError):
+        return []
+    names = [str(hedge.get("name", "")) for hedge in hedges if isinstance(hedge, dict)]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 HedgeName = Annotated[
-    str | None, typer.Argument(metavar="[HEDGE]", help="The name of one hedge; left out: all of them.")
+    str | None,
+    typer.Argument(
+        metavar="[HEDGE]", help="The name of one hedge; left out: all of them.", autocompletion=_hedge_names
+    ),
 ]
 
 
@@ -275,6 +295,14 @@ def sim(
 def _is_command_line_fault(error: Exception) -> bool:
     """Whether this is Typer's own word for a bad command line, which it reports with exit code 2."""
     return hasattr(error, "exit_code") and hasattr(error, "format_message")
+
+
+def _only_cause(error: Exception) -> KeeperError | None:
+    """The one error of ours that a task group has wrapped, or None."""
+    inner: BaseException = error
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner if isinstance(inner, KeeperError) else None
 
 
 def _say(message: str) -> None:

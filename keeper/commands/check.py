@@ -15,6 +15,7 @@ from rich.text import Text
 from keeper.commands.loading import load_for_venues
 from keeper.config import Config
 from keeper.core.orders import plain
+from keeper.logs import MASK, redact
 from keeper.preflight import Finding
 
 _WORDS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "bold red")}
@@ -76,7 +77,10 @@ def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
         if isinstance(value, BaseModel):
             yield from _keys(f"{prefix}.{name}", value)
         elif name not in ("name", "asset"):
-            yield f"{prefix}.{name}", _shown(value), name not in section.model_fields_set
+            # A name of a credential file is not repeated: people paste the credential there.
+            text = "set" if name.endswith("_file") and value is not None else _shown(value)
+            given = name in section.model_fields_set or (name == "assets" and "asset" in section.model_fields_set)
+            yield f"{prefix}.{name}", redact(text), not given
 
 
 def _shown(value: object) -> str:
@@ -85,7 +89,8 @@ def _shown(value: object) -> str:
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, SecretStr):
-        return "***"
+        plain_text = value.get_secret_value()
+        return plain_text if plain_text.startswith("sqlite") else MASK
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
@@ -98,4 +103,4 @@ def _shown(value: object) -> str:
 def _print(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         word, style = _WORDS[finding.ok]
-        console.print(Text.assemble((f"  {word:<5}", style), f"{finding.subject}: {finding.text}"))
+        console.print(Text.assemble((f"  {word:<5}", style), redact(f"{finding.subject}: {finding.text}")))

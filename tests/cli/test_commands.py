@@ -108,10 +108,21 @@ def test_check_tells_what_is_in_force_and_no_secret(config_file: Path) -> None:
     assert "mode dry-run" in result.stdout
     assert "loop.poll_seconds = 5   (default)" in result.stdout
     assert "hedges.btc.ratio = 0.5\n" in result.stdout
+    assert "hedges.btc.assets = [BTC]\n" in result.stdout
+    assert "journal.url = sqlite:///keeper.db\n" in result.stdout
     assert "leverage and margin_mode not given" in result.stdout
     assert "--connect" in result.stdout
     assert API_KEY not in result.output
     assert API_SECRET not in result.output
+
+
+def test_check_masks_what_the_client_table_and_file_names_may_hold(config_file: Path) -> None:
+    table = 'api_key_file = "pasted-key-0000"\n[venues.main.ccxt]\nhttpsProxy = "http://me:proxy-pass@127.0.0.1:1"\n'
+    config_file.write_text(config_file.read_text().replace("[[hedges]]", table + "[[hedges]]"))
+    result = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+    assert result.exit_code == 0, result.stderr
+    assert "proxy-pass" not in result.output
+    assert "pasted-key" not in result.output
 
 
 def test_check_says_that_shorts_are_unlimited(config_file: Path) -> None:
@@ -161,6 +172,23 @@ def test_errors_have_one_message_and_their_exit_code(
     monkeypatch.setattr(check_module, "check", _fail_with(error))
     result = keeper("check")
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", "error: a\n")
+
+
+def test_an_error_wrapped_by_a_task_group_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped = ExceptionGroup("tasks", [ExceptionGroup("inner", [UnsafeError("a second keeper")])])
+    monkeypatch.setattr(check_module, "check", _fail_with(wrapped))
+    result = keeper("check")
+    assert (result.exit_code, result.stderr) == (4, "error: a second keeper\n")
+
+
+def test_hedge_names_complete(config_file: Path) -> None:
+    environ = {
+        "KEEPER_CONFIG": str(config_file),
+        "_KEEPER_COMPLETE": "complete_bash",
+        "COMP_WORDS": "keeper pause b",
+        "COMP_CWORD": "2",
+    }
+    assert process(environ=environ).stdout.split() == ["btc"]
 
 
 def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
