@@ -38,7 +38,7 @@ class Operations(Protocol):
         ...
 
     async def resume(self, name: str) -> None:
-        """Trade one hedge again and lift its halt, written down when this returns; raises :class:`UnknownHedgeError`."""
+        """Trade one hedge again, its halt lifted, as durably; raises :class:`UnknownHedgeError`."""
         ...
 
     def wake(self) -> None:
