@@ -18,6 +18,7 @@ from keeper.core.hedge import assess, decide, expect, recall, remember, settle_e
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
 from keeper.core.model import (
     ZERO,
+    Base,
     Contracts,
     CycleRecord,
     Decision,
@@ -178,7 +179,14 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
     verdict = review(planned, exposure, bench.limits, book)
     if isinstance(verdict, RefusedPlan):
         return Judgement(exposure, memory, Hold(verdict.reasons), planned)
-    return Judgement(exposure, memory, decision, planned, verdict, verdict.reasons)
+    return Judgement(exposure, memory, decision, as_approved(planned, verdict, decision), verdict, verdict.reasons)
+
+
+def as_approved(planned: OrderPlan, approved: ApprovedPlan, decision: Rebalance) -> OrderPlan:
+    """The plan with the orders as the review left them, and what is then not placed (positive: still to short)."""
+    placed = sum((order.amount_base for order in approved.orders), ZERO)
+    left = decision.drift_base - placed if decision.drift_base > 0 else decision.drift_base + placed
+    return replace(planned, orders=approved.orders, residual_base=Base(left))
 
 
 def _with_questions(bench: Bench, exposure: Exposure, questions: Mapping[InstrumentId, Reason]) -> Exposure:

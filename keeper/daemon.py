@@ -91,7 +91,7 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._failures = 0
-        self._last_completed = clock.monotonic()
+        self._last_completed: float | None = None
         self._commands: deque[_Command] = deque()
 
     # -- what others may ask of it ---------------------------------------------------------------------------------
@@ -120,11 +120,13 @@ class Daemon:
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the decision loop lives, and how one knows."""
-        age = self._clock.monotonic() - self._last_completed
         limit = max(self._rhythm.alive_turns * self._rhythm.poll_seconds, self._rhythm.alive_seconds)
+        if self._last_completed is None:
+            return False, "no turn has been completed yet"
+        age = self._clock.monotonic() - self._last_completed
         if age > limit:
             return False, f"no turn was completed for {age:.0f} s (limit {limit:.0f} s)"
-        return True, f"last turn completed {age:.1f} s ago"
+        return True, f"the last turn was completed {age:.1f} s ago"
 
     async def _tell(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

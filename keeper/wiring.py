@@ -22,9 +22,7 @@ from keeper.core.model import (
     Hedge,
     HedgeCycle,
     InstrumentId,
-    OrderPlan,
     Quote,
-    Rebalance,
 )
 from keeper.core.orders import Epoch
 from keeper.cycle import Desk, Judgement, LookOnly, Pace, judge, memory_of, restore
@@ -77,15 +75,6 @@ class House:
     venues: Venues
     wanted: Mapping[InstrumentId, Wanted]
     checked: Preflight
-
-
-def journal_url(config: Config) -> str:
-    """The journal's URL with a relative SQLite path taken from the config file's directory."""
-    url = config.journal.dsn
-    prefix, separator, path = url.partition(":///")
-    if not separator or not prefix.startswith("sqlite") or path.startswith("/"):
-        return url
-    return f"{prefix}:///{(config.path.parent / path).absolute()}"
 
 
 def refuse_unarmed(config: Config, *, live: bool) -> None:
@@ -265,7 +254,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
     """
     refuse_unarmed(config, live=live)
     clock = clock or SystemClock()
-    url = journal_url(config)
+    url = config.journal_url
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_journal(url))
         for name in _used_venues(config):
@@ -379,19 +368,13 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
 
 
 def _as_cycle(judgement: Judgement) -> HedgeCycle:
-    """A judgement in the form in which a turn is reported, with the orders as the review left them."""
-    planned = judgement.plan
-    if planned is not None and judgement.approved is not None:
-        placed = sum((order.amount_base for order in judgement.approved.orders), Decimal(0))
-        drift = judgement.decision.drift_base if isinstance(judgement.decision, Rebalance) else Decimal(0)
-        left = Base(drift - placed if drift > 0 else drift + placed)
-        planned = OrderPlan(planned.hedge, judgement.approved.orders, left, planned.reasons)
-    return HedgeCycle(judgement.exposure, judgement.decision, planned, judgement.reasons, (), judgement.memory)
+    """A judgement in the form in which a turn is reported."""
+    return HedgeCycle(judgement.exposure, judgement.decision, judgement.plan, judgement.reasons, (), judgement.memory)
 
 
 async def _reader(config: Config) -> JournalReader:
     try:
-        return await JournalReader.open(journal_url(config))
+        return await JournalReader.open(config.journal_url)
     except JournalError as error:
         raise KeeperError(f"the journal cannot be read: {error}") from error
 
@@ -426,4 +409,4 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
 
 def journal_file(config: Config) -> Path | None:
     """The journal's file, where it is one."""
-    return file_of(journal_url(config))
+    return file_of(config.journal_url)

@@ -13,8 +13,9 @@ from keeper.api.server import serve
 from keeper.api.token import ensure_token, token_path
 from keeper.commands.loading import load_for_venues
 from keeper.config import Config
+from keeper.logs import hide
 from keeper.service import describe, serving, stopped_by_signals
-from keeper.wiring import journal_url, open_house, refuse_unarmed
+from keeper.wiring import open_house, refuse_unarmed
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,8 @@ async def _run(config: Config, *, live: bool) -> None:
         for finding in house.checked.findings:
             (log.info if finding.ok else log.warning)("check", subject=finding.subject, text=finding.text)
         running = await stack.enter_async_context(serving(house))
-        token = ensure_token(token_path(config.token_file, journal_url(config), config.path.parent))
+        token = ensure_token(token_path(config.token_file, config.journal_url, config.path.parent))
+        hide(token)
         app = build_app(running.face, token)
         host, port = await stack.enter_async_context(serve(app, config.api.host, config.api.port))
         log.info("api", address=f"http://{host}:{port}/api/v1/state")

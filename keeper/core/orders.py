@@ -110,7 +110,7 @@ def below_minimum(contracts: Contracts, instrument: Instrument, price: Decimal, 
 
 def plain(number: Decimal) -> str:
     """A decimal in plain notation, without an exponent and without idle zeros."""
-    text = f"{number:f}"
+    text = f"{number + ZERO:f}"  # adding zero drops the sign of a negative zero
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keeper.core.hedge import decide
 from keeper.core.limits import ApprovedPlan, RefusedPlan
-from keeper.core.model import Contracts, Hold, Instrument, Rebalance, Side, WorkingOrder
+from keeper.core.model import Contracts, ExposureMode, Hold, Instrument, Rebalance, Side, WorkingOrder
 from keeper.core.orders import Epoch, client_order_id, is_ours, plan
 from tests.core.build import EPOCH, D, approve, hedge, inverse, linear, look, snapshot
 
@@ -64,6 +64,20 @@ def test_the_keepers_cap_clips_with_a_reason() -> None:
     assert isinstance(approved, ApprovedPlan)
     assert approved.next.contracts == D(4)
     assert approved.reasons[-1].code == "clipped_to_max_short"
+
+
+def test_never_net_short_of_what_is_truly_owned() -> None:
+    """Counting spot alone asks for 500 contracts more at 75,000; the equity behind it allows fewer."""
+    of = hedge(inverse(), exposure=ExposureMode.SPOT)
+    seen = snapshot(of, "75000", {"BTC": "5"}, "-3250", entry="65000", wallet="0.2")
+    exposure, _ = look(of, seen)
+    approved = approve(exposure)
+    assert isinstance(approved, ApprovedPlan)
+    assert approved.reasons[-1].code == "clipped_to_holdings"
+    assert approved.next.contracts < D(500)
+    assert exposure.equity_base is not None
+    after = inverse().delta(Contracts(D(-3250) - approved.next.contracts), D(75000))
+    assert exposure.equity_base + after >= 0
 
 
 def test_working_orders_count_against_the_drift() -> None:

@@ -58,6 +58,8 @@ class Flaky(LocalVenue):
         self.lookups_fail = 0
         self.lookups_blind = 0
         self.fills_fail = False
+        self.fills_blind = False
+        self.readings: list[Mapping[str, Base]] = []
         self.stale_positions: PositionBook | None = None
         self.down = False
         self.wallet_rows: Mapping[str, Base] | None = None
@@ -90,12 +92,14 @@ class Flaky(LocalVenue):
     async def fills(self, instrument: InstrumentId, since_ms: int) -> tuple[Fill, ...]:
         if self.down or self.fills_fail:
             raise UnreachableError("no answer")
-        return await super().fills(instrument, since_ms)
+        return () if self.fills_blind else await super().fills(instrument, since_ms)
 
     async def wallet(self, wallet: str) -> Wallet:
         if self.down:
             raise UnreachableError("no answer")
         read = await super().wallet(wallet)
+        if self.readings:
+            return Wallet(read.account, self.readings.pop(0))
         return read if self.wallet_rows is None else Wallet(read.account, self.wallet_rows)
 
     async def positions(self) -> PositionBook:
@@ -177,10 +181,35 @@ async def test_not_found_that_becomes_found_is_no_absence(house: FlakyHouse) -> 
     await house.start()
     house.line.lose_reply_after = 1
     house.line.lookups_blind = 7
+    house.line.fills_blind = True
     house.line.stale_positions = PositionBook((), ())
-    assert await house.turns_watched(1) == D(5)
-    house.line.stale_positions = None
+    assert await house.turns_watched(3) == D(5)
+    house.line.stale_positions, house.line.fills_blind = None, False
     assert await house.turns_watched(6) == D(5)
+    assert len(house.orders) == 1
+
+
+async def test_an_order_that_only_the_position_betrays_freezes_its_symbol(house: FlakyHouse) -> None:
+    """Denied by every look-up and by the fills, but the position moved: no proof of absence, so nothing is sent."""
+    await house.start()
+    house.line.lose_reply_after = 1
+    house.line.lookups_blind = 1_000
+    house.line.fills_blind = True
+    assert await house.turns_watched(12) == D(5)
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert record.decision.reasons[-1].code == "unresolved_order"
+    assert len(house.orders) == 1
+
+
+async def test_a_single_wild_reading_is_looked_at_twice_and_not_acted_on(house: FlakyHouse) -> None:
+    await house.start()
+    await house.turn(2)
+    house.line.readings = [{"BTC": Base(D(50)), "USDT": Base(D(1))}]
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert record.decision.reasons[0].code == "unconfirmed_reading"
+    assert isinstance((await house.one()).decision, Hold)
     assert len(house.orders) == 1
 
 
@@ -247,12 +276,14 @@ async def test_a_zero_at_the_very_first_look_covers_nothing(house: FlakyHouse) -
 
 
 async def test_positions_that_are_never_returned_open_nothing_new(house: FlakyHouse) -> None:
-    await house.start()
+    await house.start(ratio="0.4")  # lower than halt, which would otherwise stop what the missing row would cause
     await house.turn(2)
     house.line.positions_missing = True
-    assert await house.turns_watched(8) == D(5)
+    assert await house.turns_watched(8) == D(2)
     house.line.positions_missing = False
-    assert await house.turns_watched(2) == D(5)
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert record.decision.reasons[0].code == "within_band"
     assert len(house.orders) == 1
 
 
