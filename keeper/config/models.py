@@ -179,7 +179,7 @@ class HedgeConfig(Section):
     unlisted: Annotated[Unlisted, BeforeValidator(one_of(*Unlisted))] = Unlisted.HOLD
     leverage: Leverage | None = None
     margin_mode: Annotated[Literal["cross", "isolated"], BeforeValidator(one_of("cross", "isolated"))] | None = None
-    max_slippage: Annotated[Decimal, BeforeValidator(number(above="0", below="0.1"))] = Decimal("0.005")
+    max_slippage: Annotated[Decimal, BeforeValidator(number(above="0", below="0.1"))] = Decimal("0.001")
 
     @field_validator("margin_mode", mode="before")
     @classmethod

@@ -70,7 +70,7 @@ def test_defaults() -> None:
     assert hedge.unlisted is Unlisted.HOLD
     assert hedge.leverage is None
     assert hedge.margin_mode is None
-    assert hedge.max_slippage == Decimal("0.005")
+    assert hedge.max_slippage == Decimal("0.001")
     assert config.limits.max_order_notional == Decimal(250000)
     assert config.limits.max_short_notional is None
     assert config.loop.poll_seconds == 5
