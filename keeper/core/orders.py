@@ -28,10 +28,7 @@ from keeper.core.model import (
     Side,
     WorkingOrder,
 )
-
-SNAP_STEPS = Decimal("1e-9")
-"""How far below a whole step still is that step: divisions such as n·size/mark end in the 28th digit, and a hedge of
-3,250 contracts must not be read as 3,249.999…"""
+from keeper.core.sizing import steps_down, steps_up
 
 MAX_SLICES = 1_000
 """A bound on one plan; the rest is left to later cycles."""
@@ -61,16 +58,14 @@ def floor_to_step(contracts: Decimal, step: Decimal) -> Contracts:
     """The largest whole number of steps not above ``contracts`` (which is not negative)."""
     if step <= 0:
         return Contracts(contracts)
-    steps = (contracts / step + SNAP_STEPS).to_integral_value(ROUND_FLOOR)
-    return Contracts(max(ZERO, steps * step))
+    return Contracts(max(ZERO, steps_down(contracts, step) * step))
 
 
 def ceil_to_step(contracts: Decimal, step: Decimal) -> Contracts:
     """The smallest whole number of steps not below ``contracts`` (which is not negative)."""
     if step <= 0:
         return Contracts(contracts)
-    steps = (contracts / step - SNAP_STEPS).to_integral_value(ROUND_CEILING)
-    return Contracts(max(ZERO, steps * step))
+    return Contracts(max(ZERO, steps_up(contracts, step) * step))
 
 
 def contracts_to_sell(drift_base: Base, instrument: Instrument, mark: Decimal) -> Contracts:

@@ -3,7 +3,8 @@
 Everything is computed in fractions and rounded once, at the end, so that a step is never missed or exceeded because a
 division had no finite expansion. ``target T = -H·β·E·P_asset / P_hedge`` (0 where the exposure is not positive);
 ``drift = D - T``; contracts = |drift| in quote ÷ notional of one contract at its own mark, rounded toward less short:
-sells down, buys up, and a buy stops at the position.
+sells down, buys up, and a buy stops at the position. The rounding here is the loop's own (``orders`` uses it), so that
+both come to the same number of contracts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from fractions import Fraction
 from math import ceil, floor
 
 from keeper.core.model import NO_CONTRACTS, NO_QUOTE, ONE, ZERO, Base, Contracts, Kind, Quote, Side
+
+SNAP_STEPS = Fraction(1, 10**9)
+"""How far below a whole step still is that step: divisions such as n·size/mark end in the 28th digit, and a hedge of
+3,250 contracts must not be read as 3,249.999…"""
 
 _DIGITS = 28
 """Significant digits of a figure that has no finite expansion."""
@@ -69,6 +74,16 @@ def contract_value(kind: Kind, contract_size: Decimal, mark: Decimal) -> Fractio
     return Fraction(contract_size) if kind is Kind.INVERSE else Fraction(contract_size) * Fraction(mark)
 
 
+def steps_down(contracts: Decimal | Fraction, step: Decimal) -> int:
+    """The largest whole number of steps not above ``contracts``; ``step`` is positive."""
+    return floor(Fraction(contracts) / Fraction(step) + SNAP_STEPS)
+
+
+def steps_up(contracts: Decimal | Fraction, step: Decimal) -> int:
+    """The smallest whole number of steps not below ``contracts``; ``step`` is positive."""
+    return ceil(Fraction(contracts) / Fraction(step) - SNAP_STEPS)
+
+
 def size(given: SizingInput) -> Sizing:
     """Contracts to trade now; the arithmetic of the module's first lines."""
     if given.base_price is None and given.futures_base != 0:
@@ -85,7 +100,9 @@ def size(given: SizingInput) -> Sizing:
         contracts = notional = Fraction(0)
     side = None if contracts == 0 else Side.SELL if drift_quote > 0 else Side.BUY
     left_quote = drift_quote - notional if drift_quote > 0 else drift_quote + notional
-    rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
+    # Digits that do not end are cut toward less short too, but not beyond the position.
+    stops = side is Side.SELL or contracts * given.contract_notional >= -held_quote
+    rounding = ROUND_FLOOR if stops else ROUND_CEILING
     return Sizing(
         contracts=Contracts(_decimal(contracts, rounding)) if contracts else NO_CONTRACTS,
         amount_base=_base(notional, price),
@@ -99,19 +116,18 @@ def size(given: SizingInput) -> Sizing:
 
 
 def _contracts(drift_quote: Fraction, held_quote: Fraction, given: SizingInput) -> Fraction:
-    """Contracts, not negative, on the step."""
-    wanted = abs(drift_quote) / given.contract_notional
+    """Contracts, not negative, on the step; a buy of the whole short is that short, on the step or not."""
+    wanted, step = abs(drift_quote) / given.contract_notional, Fraction(given.step)
     if drift_quote >= 0:
-        return _on_step(wanted, given.step)
+        return steps_down(wanted, given.step) * step if step > 0 else wanted
     short = max(Fraction(0), -held_quote) / given.contract_notional
-    step = Fraction(given.step)
-    rounded = ceil(wanted / step) * step if step > 0 else wanted
-    # A short that is no whole number of steps cannot be bought back whole by an order that is.
-    return min(rounded, _on_step(short, given.step))
+    return min(steps_up(wanted, given.step) * step if step > 0 else wanted, _snapped(short, given.step))
 
 
-def _on_step(contracts: Fraction, step: Decimal) -> Fraction:
-    return floor(contracts / Fraction(step)) * Fraction(step) if step > 0 else contracts
+def _snapped(contracts: Fraction, step: Decimal) -> Fraction:
+    """A position that was typed in base units, as the whole number of steps that was meant, where that is close."""
+    whole = steps_down(contracts, step) * Fraction(step) if step > 0 else contracts
+    return whole if abs(contracts - whole) <= SNAP_STEPS * Fraction(step) else contracts
 
 
 def _base(quote: Fraction, price: Fraction | None) -> Base | None:
