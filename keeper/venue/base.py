@@ -125,13 +125,30 @@ class AccountFacts:
     settings: Mapping[InstrumentId, SymbolSettings]
 
 
+@dataclass(frozen=True, slots=True)
+class FundingEntry:
+    """One funding payment from the venue's own ledger: positive ``amount`` was received, in units of ``asset``.
+
+    ``entry_id`` is the venue's id, unique within its instrument.
+    """
+
+    entry_id: str
+    instrument: InstrumentId
+    amount: Decimal
+    asset: str
+    at_ms: int
+
+
 class Observer(Protocol):
     """Reads one venue. Every method has a deadline of its own and raises :class:`VenueError`."""
 
     name: str
 
     async def open(self) -> None:
-        """Load the markets; raises when the venue cannot be reached."""
+        """Load the markets (anew, when called again); raises when the venue cannot be reached or shows none.
+
+        A reload that fails leaves what was known before.
+        """
         ...
 
     async def close(self) -> None:
@@ -168,6 +185,10 @@ class Observer(Protocol):
 
     async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
         """A record (trade, withdrawal, transfer) that explains a fall of ``asset`` since then, or None."""
+        ...
+
+    async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+        """Funding payments since then from the venue's own ledger, oldest first; empty where it cannot be asked."""
         ...
 
     async def clock_offset_ms(self) -> int:

@@ -36,15 +36,20 @@ from keeper.venue.recipes import (
 
 
 def _bybit_total(row: Row) -> Decimal:
-    """Wallet less what is owed: ``equity = walletBalance - spotBorrow + unrealised``; a debt of the derivatives side
-    shows as a negative walletBalance already.
+    """Wallet less what is owed.
+
+    A debt shows as a negative walletBalance, or (spot margin) beside a walletBalance that does not hold it:
+    ``equity = walletBalance - spotBorrow + unrealised``. Equity tells which; without it, the sign does.
     """
     wallet = decimal_of(row.get("walletBalance"), "walletBalance")
-    if stated(row, "spotBorrow"):
-        return wallet - decimal_of(row["spotBorrow"], "spotBorrow")
-    if wallet >= 0 and stated(row, "borrowAmount"):
-        return wallet - decimal_of(row["borrowAmount"], "borrowAmount")
-    return wallet
+    names = [name for name in ("spotBorrow", "borrowAmount") if stated(row, name)]
+    owed = decimal_of(row[names[0]], names[0]) if names else Decimal(0)
+    if owed == 0:
+        return wallet
+    if stated(row, "equity") and stated(row, "unrealisedPnl"):
+        net = decimal_of(row["equity"], "equity") - decimal_of(row["unrealisedPnl"], "unrealisedPnl")
+        return min(wallet - owed, wallet, key=lambda total: abs(total - net))
+    return wallet - owed if wallet >= 0 else wallet
 
 
 def _okx_total(row: Row) -> Decimal:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ccxt  # type: ignore[import-untyped]
+import ccxt
 
 from keeper.venue.base import (
     Ambiguous,
@@ -40,6 +40,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ccxt.InvalidNonce,
 )
 """The client's classes of explicit refusals; they count only together with a venue code."""
+NOT_FOUND = 404
 PROVES_NOTHING = frozenset({408, 409, 425, 499})
 
 
@@ -101,6 +102,8 @@ def reading_error(
         return RateLimitedError(text, _wait(answer))
     if status is not None and status >= 500:
         return UnreachableError(text)
+    if status == NOT_FOUND and code is None:
+        return VenueError(text)  # the client takes 404 for an outage; it is an endpoint that is not there
     return _reading_by_class(failure, text, answer)
 
 

@@ -66,7 +66,7 @@ class CcxtClient(Protocol):
     close: Callable[[], Awaitable[None]]
     amount_to_precision: Callable[[str, str], str]
     price_to_precision: Callable[[str, str], str]
-    create_order: Callable[[str, str, str, str, str, dict[str, Any]], Awaitable[Any]]
+    create_order: Callable[[str, str | int, str, str, str, dict[str, Any]], Awaitable[Any]]
     cancel_order: Callable[[str, str], Awaitable[Any]]
     fetch_order: Callable[[str, str, dict[str, Any]], Awaitable[Any]]
     fetch_my_trades: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
@@ -79,9 +79,9 @@ class CcxtClient(Protocol):
 
 def known_exchanges() -> tuple[str, ...]:
     """Every exchange id that the installed client knows."""
-    import ccxt.pro  # type: ignore[import-untyped]
+    import ccxt.async_support
 
-    return tuple(ccxt.pro.exchanges)
+    return tuple(ccxt.async_support.exchanges)
 
 
 def check_exchange(exchange_id: str) -> None:
@@ -246,18 +246,22 @@ def check_options(name: str, ccxt_options: Mapping[str, Any]) -> None:
         raise ConfigError(f"{where} urls: only urls.api may be set")
 
 
-def _client_class(exchange_id: str) -> Any:
+def _own_class(exchange_id: str) -> Any:
+    """The venue's own class: with its streams where the client has them, else without."""
+    import ccxt.async_support
     import ccxt.pro
 
-    base = getattr(ccxt.pro, exchange_id)
+    return getattr(ccxt.pro, exchange_id, None) or getattr(ccxt.async_support, exchange_id)
+
+
+def _client_class(exchange_id: str) -> Any:
+    base = _own_class(exchange_id)
     return type(f"Guarded{base.__name__}", (GuardMixin, base), {})
 
 
 def _pristine(exchange_id: str) -> Any:
     """What the unmodified class says of itself."""
-    import ccxt.pro
-
-    return getattr(ccxt.pro, exchange_id)().describe()
+    return _own_class(exchange_id)().describe()
 
 
 def pristine_rate_limit(exchange_id: str) -> float:

@@ -85,9 +85,21 @@ class Connection:
         return text if text.startswith(f"{self.name} ") else f"{self.name} {what}: {text}"
 
     async def unified(self, method: str, *args: Any, level: Urgency = Urgency.READ) -> Any:
-        """One of the client's own unified calls."""
+        """One of the client's own unified calls.
+
+        The client makes an empty list of an answer that it does not understand, so an empty list counts only when the
+        venue's own answer has one.
+        """
         call = getattr(self.client, method)
-        return await self.ask(lambda: call(*args), level, method)
+
+        async def checked() -> Any:
+            result = await call(*args)
+            answers = ANSWERS.get() or []
+            if result == [] and answers and not _has_list(answers[-1].body):
+                raise BadReadingError(f"{self.name} {method}: the client says none, but the answer has no list in it")
+            return result
+
+        return await self.ask(checked, level, method)
 
     async def raw(self, read: Read, params: Mapping[str, Any], level: Urgency = Urgency.READ) -> Any:
         """The venue's own answer to one request."""
@@ -156,6 +168,15 @@ class Connection:
         """The parameters by which the venue's raw endpoints name a market."""
         name = product.symbol_param if product is not None else "symbol"
         return {name: market["id"], **self.capability.params_by_product(market)}
+
+
+def _has_list(body: Any, depth: int = 3) -> bool:
+    """Whether an answer holds a list, or a null where one would be, not too deep down."""
+    if isinstance(body, list):
+        return True
+    if not isinstance(body, Mapping) or depth == 0:
+        return False
+    return any(_has_list(part, depth - 1) or (part is None and depth < 3) for part in body.values())
 
 
 def _next(read: Read, answer: Any, page: list[Row], sent: Mapping[str, Any]) -> Any:

@@ -16,6 +16,8 @@ from keeper.venue.recipes import Capability
 
 LOUD_LOGGERS = ("ccxt", "ccxt.base.exchange", "aiohttp", "asyncio", "urllib3", "websockets")
 SENT_HEADERS_ARE_SECRET = logging.WARNING
+SECRET_LENGTH_MIN = 4
+"""Shorter texts are no secrets, and taking them out would take out every letter."""
 MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
 
 
@@ -67,7 +69,8 @@ def redact(text: str, secrets: tuple[str, ...]) -> str:
     shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)
     shown = re.sub(r"(?i)(signature|sign|listenKey|apiKey|api_key)=[^\s&\"']+", r"\1=<hidden>", shown)
     for secret in sorted(secrets, key=len, reverse=True):
-        shown = shown.replace(secret, "<hidden>")
+        if len(secret) >= SECRET_LENGTH_MIN:
+            shown = shown.replace(secret, "<hidden>")
     return shown
 
 

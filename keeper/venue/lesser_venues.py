@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 
 from keeper.venue.recipes import (
     Capability,
     Codes,
+    Cursor,
     Fields,
     Lookups,
     Outflow,
@@ -15,25 +15,11 @@ from keeper.venue.recipes import (
     Read,
     Row,
     WalletRead,
-    decimal_of,
     is_contract,
+    is_inverse,
+    is_linear,
     signed_sum,
-    stated,
 )
-
-
-def _deribit_total(row: Row) -> Decimal:
-    """``equity = balance + session PnL, realised and not + options``; ``balance`` moves at the daily settlement only.
-
-    What is left when the unrealised session PnL and the options are taken off is the wallet; a position's own session
-    PnL is added by whoever values the position (see ``entry_from_pnl``).
-    """
-    names = ("equity", "futures_session_upl", "options_value")
-    if all(stated(row, name) for name in names):
-        equity, open_pnl, options = (decimal_of(row[name], name) for name in names)
-        return equity - open_pnl - options
-    return decimal_of(row.get("balance"), "balance")
-
 
 _DERIBIT_FIELDS = Fields(
     symbol="instrument_name",
@@ -59,7 +45,11 @@ _DERIBIT_MARK = {
 DERIBIT = Capability(
     wallets={
         "": WalletRead(
-            (Read("privateGetGetAccountSummaries", rows=("result", "summaries")),), "currency", _deribit_total
+            (Read("privateGetGetAccountSummaries", rows=("result", "summaries")),),
+            "currency",
+            # ``balance`` moves at the daily settlement only; equity has today's profit, realised and not
+            signed_sum(("equity",)),
+            open_pnl=(Read("privateGetGetPositions", {}, ("result",)), "instrument_name", "floating_profit_loss"),
         ),
     },
     collateral="",
@@ -111,7 +101,44 @@ DERIBIT = Capability(
     params_by_product=lambda market: {"currency": market.get("settle") or market.get("base")},
 )
 
-_SWAP_SIDES = ({"type": "swap", "subType": "linear"}, {"type": "swap", "subType": "inverse"})
+_BITGET_FIELDS = Fields(
+    size="total",
+    side="holdSide",
+    sides={"long": 1, "short": -1},
+    entry="openPriceAvg",
+    index="posMode",
+    hedge_texts=frozenset({"hedge_mode"}),
+    leverage="leverage",
+    margin_mode="marginMode",
+    margin_modes={"crossed": "cross", "isolated": "isolated"},
+)
+_BITGET_MARK = {
+    "mark": "markPrice",
+    "bid": "bidPr",
+    "ask": "askPr",
+    "index": "indexPrice",
+    "funding_rate": "fundingRate",
+    "at_ms": "ts",
+}
+
+
+def _bitget_product(kind: str, covers: Callable[[Row], bool]) -> Product:
+    """Read raw, because the client asks for one margin coin and would miss the others."""
+    of = {"productType": kind}
+    cursor = Cursor("idLessThan", ("data", "endId"))
+    return Product(
+        covers=covers,
+        positions=(Read("privateMixGetV2MixPositionAllPosition", of, ("data",)),),
+        orders=(
+            Read(
+                "privateMixGetV2MixOrderOrdersPending", of, ("data", "entrustedList"), cursor, 100, blank_is_empty=True
+            ),
+        ),
+        position=Read("privateMixGetV2MixPositionSinglePosition", of, ("data",)),
+        fields=_BITGET_FIELDS,
+        marks=((Read("publicMixGetV2MixMarketTickers", of, ("data",)), _BITGET_MARK),),
+    )
+
 
 OTHERS: Mapping[str, Capability] = {
     "bingx": Capability(
@@ -122,13 +149,12 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
-        book_params=_SWAP_SIDES,
+        position_params=({"subType": "linear"}, {"subType": "inverse"}),
+        working_params=({"type": "swap", "subType": "linear"}, {"type": "swap", "subType": "inverse"}),
         lookups=Lookups(unified="clientOrderId"),
         harmless=frozenset({"user/auth/userDataStream"}),
     ),
-    "weex": Capability(
-        unified_wallets={"": {"type": "spot"}}, book_params=({"type": "swap"},), demo_path="capi/v3/sim/"
-    ),
+    "weex": Capability(unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}}, demo_path="capi/v3/sim/"),
     "mexc": Capability(
         unified_wallets={"": {"type": "spot"}},
         wallets={
@@ -137,9 +163,8 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
-        book_params=({"type": "swap"},),
-        client_id_param="externalOid",
         client_id_fields=("clientOrderId", "externalOid"),
+        ioc_type=3,
         demo="none",
     ),
     "gate": Capability(
@@ -153,7 +178,8 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
-        book_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
+        position_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
+        working_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
         client_id_param="text",
         client_id_fields=("clientOrderId", "text"),
         client_id_template="t-{}",
@@ -166,28 +192,24 @@ OTHERS: Mapping[str, Capability] = {
         demo="none",
     ),
     "kucoinfutures": Capability(
-        lookups=Lookups(unified="clientOid"), demo="none", unified_wallets={"": {"type": "swap"}}
+        unified_wallets={"": {"type": "swap"}}, lookups=Lookups(unified="clientOid"), demo="none"
     ),
     "bitget": Capability(
         options={"fetchMarkets": {"types": ["spot", "swap"]}},
-        unified_wallets={"": {"type": "spot"}, "funding": {"type": "funding"}},
-        wallets={
-            "inverse": WalletRead(
-                (Read("privateMixGetV2MixAccountAccounts", {"productType": "COIN-FUTURES"}, ("data",)),),
-                "marginCoin",
-                signed_sum(("accountEquity",), minus=("unrealizedPL",)),
-            ),
-        },
-        collateral="inverse",
-        book_params=tuple(
-            {"type": "swap", "productType": kind} for kind in ("USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES")
+        unified_wallets={"": {"type": "spot"}},
+        # coin-margined positions are seen, and refused: their size is in coins, which the client does not say
+        products=(
+            _bitget_product("USDT-FUTURES", lambda market: is_linear(market) and market.get("settle") == "USDT"),
+            _bitget_product("USDC-FUTURES", lambda market: is_linear(market) and market.get("settle") == "USDC"),
+            _bitget_product("COIN-FUTURES", is_inverse),
         ),
-        order_params={"oneWayMode": True},
         lookups=Lookups(unified="clientOid"),
+        params_by_product=lambda market: {"marginCoin": market.get("settleId") or market.get("settle")},
         demo_headers={"PAPTRADING": "1"},
     ),
     "hyperliquid": Capability(
-        unified_wallets={"": {"type": "spot"}},
+        unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
+        working_params=({},),
         client_id_template="0x{}0000",
         lookups=Lookups(unified="clientOrderId"),
         always_one_way=True,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from keeper.core.model import AccountId, Instrument, InstrumentId, Kind, Mark, Position, WorkingOrder
+from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position, WorkingOrder
 from keeper.venue.base import (
     AccountFacts,
     BadReadingError,
@@ -34,7 +34,7 @@ from keeper.venue.parsing import (
     working_order,
 )
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Fields, Outflow, Product, Read, Row, decimal_of, stated
+from keeper.venue.recipes import Fields, Outflow, Product, Read, Row, decimal_of, is_contract, stated
 
 T = TypeVar("T")
 SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
@@ -80,6 +80,8 @@ class CcxtObserver:
                 pages = await together(*(self._at.rows(read, level=Urgency.POSITION) for read in recipe.reads))
                 rows = [row for page in pages for row in page]
                 totals = wallet_totals(rows, recipe, self._at.client.safe_currency_code)
+                if recipe.open_pnl is not None:
+                    await self._take_off_open_pnl(totals, *recipe.open_pnl)
             elif wallet in capability.unified_wallets:
                 params = dict(capability.unified_wallets[wallet])
                 totals = unified_totals(await self._at.unified("fetch_balance", params, level=Urgency.POSITION))
@@ -89,6 +91,17 @@ class CcxtObserver:
         if not totals:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
         return Wallet(AccountId(self.name, wallet), totals)
+
+    async def _take_off_open_pnl(self, totals: dict[str, Base], read: Read, market_field: str, pnl_field: str) -> None:
+        by_id = self._at.client.markets_by_id or {}
+        for row in await self._at.rows(read, level=Urgency.POSITION):
+            market = next(iter(by_id.get(str(row.get(market_field)), [])), None)
+            if market is None or not is_contract(market):
+                continue
+            settle = str(market["settle"])
+            open_pnl = decimal_of(row.get(pnl_field), f"{row.get(market_field)} {pnl_field}")
+            if settle in totals:
+                totals[settle] = Base(totals[settle] - open_pnl)
 
     # Positions and working orders
 
@@ -167,14 +180,15 @@ class CcxtObserver:
     async def _unified_book(self) -> PositionBook:
         held: list[tuple[Instrument, PositionRow]] = []
         working: dict[str, WorkingOrder] = {}
-        params = self._at.capability.book_params
+        capability = self._at.capability
+        level = Urgency.POSITION
         books = await together(
-            *(self._at.unified("fetch_positions", None, dict(each), level=Urgency.POSITION) for each in params)
+            *(self._at.unified("fetch_positions", None, dict(each), level=level) for each in capability.position_params)
         )
         orders = await together(
             *(
-                self._at.unified("fetch_open_orders", None, None, None, dict(each), level=Urgency.POSITION)
-                for each in params
+                self._at.unified("fetch_open_orders", None, None, None, dict(each), level=level)
+                for each in capability.working_params
             )
         )
         for rows in books:

@@ -91,6 +91,10 @@ class WalletRead:
     reads: tuple[Read, ...]
     asset: str
     total: Total
+    open_pnl: tuple[Read, str, str] | None = None
+    """Positions (read, field of the market's id, field of the profit) whose open profit the total contains: it is taken
+    off, because whoever values a position adds it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +205,17 @@ class Capability:
     collateral: str | None = None
     """The wallet that margins coin-margined contracts; None: not known, so such contracts are refused."""
     products: tuple[Product, ...] = ()
-    book_params: tuple[Mapping[str, Any], ...] = (NOTHING,)
-    """Without ``products``: the parameters of each unified read of positions and orders."""
+    position_params: tuple[Mapping[str, Any], ...] = (NOTHING,)
+    """Without ``products``: the parameters of each unified read of positions."""
+    working_params: tuple[Mapping[str, Any], ...] = ({"type": "swap"},)
+    """The same for working orders."""
     amount_is_size: bool = False
     """The client's ``amount`` and ``contracts`` are in USD or coins, and a contract is ``contractSize`` of them."""
     inverse_contract_size: Decimal | None = None
     min_notional_on_covers: bool = True
     order_params: Mapping[str, Any] = field(default_factory=dict)
+    ioc_type: str | int = "limit"
+    """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     client_id_param: str = "clientOrderId"
     client_id_fields: tuple[str, ...] = ("clientOrderId",)
     client_id_template: str = "kp{}"

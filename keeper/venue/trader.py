@@ -96,7 +96,7 @@ class CcxtTrader:
         if symbol in self._margin_modes:
             params["marginMode"] = self._margin_modes[symbol]
         return await self._at.client.create_order(
-            symbol, order.type, str(order.side), f"{amount:f}", f"{order.price:f}", params
+            symbol, capability.ioc_type, str(order.side), f"{amount:f}", f"{order.price:f}", params
         )
 
     def _accepted(self, answer: Any, order: PlannedOrder) -> Submission:
