@@ -7,6 +7,8 @@ address that ends in ``/ws`` to ``/public/ws``, ``/market/ws`` or ``/private/ws`
 
 from __future__ import annotations
 
+CCXT_ID = "binance"
+"""The ccxt id of the client whose protocols are spoken here."""
 SPOT_STREAM = "/stream"
 LINEAR_STREAM = "/fstream"
 INVERSE_STREAM = "/dstream"

@@ -1,0 +1,1 @@
+"""The demo: a day of market on a simulated exchange, and a keeper at work on it."""

@@ -1,0 +1,193 @@
+"""Puts the pieces together: the simulated exchange, a keeper on it through the real client, the day, and a face."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keeper.clock import Clock
+from keeper.config import Config, parse_config
+from keeper.daemon import Daemon, Rhythm
+from keeper.demo.books import Books
+from keeper.demo.closing import Ending, ending
+from keeper.demo.feed import Feed
+from keeper.demo.setting import HEDGES, KEY_VARIABLE, SECRET_VARIABLE, Protected, config_text, fund
+from keeper.demo.stage import Stage
+from keeper.demo.story import a_day
+from keeper.demo.view import Event, Face, Row, Trade, View, Voice
+from keeper.demo.watch import Watch
+from keeper.errors import KeeperError
+from keeper.sim.exchange import Exchange
+from keeper.sim.server import SimServer
+
+DAY_SECONDS = 180.0
+"""How long the day takes when nothing else is asked for."""
+SHORTEST_DAY_SECONDS = 6.0
+_CLOSE_SECONDS = 1.0  # of the time that was asked for, kept for closing everything
+_SETTLE_SECONDS = 5.0  # at most so long past the day's end, for a hedge that is still being put in place
+_EVENTS_KEPT = 12
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is played: ``began`` is when the command was given (monotonic), ``for_seconds`` counts from there."""
+
+    began: float
+    for_seconds: float | None
+    directory: Path
+    journal_url: str
+    api_key: str
+    api_secret: str = field(repr=False)
+
+    @property
+    def asked_seconds(self) -> float:
+        """How long the whole should take."""
+        return DAY_SECONDS if self.for_seconds is None else self.for_seconds
+
+    @property
+    def poll_seconds(self) -> float:
+        """The keeper's pace: a day that is played fast is looked at more often."""
+        return min(1.0, max(0.2, self.asked_seconds / 60))
+
+    def ends_at(self, now: float) -> float:
+        """When the day ends (monotonic), for one that begins at ``now``."""
+        if self.for_seconds is None:
+            return now + DAY_SECONDS
+        return max(now + SHORTEST_DAY_SECONDS, self.began + self.for_seconds - _CLOSE_SECONDS)
+
+
+class Show:
+    """One performance: knows all the parts, and turns them into what a face shows."""
+
+    def __init__(self, script: Script, exchange: Exchange, clock: Clock, face: Face) -> None:
+        self.books = Books(exchange, script.api_key, HEDGES)
+        self.watch = Watch(self.books)
+        self.feed = Feed(self.say)
+        self.feed.on_trade = self._on_trade
+        prices = {hedge.asset: exchange.index_price(hedge.asset) for hedge in HEDGES}
+        self.stage = Stage(exchange, script.api_key, self.books, a_day(prices, _SEED), clock, self.say)
+        self._clock = clock
+        self._face = face
+        self._first = {hedge.name: self.books.price(hedge) for hedge in HEDGES}
+        self._events: list[Event] = []
+        self._last_orders: dict[str, tuple[Trade, float]] = {}
+
+    def say(self, voice: Voice, text: str) -> None:
+        """Something happened now."""
+        event = Event(self.stage.minute, voice, text)
+        self._events = [*self._events, event][-_EVENTS_KEPT:]
+        self._face.happened(event)
+
+    async def play(self, told: asyncio.Event, ends_at: float, keeper: asyncio.Task[None]) -> None:
+        """Play the day until ``ends_at``, or until it is told to end."""
+        length = ends_at - self._clock.monotonic()
+        tick_seconds = 0.1 if length < 60 else 0.2
+        patience = max(2.0, length / 10)
+        holdings = ", ".join(f"{_held(self.books, hedge)}" for hedge in HEDGES)
+        self.say(Voice.OWNER, f"holds {holdings}; nothing is hedged yet")
+        settle_until = ends_at + _SETTLE_SECONDS
+        before = self._clock.monotonic()
+        while not told.is_set():
+            await self._clock.sleep(tick_seconds)
+            _check(keeper)
+            now = self._clock.monotonic()
+            passed = now - before
+            if not self.stage.over:
+                moved = self.stage.step(passed, ends_at - before, patience, self.feed.quiet_since)
+                spot = [hedge.name for hedge in HEDGES if hedge.asset in moved and not hedge.coin_margined]
+                self.feed.expect(spot, self.stage.touched)
+            before = now
+            self.watch.look(passed)
+            self._face.show(self._view(max(0.0, ends_at - now)))
+            if self.stage.over and (now > settle_until or self._in_place()):
+                self.say(Voice.MARKET, "the day ends")
+                return
+
+    def ending(self, seconds: float) -> Ending:
+        """The closing figures."""
+        return ending(self.stage.story, self.stage.minute, seconds, self.books, self.watch, self.feed.trades)
+
+    def _in_place(self) -> bool:
+        return self.watch.all_inside() and self.feed.quiet_since(self.stage.touched)
+
+    def _on_trade(self, trade: Trade) -> None:
+        self._last_orders[trade.hedge] = (trade, self.stage.minute)
+
+    def _view(self, left: float) -> View:
+        minute = self.stage.minute
+        rows = tuple(self._row(hedge) for hedge in HEDGES)
+        chapter = self.stage.story.chapter(minute)
+        return View(minute, chapter, left, rows, self.books.money(), tuple(self._events))
+
+    def _row(self, hedge: Protected) -> Row:
+        cycle = self.feed.of(hedge.name)
+        seen = None if cycle is None else cycle.exposure
+        price = self.books.price(hedge)
+        trade, at = self._last_orders.get(hedge.name, (None, 0.0))
+        return Row(
+            hedge,
+            price,
+            price / self._first[hedge.name] - 1,
+            None if seen is None else seen.exposure_base,
+            None if seen is None else seen.futures_base,
+            None if seen is None else seen.hedge_ratio,
+            None if seen is None else seen.drift_ratio,
+            trade,
+            at,
+            self.books.result(hedge).funding,
+        )
+
+
+async def perform(script: Script, face: Face, clock: Clock, told: asyncio.Event) -> Ending:
+    """Start everything, play the day, close everything; raises :class:`KeeperError` when the keeper cannot start."""
+    face.starting("the simulated exchange opens")
+    exchange = Exchange(clock, _SEED)
+    fund(exchange, script.api_key, script.api_secret)
+    async with SimServer(exchange, clock=clock) as server:
+        face.starting(f"the simulated exchange listens on {server.base_url}; the keeper connects to it (testnet)")
+        await clock.sleep(0)
+        show = Show(script, exchange, clock, face)
+        async with _keeper(_config(script, server.urls), clock, show.feed, script.poll_seconds) as keeper:
+            now = clock.monotonic()
+            ends_at = script.ends_at(now)
+            face.starting(f"the keeper runs; the day takes {ends_at - now:.0f} s")
+            await show.play(told, ends_at, keeper)
+        return show.ending(clock.monotonic() - now)
+
+
+def _config(script: Script, urls: dict[str, object]) -> Config:
+    text = config_text(urls, script.journal_url, script.poll_seconds)
+    credentials = {KEY_VARIABLE: script.api_key, SECRET_VARIABLE: script.api_secret}
+    return parse_config(text, "the demo's configuration", script.directory / "keeper.toml", credentials)
+
+
+@asynccontextmanager
+async def _keeper(config: Config, clock: Clock, feed: Feed, poll_seconds: float) -> AsyncIterator[asyncio.Task[None]]:
+    """A keeper, turning its loop until the block ends; the turn in flight is finished first."""
+    # The exchange library takes its time to load: the first words are on the screen by now.
+    from keeper.wiring import open_house
+
+    async with open_house(config, live=False, clock=clock) as house:
+        daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=poll_seconds), [feed])
+        task = asyncio.create_task(daemon.run())
+        try:
+            yield task
+        finally:
+            daemon.stop()
+            await task
+
+
+def _check(keeper: asyncio.Task[None]) -> None:
+    """Raise what ended the keeper's loop, if it has ended."""
+    if keeper.done():
+        keeper.result()
+        raise KeeperError("the keeper's loop ended by itself")
+
+
+def _held(books: Books, hedge: Protected) -> str:
+    amount = f"{books.standing(hedge).exposure.normalize():f} {hedge.asset}"
+    return f"{amount} as margin" if hedge.coin_margined else amount

@@ -1,0 +1,119 @@
+"""What the simulated account owns at the start, the hedges on it, and the keeper configuration that fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from keeper.core.model import Band
+from keeper.report import plain
+from keeper.sim.exchange import Exchange
+from keeper.sim.types import MarketKey, MarketKind, WalletKind, inverse, linear
+from keeper.sim.wire.urls import CCXT_ID
+
+VENUE = "main"
+KEY_VARIABLE = "KEEPER_VENUES__MAIN__API_KEY"
+SECRET_VARIABLE = "KEEPER_VENUES__MAIN__API_SECRET"  # noqa: S105  the name of a variable
+BAND = Band(warn=Decimal("0.02"), act=Decimal("0.05"), halt=Decimal("0.50"))
+RATE_LIMIT_MS = 2
+"""What a request of weight 1 is worth. A venue that serves one client on loopback need not be asked as slowly as a
+public one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """One hedge of the simulated account: its name, what is protected, and with which contract."""
+
+    name: str
+    asset: str
+    ratio: Decimal
+    symbol: str
+    market: MarketKey
+    about: str
+
+    @property
+    def coin_margined(self) -> bool:
+        """Whether the collateral of the contract is the asset itself."""
+        return self.market.kind is MarketKind.INVERSE
+
+
+HEDGES = (
+    Protected("btc", "BTC", Decimal(1), "BTC/USDT:USDT", linear("BTCUSDT"), "all spot BTC"),
+    Protected("eth", "ETH", Decimal("0.6"), "ETH/USDT:USDT", linear("ETHUSDT"), "60 % of the spot ETH"),
+    Protected(
+        "btc-coin",
+        "BTC",
+        Decimal(1),
+        "BTC/USD:BTC",
+        inverse("BTCUSD_PERP"),
+        "the BTC that margins this contract: no price asks for a trade",
+    ),
+)
+
+PURSES = (
+    ("BTC", Decimal(5), WalletKind.SPOT),
+    ("ETH", Decimal(40), WalletKind.SPOT),
+    ("USDT", Decimal(50_000), WalletKind.SPOT),
+    ("USDT", Decimal(300_000), WalletKind.USDM),
+    ("BTC", Decimal(2), WalletKind.COINM),
+)
+
+
+def fund(exchange: Exchange, api_key: str, api_secret: str) -> None:
+    """Open the account and pay in what it owns at the start."""
+    exchange.add_account(api_key, api_secret)
+    for asset, amount, wallet in PURSES:
+        exchange.deposit(api_key, asset, amount, wallet)
+
+
+def config_text(urls: Mapping[str, object], journal_url: str, poll_seconds: float) -> str:
+    """A complete keeper configuration, TOML, for the account of :func:`fund` served at ``urls``."""
+    return "\n".join((*_head(), *_tables(f"venues.{VENUE}.ccxt.urls.api", urls), *_rest(journal_url, poll_seconds), ""))
+
+
+def _head() -> Iterator[str]:
+    yield 'mode = "testnet"                       # real orders with test money'
+    yield ""
+    yield f"[venues.{VENUE}]"
+    yield f'exchange = "{CCXT_ID}"                   # whose protocol the simulated exchange speaks'
+    yield ""
+    yield f"[venues.{VENUE}.ccxt]"
+    yield f"rateLimit = {RATE_LIMIT_MS}                          # milliseconds; loopback need not be asked slowly"
+    yield ""
+
+
+def _tables(path: str, tree: Mapping[str, object]) -> Iterator[str]:
+    """A tree of texts as TOML tables: what is text first, then each branch under a heading of its own."""
+    yield f"[{path}]"
+    for key, value in tree.items():
+        if not isinstance(value, Mapping):
+            yield f'{key} = "{value}"'
+    yield ""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _tables(f"{path}.{key}", value)
+
+
+def _rest(journal_url: str, poll_seconds: float) -> Iterator[str]:
+    band = f'{{ warn = "{plain(BAND.warn)}", act = "{plain(BAND.act)}", halt = "{plain(BAND.halt)}" }}'
+    for hedge in HEDGES:
+        yield f"[[hedges]]                             # {hedge.about}"
+        yield f'name = "{hedge.name}"'
+        yield f'asset = "{hedge.asset}"'
+        if not hedge.coin_margined:
+            yield f'spot = ["{VENUE}"]'
+        yield f'instrument = "{VENUE}:{hedge.symbol}"'
+        yield f'ratio = "{plain(hedge.ratio)}"'
+        yield f"band = {band}"
+        yield 'max_slippage = "0.005"                 # a day in minutes moves far between a look and an order'
+        yield ""
+    yield "[limits]"
+    yield 'max_order_notional = "500000"          # quote money; larger orders are sliced'
+    yield 'max_short_notional = "1500000"         # quote money, over all hedges'
+    yield ""
+    yield "[loop]"
+    yield f"poll_seconds = {poll_seconds:g}"
+    yield ""
+    yield "[journal]"
+    yield f'url = "{journal_url}"'

@@ -1,0 +1,92 @@
+"""The whole demo: a real keeper, the real client, real HTTP, and a day in a few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from keeper.commands.demo import demo
+from keeper.errors import ConfigError
+from keeper.journal.reader import JournalReader
+
+D = Decimal
+Traded = tuple[str, Decimal, bool]
+
+
+async def orders_of(journal: Path, hedge: str) -> list[Traded]:
+    """Side, contracts filled, and whether it was a cover."""
+    async with await JournalReader.open(f"sqlite:///{journal}") as reader:
+        intents = [row.intent for row in await reader.orders(100, hedge)]
+    return [
+        (intent.order.side.value, intent.outcome.filled, intent.order.reduce_only)
+        for intent in intents
+        if intent.outcome.filled
+    ]
+
+
+def test_the_hedges_are_opened_enlarged_and_covered_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    journal = tmp_path / "demo.db"
+    threads = threading.active_count()
+
+    assert demo(12, str(journal)) == 0
+
+    assert asyncio.run(orders_of(journal, "btc")) == [
+        ("sell", D(5), False),
+        ("sell", D("1.5"), False),
+        ("buy", D(2), True),
+    ]
+    assert asyncio.run(orders_of(journal, "eth")) == [
+        ("sell", D(24), False),
+        ("sell", D(6), False),
+        ("buy", D(12), True),
+    ]
+    assert asyncio.run(orders_of(journal, "btc-coin")) == [("sell", D(1300), False)]
+
+    said = capsys.readouterr()
+    for word in ("rally", "sell-off", "hedge opened", "hedge enlarged", "hedge covered", "no trade", "status"):
+        assert word in said.out
+    for figure in ("the hedges receive", "the hedges pay", "largest drift", "Every hedge ended inside"):
+        assert figure in said.out
+    assert f"keeper history --journal {journal}" in said.out
+    assert said.out.isascii()
+    assert said.err == ""
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "state").exists()
+    assert os.environ["XDG_STATE_HOME"] == str(tmp_path / "state")
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("name", ["missing/demo.db", ".", "sqlite:///demo.db"])
+def test_a_journal_that_cannot_be_made_is_refused_before_anything_starts(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="--journal"):
+        demo(10, name)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_journal_of_another_day_is_left_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "demo.db"
+    journal.write_text("something that somebody wants to keep")
+    with pytest.raises(ConfigError, match="name a new file"):
+        demo(10, str(journal))
+    assert journal.read_text() == "something that somebody wants to keep"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+def test_a_time_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="--for"):
+        demo(seconds, None)
