@@ -95,6 +95,7 @@ def _binance_product(covers: Callable[[Row], bool], prefix: str, position: str, 
 
 
 BINANCE = Capability(
+    funding_sign=1,
     options={
         "fetchMarkets": {"types": ["spot", "linear", "inverse"]},
         "fetchMargins": False,
@@ -252,6 +253,7 @@ def _bybit_trade(row: Row) -> bool | None:
 
 
 BYBIT = Capability(
+    funding_sign=-1,
     options={"fetchMarkets": {"types": ["spot", "linear", "inverse"]}, "defaultType": "swap", "recvWindow": 5000},
     wallets={
         "": WalletRead(
@@ -380,6 +382,7 @@ def _okx_product(covers: Callable[[Row], bool], kind: str, *, lists: bool) -> Pr
 
 
 OKX = Capability(
+    funding_sign=1,
     options={
         "fetchMarkets": {"types": ["spot", "swap", "future"]},
         "defaultType": "swap",

@@ -70,6 +70,7 @@ class CcxtClient(Protocol):
     cancel_order: Callable[[str, str], Awaitable[Any]]
     fetch_order: Callable[[str, str, dict[str, Any]], Awaitable[Any]]
     fetch_my_trades: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
+    fetch_funding_history: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
     set_leverage: Callable[[float, str], Awaitable[Any]]
     set_margin_mode: Callable[[str, str], Awaitable[Any]]
     parse_order: Callable[[Any, Any], dict[str, Any]]

@@ -23,7 +23,15 @@ from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read, Row
 
 PAGES_MAX = 50
+WINDOWS_MAX = 40
+CLOCK_SLACK_MS = 60_000
+"""A venue's clock may be a little ahead of ours."""
 OPEN_SECONDS_MIN = 60.0
+MARKET_TABLES = (
+    *("markets", "markets_by_id", "symbols", "ids", "currencies", "currencies_by_id", "codes", "baseCurrencies"),
+    *("quoteCurrencies", "markets_loading"),
+)
+"""What the client keeps of the markets; restored when a reload fails."""
 T = TypeVar("T")
 
 
@@ -43,10 +51,25 @@ class Connection:
     _instruments: dict[str, Instrument] = field(default_factory=dict)
 
     async def open(self) -> None:
-        """Load the markets, anew when they are there already."""
-        reload = bool(self.client.markets)
-        async with self.deadline(max(OPEN_SECONDS_MIN, self.read_seconds)):
-            await self.ask(lambda: self.client.load_markets(reload), Urgency.READ, "markets")
+        """Load the markets, anew when they are there already; a reload that fails leaves what was known."""
+        client: Any = self.client
+        known = {name: getattr(client, name, None) for name in MARKET_TABLES}
+
+        async def loaded() -> None:
+            await client.load_markets(bool(known["markets"]))
+            silent = [answer.path for answer in ANSWERS.get() or [] if not _has_list(answer.body)]
+            if silent:
+                raise BadReadingError(f"{silent[0]} answered without a list")
+            if not any(market.get("contract") for market in (client.markets or {}).values()):
+                raise BadReadingError("the venue shows no contracts")
+
+        try:
+            async with self.deadline(max(OPEN_SECONDS_MIN, self.read_seconds)):
+                await self.ask(loaded, Urgency.READ, "markets")
+        except VenueError:
+            for name, value in known.items():
+                setattr(client, name, value)
+            raise
         self._instruments.clear()
 
     async def close(self) -> None:
@@ -127,6 +150,12 @@ class Connection:
                 return found
             sent[str(read.cursor.param) if read.cursor else ""] = following
         raise BadReadingError(f"{what}: the list does not end within {PAGES_MAX} pages")
+
+    def windows(self, since_ms: int, width_ms: int) -> list[tuple[int, int]]:
+        """Spans of at most ``width_ms`` from ``since_ms`` until now, the newest ones where there are too many."""
+        now = self.clock.now_ms() + CLOCK_SLACK_MS
+        starts = range(since_ms, max(now, since_ms + 1), width_ms + 1)
+        return [(start, min(start + width_ms, now)) for start in starts][-WINDOWS_MAX:]
 
     # Markets
 

@@ -141,6 +141,7 @@ def _bitget_product(kind: str, covers: Callable[[Row], bool]) -> Product:
 
 
 OTHERS: Mapping[str, Capability] = {
+    "krakenfutures": Capability(unified_wallets={"": {}}, funding_sign=1),
     "bingx": Capability(
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "funding"}},
         wallets={
@@ -183,6 +184,7 @@ OTHERS: Mapping[str, Capability] = {
         client_id_param="text",
         client_id_fields=("clientOrderId", "text"),
         client_id_template="t-{}",
+        funding_sign=1,
         lookups=Lookups(unified="clientOrderId"),
     ),
     "kucoin": Capability(
@@ -204,6 +206,7 @@ OTHERS: Mapping[str, Capability] = {
             _bitget_product("COIN-FUTURES", is_inverse),
         ),
         lookups=Lookups(unified="clientOid"),
+        funding_sign=1,
         params_by_product=lambda market: {"marginCoin": market.get("settleId") or market.get("settle")},
         demo_headers={"PAPTRADING": "1"},
     ),
@@ -214,5 +217,6 @@ OTHERS: Mapping[str, Capability] = {
         lookups=Lookups(unified="clientOrderId"),
         always_one_way=True,
         harmless=frozenset({"info"}),
+        funding_sign=1,
     ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -11,17 +10,16 @@ from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, M
 from keeper.venue.base import (
     AccountFacts,
     BadReadingError,
-    CredentialsRefusedError,
     EmptyReadingError,
+    FundingEntry,
     PositionBook,
-    RateLimitedError,
     SymbolSettings,
-    UnreachableError,
     VenueError,
     Wallet,
 )
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, together
+from keeper.venue.ledger import CANNOT_TELL, Ledger
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     PositionRow,
@@ -34,12 +32,9 @@ from keeper.venue.parsing import (
     working_order,
 )
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Fields, Outflow, Product, Read, Row, decimal_of, is_contract, stated
+from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, is_contract, stated
 
 T = TypeVar("T")
-SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
-SERIOUS = (UnreachableError, CredentialsRefusedError, RateLimitedError)
-"""Failures that say nothing about whether a venue supports a question."""
 
 
 class CcxtObserver:
@@ -49,6 +44,7 @@ class CcxtObserver:
         self._at = connection
         self.name = connection.name
         self._prices = Prices(connection)
+        self._ledger = Ledger(connection)
 
     async def open(self) -> None:
         """Load the markets (anew, when called again); raises when the venue cannot be reached."""
@@ -249,50 +245,11 @@ class CcxtObserver:
 
     async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
         """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
-        ledgers = [each for each in self._at.capability.outflows if account.wallet in each.wallets]
-        for ledger in ledgers:
-            text = await self._explained(self._ledger_entry(ledger, asset, since_ms))
-            if text is not None:
-                return text
-        if account.wallet == "" and self._at.client.has.get("fetchMyTrades") is True:
-            return await self._explained(self._spot_sale(asset, since_ms))
-        return None
+        return await self._ledger.explain_outflow(account, asset, since_ms)
 
-    async def _explained(self, search: Awaitable[str | None]) -> str | None:
-        try:
-            async with self._at.deadline():
-                return await search
-        except SERIOUS:
-            raise
-        except VenueError:
-            return None  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
-
-    async def _ledger_entry(self, ledger: Outflow, asset: str, since_ms: int) -> str | None:
-        params: dict[str, Any] = {}
-        if ledger.asset_param is not None:
-            params[ledger.asset_param] = asset
-        if ledger.since_param is not None:
-            params[ledger.since_param] = since_ms
-        if ledger.until_param is not None:
-            params[ledger.until_param] = self._at.clock.now_ms()
-        for row in await self._at.rows(ledger.read, params):
-            if ledger.asset_field is not None and row.get(ledger.asset_field) != asset:
-                continue
-            change = decimal_of(row.get(ledger.change), ledger.change)
-            if (ledger.sign < 0 or change < 0) and _moment(row.get(ledger.at)) >= since_ms:
-                return f"{row.get(ledger.kind) or ledger.kind}: {abs(change):f} {asset}"
-        return None
-
-    async def _spot_sale(self, asset: str, since_ms: int) -> str | None:
-        markets = self._at.markets()
-        symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
-        found = await together(*(self._at.unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
-        for symbol, trades in zip(symbols, found, strict=True):
-            for trade in rows_at(trades, (), f"{self.name} trades"):
-                sold = trade.get("side") == "sell" and trade.get("symbol") == symbol
-                if sold and _moment(trade.get("timestamp")) >= since_ms:
-                    return f"trade: sold {trade.get('amount')} {asset} at {trade.get('price')}"
-        return None
+    async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+        """Funding payments since then from the venue's own ledger, oldest first; empty where it cannot be asked."""
+        return await self._ledger.funding(instrument, since_ms)
 
     async def clock_offset_ms(self) -> int:
         """Venue time minus ours, milliseconds; the middle of the request is taken for the moment of the answer."""
@@ -331,7 +288,7 @@ class CcxtObserver:
     async def _asked(self, question: Awaitable[T]) -> T | None:
         try:
             return await question
-        except SERIOUS:
+        except CANNOT_TELL:
             raise
         except VenueError:
             return None  # the venue has no such question; the fact is reported as not known
@@ -395,17 +352,3 @@ def _raw_zero(row: Row, symbol: str) -> None:
     for name in RAW_SIZES:
         if stated(info, name) and decimal_of(info[name], f"{symbol} {name}") != 0:
             raise BadReadingError(f"{symbol}: the client says flat, the venue says {name} {info[name]}")
-
-
-def _moment(value: Any) -> int:
-    """Milliseconds of a venue's time, given as a number or as text in UTC."""
-    text = str(value)
-    if text.isdigit():
-        return int(text)
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise BadReadingError(f"{value!r} is not a time") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return round(moment.timestamp() * 1000)

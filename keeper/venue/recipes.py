@@ -220,10 +220,13 @@ class Capability:
     client_id_fields: tuple[str, ...] = ("clientOrderId",)
     client_id_template: str = "kp{}"
     lookups: Lookups = field(default_factory=Lookups)
-    fills_window_ms: int | None = None
+    fills_window_ms: int = 10 * 365 * 86_400_000
     fills_limit: int = 100
     fill_rows: tuple[Read, str, frozenset[str]] | None = None
     """Raw executions: the read, the field that names the kind, the kinds that change a position."""
+    funding_sign: int = 0
+    """+1 where the client's funding history is what was received, -1 where it is what was paid; 0 where that is not
+    known, and nothing is booked then."""
     outflows: tuple[Outflow, ...] = ()
     spot_params: Mapping[str, Any] = field(default_factory=dict)
     permissions: Read | None = None

@@ -222,16 +222,10 @@ class CcxtTrader:
         market = self._at.market(instrument.symbol)
         keys = self._at.keys(market, self._at.capability.product_of(market))
         found: list[Row] = []
-        for start, end in self._windows(since_ms):
+        for start, end in self._at.windows(since_ms, self._at.capability.fills_window_ms):
             rows = await self._at.rows(read, {**keys, "startTime": start, "endTime": end}, Urgency.LOOKUP)
             found.extend(self._at.client.parse_trade(row, market) for row in rows if row.get(kind) in kinds)
         return found
-
-    def _windows(self, since_ms: int) -> list[tuple[int, int]]:
-        now = self._at.clock.now_ms() + 60_000  # the venue's clock may be a little ahead of ours
-        width = self._at.capability.fills_window_ms or max(1, now - since_ms)
-        starts = range(since_ms, max(now, since_ms + 1), width + 1)
-        return [(start, min(start + width, now)) for start in starts][-FILL_PAGES_MAX:]
 
     async def _unified_fills(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
         """Read forwards from the newest and backwards from the oldest until nothing new comes: venues differ in which
@@ -239,7 +233,7 @@ class CcxtTrader:
         """
         found: dict[str, Row] = {}
         limit = self._at.capability.fills_limit
-        for start, _ in self._windows(since_ms):
+        for start, _ in self._at.windows(since_ms, self._at.capability.fills_window_ms):
             page = await self._trades(instrument.symbol, start, {}, found)
             for _ in range(FILL_PAGES_MAX if len(page) >= limit else 0):
                 page = await self._trades(instrument.symbol, max(map(_stamp, page)), {}, found)

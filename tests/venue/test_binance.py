@@ -12,7 +12,7 @@ from keeper.clock import SystemClock
 from keeper.core.model import ZERO, AccountId, Kind, Side
 from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
-from keeper.sim.types import WalletKind
+from keeper.sim.types import WalletKind, inverse, linear
 from keeper.sim.wire.dispatch import Proceed, Reply
 from keeper.sim.wire.request import Call
 from keeper.venue.base import (
@@ -93,9 +93,9 @@ async def test_the_coin_wallet_is_without_open_profit(served: Served, venue: Ccx
 
 
 async def test_instruments(venue: CcxtVenue) -> None:
-    linear, inverse = (venue.observer.instrument(symbol) for symbol in (LINEAR, INVERSE))
-    assert (linear.kind, linear.contract_size, linear.min_notional_on_covers) == (Kind.LINEAR, D(1), False)
-    assert (inverse.kind, inverse.contract_size, inverse.settle) == (Kind.INVERSE, D(100), "BTC")
+    usdt, coin = (venue.observer.instrument(symbol) for symbol in (LINEAR, INVERSE))
+    assert (usdt.kind, usdt.contract_size, usdt.min_notional_on_covers) == (Kind.LINEAR, D(1), False)
+    assert (coin.kind, coin.contract_size, coin.settle) == (Kind.INVERSE, D(100), "BTC")
 
 
 @pytest.mark.parametrize(("symbol", "size"), [(LINEAR, "1.5"), (INVERSE, "300")])
@@ -138,6 +138,17 @@ async def test_marks_facts_clock(served: Served, venue: CcxtVenue) -> None:
     assert abs(await venue.observer.clock_offset_ms()) < 1000
     prices = await venue.observer.asset_prices(["BTC", "USDT", "NOPE"], "USDT")
     assert set(prices) == {"BTC", "USDT"}
+
+
+async def test_funding_received_is_positive(served: Served, venue: CcxtVenue) -> None:
+    for symbol, size, key in ((LINEAR, "1", linear("BTCUSDT")), (INVERSE, "100", inverse("BTCUSD_PERP"))):
+        await report_of(venue, await marketable(venue, symbol, size))
+        served.exchange.set_funding_rate(key, D("0.0001"))
+        served.exchange.apply_funding(key)
+        instrument = venue.observer.instrument(symbol)
+        (entry,) = await venue.observer.funding(instrument, 1_700_000_000_000)
+        assert entry.amount > 0
+        assert (entry.asset, entry.instrument) == (instrument.settle, instrument.id)
 
 
 async def test_working_orders_of_both_products(venue: CcxtVenue) -> None:

@@ -191,6 +191,39 @@ async def test_an_outflow_is_explained_by_the_ledger(stand_in: BybitV5, venue: C
     assert await venue.observer.explain_outflow(account, "USDT", start - 1) is not None
 
 
+@pytest.mark.parametrize(("symbol", "asset"), [(LINEAR, "USDT"), (INVERSE, "BTC")])
+async def test_funding_received_is_positive_and_in_the_coin_of_settlement(
+    stand_in: BybitV5, venue: CcxtVenue, symbol: str, asset: str
+) -> None:
+    start = stand_in.exchange.now_ms()
+    stand_in.set_position(symbol, -1 if symbol == LINEAR else -60000)
+    stand_in.set_funding(symbol, "0.0001")
+    before = stand_in.wallet(asset)
+    stand_in.settle_funding(symbol)
+    (entry,) = await venue.observer.funding(venue.observer.instrument(symbol), start)
+    assert entry.amount == stand_in.wallet(asset) - before > 0
+    assert entry.asset == asset
+    assert await venue.observer.funding(venue.observer.instrument("ETH/USDT:USDT"), start) == ()
+
+
+async def test_a_reload_that_fails_leaves_what_was_known(stand_in: BybitV5, venue: CcxtVenue) -> None:
+    path = "/v5/market/instruments-info"
+    faults: tuple[Callable[[], object], ...] = (
+        lambda: stand_in.http_error(503, path, times=None),
+        lambda: stand_in.malformed(path, times=None),
+        lambda: stand_in.ret_code(10016, path, times=None),
+    )
+    for arm in faults:
+        stand_in.clear_faults()
+        arm()
+        with pytest.raises(VenueError):
+            await venue.open()
+        assert venue.observer.instrument(LINEAR).contract_size == 1
+        assert (await venue.observer.positions()).positions == ()
+    stand_in.clear_faults()
+    await venue.open()
+
+
 async def test_what_can_fail_has_a_name(stand_in: BybitV5, venue: CcxtVenue) -> None:
     path = "/v5/account/wallet-balance"
     faults: tuple[tuple[Callable[[], object], type[VenueError]], ...] = (

@@ -51,7 +51,7 @@ def test_an_exchange_that_is_not_in_the_table_gets_the_careful_default() -> None
     assert not capability.always_one_way
 
 
-@pytest.mark.parametrize("exchange", ["kraken", "phemex", "htx", "bitmex", "coinex", "woo"])
+@pytest.mark.parametrize("exchange", ["kraken", "krakenfutures", "phemex", "htx", "woo"])
 async def test_any_exchange_can_be_built_without_a_request(exchange: str) -> None:
     assert exchange in known_exchanges()
     venue = venue_of(exchange, policy=LIVE)

@@ -1,0 +1,49 @@
+"""Funding as the venue's own ledger has it: positive was received, in what the contract settles in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from keeper.core.model import Instrument
+from keeper.venue.base import FundingEntry
+from keeper.venue.budget import Urgency
+from keeper.venue.connection import Connection
+from keeper.venue.parsing import rows_at
+from keeper.venue.recipes import Row, decimal_of
+
+PAGE = 100
+PAGES_MAX = 30
+
+
+async def funding_entries(at: Connection, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+    """Payments since then, oldest first; empty where the sign of the venue's figures is not known."""
+    sign = at.capability.funding_sign
+    if sign == 0 or at.client.has.get("fetchFundingHistory") is not True:
+        return ()
+    found: dict[str, FundingEntry] = {}
+    start = since_ms
+    for _ in range(PAGES_MAX):
+        page = await _page(at, instrument, start)
+        fresh = [entry for row in page if (entry := _entry(row, instrument, sign)).entry_id not in found]
+        found.update({entry.entry_id: entry for entry in fresh})
+        if not fresh or len(page) < PAGE:
+            break
+        start = max(entry.at_ms for entry in fresh)
+    recent = (entry for entry in found.values() if entry.at_ms >= since_ms)
+    return tuple(sorted(recent, key=lambda entry: (entry.at_ms, entry.entry_id)))
+
+
+async def _page(at: Connection, instrument: Instrument, start: int) -> list[Row]:
+    call = at.client.fetch_funding_history
+    symbol = instrument.id.symbol
+    async with at.deadline():
+        answer = await at.ask(lambda: call(symbol, start, PAGE, {"limit": PAGE}), Urgency.READ, "funding")
+    return rows_at(answer, (), f"{at.name} funding")
+
+
+def _entry(row: Row, instrument: Instrument, sign: int) -> FundingEntry:
+    """One payment; the currency that the client names is wrong for coin-margined contracts on some venues."""
+    at_ms = int(decimal_of(row.get("timestamp"), "funding timestamp"))
+    amount = decimal_of(row.get("amount"), "funding amount")
+    name = str(row.get("id") or at_ms)
+    return FundingEntry(name, instrument.id, amount * Decimal(sign), instrument.settle, at_ms)

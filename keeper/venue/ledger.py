@@ -1,0 +1,100 @@
+"""What a venue has written down about an account: what left it, and what funding paid."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Awaitable
+from typing import Any
+
+from keeper.core.model import AccountId, Instrument
+from keeper.venue.base import (
+    BadReadingError,
+    CredentialsRefusedError,
+    FundingEntry,
+    RateLimitedError,
+    UnreachableError,
+    VenueError,
+)
+from keeper.venue.connection import Connection, together
+from keeper.venue.funding import funding_entries
+from keeper.venue.parsing import rows_at
+from keeper.venue.recipes import Outflow, decimal_of
+
+SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
+CANNOT_TELL = (UnreachableError, CredentialsRefusedError, RateLimitedError)
+"""Failures that say nothing about whether a venue supports a question."""
+
+
+class Ledger:
+    """Reads the venue's records over a shared connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self.name = connection.name
+
+    # What left
+
+    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
+        """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
+        ledgers = [each for each in self._at.capability.outflows if account.wallet in each.wallets]
+        for ledger in ledgers:
+            text = await self._explained(self._ledger_entry(ledger, asset, since_ms))
+            if text is not None:
+                return text
+        if account.wallet == "" and self._at.client.has.get("fetchMyTrades") is True:
+            return await self._explained(self._spot_sale(asset, since_ms))
+        return None
+
+    async def _explained(self, search: Awaitable[str | None]) -> str | None:
+        try:
+            async with self._at.deadline():
+                return await search
+        except CANNOT_TELL:
+            raise
+        except VenueError:
+            return None  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
+
+    async def _ledger_entry(self, ledger: Outflow, asset: str, since_ms: int) -> str | None:
+        params: dict[str, Any] = {}
+        if ledger.asset_param is not None:
+            params[ledger.asset_param] = asset
+        if ledger.since_param is not None:
+            params[ledger.since_param] = since_ms
+        if ledger.until_param is not None:
+            params[ledger.until_param] = self._at.clock.now_ms()
+        for row in await self._at.rows(ledger.read, params):
+            if ledger.asset_field is not None and row.get(ledger.asset_field) != asset:
+                continue
+            change = decimal_of(row.get(ledger.change), ledger.change)
+            if (ledger.sign < 0 or change < 0) and _moment(row.get(ledger.at)) >= since_ms:
+                return f"{row.get(ledger.kind) or ledger.kind}: {abs(change):f} {asset}"
+        return None
+
+    async def _spot_sale(self, asset: str, since_ms: int) -> str | None:
+        markets = self._at.markets()
+        symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
+        found = await together(*(self._at.unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
+        for symbol, trades in zip(symbols, found, strict=True):
+            for trade in rows_at(trades, (), f"{self.name} trades"):
+                sold = trade.get("side") == "sell" and trade.get("symbol") == symbol
+                if sold and _moment(trade.get("timestamp")) >= since_ms:
+                    return f"trade: sold {trade.get('amount')} {asset} at {trade.get('price')}"
+        return None
+
+    async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+        """Funding payments since then from the venue's own ledger; empty where it cannot be asked."""
+        return await funding_entries(self._at, instrument, since_ms)
+
+
+def _moment(value: Any) -> int:
+    """Milliseconds of a venue's time, given as a number or as text in UTC."""
+    text = str(value)
+    if text.isdigit():
+        return int(text)
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise BadReadingError(f"{value!r} is not a time") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return round(moment.timestamp() * 1000)
