@@ -19,19 +19,16 @@ from keeper import __version__
 from keeper.alerts.delivery import AlertQueue, open_alerts
 from keeper.alerts.rules import Alert, Severity, Throttle, ThrottleMemory, alerts_for
 from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, state_document
+from keeper.chores import Chores
 from keeper.clock import Clock
 from keeper.config import Config, Mode, secrets
 from keeper.core.hedge import futures_source
 from keeper.core.model import CycleRecord, HedgeCycle, Snapshot
-from keeper.cycle import Desk
 from keeper.daemon import Daemon, Listener, Rhythm
-from keeper.preflight import preflight
-from keeper.venue.base import VenueError
-from keeper.wiring import House
+from keeper.wiring import House, build_hedges
 
 log = structlog.get_logger(__name__)
 
-RECHECK_SECONDS = 300.0
 CLOSE_ALERTS_SECONDS = 5.0
 
 
@@ -69,28 +66,6 @@ class Teller:
         passed, self._memory = self._throttle.admit(self._memory, alerts, self._clock.now_ms())
         for alert in passed:
             self._queue.offer(alert)
-
-
-class Chores:
-    """What is done now and then between turns: the account's settings are read again."""
-
-    def __init__(self, house: House, every_seconds: float = RECHECK_SECONDS) -> None:
-        self._house = house
-        self._every = every_seconds
-        self._last = house.clock.monotonic()
-
-    async def __call__(self, desk: Desk) -> None:
-        """Do what is due."""
-        now = self._house.clock.monotonic()
-        if now - self._last < self._every:
-            return
-        self._last = now
-        try:
-            checked = await preflight(desk.hedges, self._house.wanted, self._house.venues.observers, {})
-        except VenueError as error:
-            log.warning("check_failed", text=str(error))
-            return
-        desk.observatory.standing = checked.standing
 
 
 class Face:
@@ -168,11 +143,13 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     config, clock = house.config, house.clock
     urls = [url.get_secret_value() for url in config.alerts.urls]
     queue = open_alerts(urls, clock, secrets=secrets(config))
+    chores = Chores(house.venues.observers, house.wanted, lambda: build_hedges(config, house.venues.observers), clock)
     teller = Teller(queue, clock, config.alerts.repeat_seconds, orders_are_sent=bool(house.venues.traders))
-    daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), Chores(house))
+    daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), chores)
     queue.start()
     try:
-        yield Running(daemon, Face(daemon, config.mode, queue))
+        with chores.scheduled(daemon.wake):
+            yield Running(daemon, Face(daemon, config.mode, queue))
     finally:
         await queue.close(CLOSE_ALERTS_SECONDS)
 

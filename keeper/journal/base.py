@@ -20,7 +20,9 @@ from keeper.core.model import (
     Intent,
     Outcome,
 )
-from keeper.venue.base import Fill
+from keeper.venue.base import Fill, FundingEntry
+
+__all__ = ["Fill", "FundingEntry", "Journal", "JournalError", "Remembered", "Run"]
 
 
 class JournalError(Exception):
@@ -44,20 +46,6 @@ class Remembered:
     taken_at_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class FundingEntry:
-    """One funding payment from the venue's own ledger: positive ``amount`` was received, in units of ``asset``.
-
-    ``entry_id`` is the venue's id, unique within its instrument.
-    """
-
-    entry_id: str
-    instrument: InstrumentId
-    amount: Decimal
-    asset: str
-    at_ms: int
-
-
 class Journal(Protocol):
     """The record of cycles, intents, orders, fills and funding. Every method raises :class:`JournalError`."""
 
@@ -78,7 +66,7 @@ class Journal(Protocol):
         ...
 
     async def intents_since(self, at_ms: int) -> Sequence[Intent]:
-        """Intents created at or after then, oldest first."""
+        """Intents that were created, or of which something became known, at or after then, oldest first."""
         ...
 
     async def intent(self, intent: Intent) -> None:
@@ -111,6 +99,10 @@ class Journal(Protocol):
 
     async def memory(self, hedge: str, memory: HedgeMemory) -> None:
         """Write one hedge's memory outside a cycle, as an operator's command does."""
+        ...
+
+    async def prune(self, before_ms: int) -> int:
+        """Delete hold cycles that ended before then, never intents, outcomes, fills or funding; how many went."""
         ...
 
     async def close(self) -> None:

@@ -29,6 +29,7 @@ from keeper.sim.exchange import Exchange
 from keeper.sim.types import Fill as SimFill
 from keeper.sim.types import (
     FuturesAccount,
+    IncomeKind,
     Market,
     MarketKey,
     MarketKind,
@@ -44,6 +45,7 @@ from keeper.venue.base import (
     AccountFacts,
     EmptyReadingError,
     Fill,
+    FundingEntry,
     Lookup,
     NotFound,
     OrderReport,
@@ -157,6 +159,16 @@ class LocalVenue:
             if sold and fill.time_ms >= since_ms and not account.wallet:
                 return f"sale of {fill.quantity} {asset}"
         return None
+
+    async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+        """Funding payments from the wallet's income."""
+        key = self._key_of(instrument.id)
+        rows = self.exchange.income(self._key, key.kind, key=key, income=IncomeKind.FUNDING_FEE)
+        return tuple(
+            FundingEntry(str(row.tran_id), instrument.id, row.amount, row.asset, row.time_ms)
+            for row in rows
+            if row.time_ms >= since_ms
+        )
 
     async def clock_offset_ms(self) -> int:
         """As set by the test; the exchange itself shares our clock."""

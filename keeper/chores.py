@@ -1,0 +1,137 @@
+"""What is done now and then between turns: settings read again, markets reloaded, funding booked, old holds pruned.
+
+APScheduler knows the times; its jobs do nothing but note what is due and wake the loop. The work is done by the loop's
+own task between two turns, so nothing here ever runs beside a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from keeper.clock import Clock
+from keeper.core.model import Hedge, InstrumentId
+from keeper.core.orders import plain
+from keeper.cycle import Desk
+from keeper.errors import ConfigError
+from keeper.journal.base import JournalError
+from keeper.preflight import Wanted, preflight
+from keeper.venue.base import Observer, VenueError
+
+log = structlog.get_logger(__name__)
+
+DAY_MS = 86_400_000
+SETTINGS, MARKETS, FUNDING, PRUNING = "settings", "markets", "funding", "pruning"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often each chore is due. Holds older than ``keep_days`` are pruned; orders and fills never are."""
+
+    settings_seconds: int = 300
+    markets_seconds: int = 3_600
+    funding_seconds: int = 600
+    pruning_hour_utc: int = 3
+    keep_days: int = 90
+
+
+class Chores:
+    """Does what is due between two turns. What fails is logged and due again at its next time."""
+
+    def __init__(
+        self,
+        observers: Mapping[str, Observer],
+        wanted: Mapping[InstrumentId, Wanted],
+        rebuild: Callable[[], Sequence[Hedge]],
+        clock: Clock,
+        times: Times | None = None,
+    ) -> None:
+        self._observers = dict(observers)
+        self._wanted = dict(wanted)
+        self._rebuild = rebuild
+        self._clock = clock
+        self._times = times or Times()
+        self._due: dict[str, None] = {FUNDING: None}
+        self._funding_from_ms = clock.now_ms() - DAY_MS
+
+    @contextmanager
+    def scheduled(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Note chores as they fall due while the block runs, and wake the loop for each."""
+
+        def due(name: str) -> None:
+            self._due[name] = None
+            wake()
+
+        scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None})
+        times = self._times
+        for name, seconds in (
+            (SETTINGS, times.settings_seconds),
+            (MARKETS, times.markets_seconds),
+            (FUNDING, times.funding_seconds),
+        ):
+            scheduler.add_job(due, IntervalTrigger(seconds=seconds, timezone="UTC"), args=(name,), id=name)
+        daily = CronTrigger(hour=times.pruning_hour_utc, minute=10, timezone="UTC")
+        scheduler.add_job(due, daily, args=(PRUNING,), id=PRUNING)
+        scheduler.start()
+        try:
+            yield
+        finally:
+            scheduler.shutdown(wait=False)
+
+    def ask_for(self, name: str) -> None:
+        """Make a chore due now, as a refusal for precision does with the markets."""
+        self._due[name] = None
+
+    async def __call__(self, desk: Desk) -> None:
+        """Do what is due."""
+        work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding, PRUNING: self._pruning}
+        while self._due:
+            name = next(iter(self._due))
+            del self._due[name]
+            try:
+                await work[name](desk)
+            except (VenueError, JournalError) as error:
+                log.warning("chore_failed", chore=name, text=str(error))
+
+    async def _settings(self, desk: Desk) -> None:
+        """Read position mode, permissions, leverage and margin mode again; writes none of them."""
+        checked = await preflight(desk.hedges, self._wanted, self._observers, {})
+        desk.observatory.standing = checked.standing
+
+    async def _markets(self, desk: Desk) -> None:
+        """Load steps, ticks and minimums anew, and say what changed."""
+        for observer in self._observers.values():
+            await observer.open()
+        try:
+            hedges = tuple(self._rebuild())
+        except ConfigError as error:
+            log.error("markets_changed", text=f"{error}; the hedges keep what they knew")
+            return
+        for old, new in zip(desk.hedges, hedges, strict=True):
+            if old.instrument != new.instrument:
+                log.warning("market_changed", hedge=new.name, was=str(old.instrument), now=str(new.instrument))
+        desk.hedges = hedges
+        desk.observatory.hedges = hedges
+
+    async def _funding(self, desk: Desk) -> None:
+        """Book what the venues' ledgers say was paid since the last time; what is known already is left alone."""
+        began_ms = self._clock.now_ms()
+        for instrument in {hedge.instrument.id: hedge.instrument for hedge in desk.hedges}.values():
+            entries = await self._observers[instrument.id.venue].funding(instrument, self._funding_from_ms)
+            for_us = await desk.journal.funding(entries)
+            if for_us:
+                text = ", ".join(f"{plain(entry.amount)} {entry.asset}" for entry in entries[-for_us:])
+                log.info("funding", instrument=str(instrument.id), received=text)
+        # An hour of overlap: ledgers lag, and an entry seen twice is booked once.
+        self._funding_from_ms = began_ms - DAY_MS // 24
+
+    async def _pruning(self, desk: Desk) -> None:
+        """Drop old holds from the journal, so that years fit on a disk."""
+        dropped = await desk.journal.prune(self._clock.now_ms() - self._times.keep_days * DAY_MS)
+        log.info("journal_pruned", cycles=dropped)

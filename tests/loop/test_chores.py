@@ -1,0 +1,118 @@
+"""What is done between turns: funding is booked, settings are read again, changed markets are taken in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest_asyncio
+
+from keeper.chores import FUNDING, MARKETS, PRUNING, SETTINGS, Chores, Times
+from keeper.clock import SystemClock
+from keeper.core.model import Hold
+from keeper.preflight import Wanted
+from keeper.sim.types import MarketKind
+from tests.loop.house import KEY, D, House, linear_key
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path)
+    await made.hedge()
+    await made.open()
+    yield made
+    await made.close()
+
+
+def chores_of(house: House, wanted: Wanted | None = None) -> Chores:
+    ident = house.hedges[0].instrument.id
+
+    def rebuild() -> list[object]:
+        return [replace(hedge, instrument=house.venue.instrument(hedge.instrument.id.symbol)) for hedge in house.hedges]
+
+    return Chores(
+        {"main": house.venue},
+        {} if wanted is None else {ident: wanted},
+        rebuild,  # type: ignore[arg-type]  # a list of hedges, made of the fields of one
+        house.clock,
+        Times(keep_days=1),
+    )
+
+
+async def test_funding_is_booked_once_with_its_sign(house: House) -> None:
+    assert house.desk is not None
+    await house.turn(2)
+    house.exchange.set_funding_rate(linear_key("BTCUSDT"), D("0.0005"))
+    house.exchange.apply_funding(linear_key("BTCUSDT"))
+    chores = chores_of(house)
+    await chores(house.desk)
+    chores.ask_for(FUNDING)
+    await chores(house.desk)
+    total = await house.desk.journal.funding_total()
+    assert list(total.values()) == [D("162.5")], "5 BTC short at 65,000 and +0.05 %: received, and booked once"
+
+
+async def test_a_mode_that_flips_while_running_stops_orders(house: House) -> None:
+    assert house.desk is not None
+    house.exchange.set_position_mode(KEY, MarketKind.LINEAR, True)
+    chores = chores_of(house)
+    chores.ask_for(SETTINGS)
+    await chores(house.desk)
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert record.decision.reasons[0].code == "position_mode"
+    house.exchange.set_position_mode(KEY, MarketKind.LINEAR, False)
+    chores.ask_for(SETTINGS)
+    await chores(house.desk)
+    await house.turn(2)
+    assert house.position() == D(-5)
+
+
+async def test_a_leverage_other_than_stated_stops_new_shorts_and_no_cover(house: House) -> None:
+    assert house.desk is not None
+    await house.turn(2)
+    chores = chores_of(house, Wanted(leverage=D(3)))
+    chores.ask_for(SETTINGS)
+    await chores(house.desk)
+    house.exchange.deposit(KEY, "BTC", D(1))
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert record.decision.reasons[0].code == "settings_mismatch"
+    house.sell_spot("BTC", "3")
+    await house.turn(2)
+    assert house.position() == D(-3)
+
+
+async def test_a_step_that_changed_is_taken_in(house: House) -> None:
+    assert house.desk is not None
+    key = linear_key("BTCUSDT")
+    filters = house.exchange.market(key).filters
+    house.exchange.set_filters(key, replace(filters, step=D("0.01"), min_qty=D("0.01")))
+    house.exchange.deposit(KEY, "BTC", D("0.005"))
+    chores = chores_of(house)
+    chores.ask_for(MARKETS)
+    await chores(house.desk)
+    await house.turn(2)
+    assert house.position() == D(-5), "5.005 coins at a step of 0.01"
+
+
+async def test_old_holds_are_pruned_and_orders_kept(house: House) -> None:
+    assert house.desk is not None
+    await house.turn(3)
+    house.clock.advance(3 * 86_400)
+    await house.turn(1)
+    chores = chores_of(house)
+    chores.ask_for(PRUNING)
+    await chores(house.desk)
+    assert len(await house.desk.journal.intents_since(0)) == 1
+
+
+async def test_the_schedule_only_notes_what_is_due_and_wakes(house: House) -> None:
+    chores = Chores({}, {}, list, SystemClock(), Times(settings_seconds=1, markets_seconds=3600, funding_seconds=3600))
+    woken = asyncio.Event()
+    with chores.scheduled(woken.set):
+        async with asyncio.timeout(5):
+            await woken.wait()
+    assert SETTINGS in chores._due
