@@ -59,7 +59,7 @@ def ending(story: Story, minute: float, seconds: float, books: Books, watch: Wat
 
 
 def closing(end: Ending) -> tuple[str, ...]:
-    """The summary, line by line, within 80 columns."""
+    """The summary, line by line, within 100 columns."""
     return (
         *_day(end),
         "",

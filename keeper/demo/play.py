@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
+from keeper.chores import FUNDING, Chores
 from keeper.clock import Clock
 from keeper.config import Config, parse_config
 from keeper.daemon import Daemon, Rhythm
-from keeper.demo.books import Books
+from keeper.demo.books import QUOTE, Books
 from keeper.demo.closing import Ending, ending
 from keeper.demo.feed import Feed
 from keeper.demo.setting import HEDGES, KEY_VARIABLE, SECRET_VARIABLE, Protected, config_text, fund
@@ -20,6 +22,7 @@ from keeper.demo.story import a_day
 from keeper.demo.view import Event, Face, Row, Trade, View, Voice
 from keeper.demo.watch import Watch
 from keeper.errors import KeeperError
+from keeper.journal.base import Journal
 from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
 
@@ -74,6 +77,7 @@ class Show:
         self._face = face
         self._first = {hedge.name: self.books.price(hedge) for hedge in HEDGES}
         self._events: list[Event] = []
+        self._booked: Mapping[tuple[str, str], Decimal] = {}
         self._last_orders: dict[str, tuple[Trade, float]] = {}
 
     def say(self, voice: Voice, text: str) -> None:
@@ -82,18 +86,19 @@ class Show:
         self._events = [*self._events, event][-_EVENTS_KEPT:]
         self._face.happened(event)
 
-    async def play(self, told: asyncio.Event, ends_at: float, keeper: asyncio.Task[None]) -> None:
+    async def play(self, told: asyncio.Event, ends_at: float, keeper: Keeper) -> None:
         """Play the day until ``ends_at``, or until it is told to end."""
         length = ends_at - self._clock.monotonic()
         tick_seconds = 0.1 if length < 60 else 0.2
-        patience = max(2.0, length / 10)
+        patience = max(3.0, length / 10)
         holdings = ", ".join(f"{_held(self.books, hedge)}" for hedge in HEDGES)
         self.say(Voice.OWNER, f"holds {holdings}; nothing is hedged yet")
+        self.stage.on_funding = keeper.book_funding
         settle_until = ends_at + _SETTLE_SECONDS
         before = self._clock.monotonic()
         while not told.is_set():
             await self._clock.sleep(tick_seconds)
-            _check(keeper)
+            keeper.check()
             now = self._clock.monotonic()
             passed = now - before
             if not self.stage.over:
@@ -102,6 +107,7 @@ class Show:
                 self.feed.expect(spot, self.stage.touched)
             before = now
             self.watch.look(passed)
+            self._booked = await keeper.booked()
             self._face.show(self._view(max(0.0, ends_at - now)))
             if self.stage.over and (now > settle_until or self._in_place()):
                 self.say(Voice.MARKET, "the day ends")
@@ -138,8 +144,14 @@ class Show:
             None if seen is None else seen.drift_ratio,
             trade,
             at,
-            self.books.result(hedge).funding,
+            self._funding(hedge),
         )
+
+    def _funding(self, hedge: Protected) -> Decimal:
+        """What the keeper's journal has booked from the venue's ledger, coins at the present price."""
+        worth = self.books.price(hedge) if hedge.coin_margined else Decimal(1)
+        asset = hedge.asset if hedge.coin_margined else QUOTE
+        return self._booked.get((hedge.symbol, asset), Decimal(0)) * worth
 
 
 async def perform(script: Script, face: Face, clock: Clock, told: asyncio.Event) -> Ending:
@@ -165,27 +177,53 @@ def _config(script: Script, urls: dict[str, object]) -> Config:
     return parse_config(text, "the demo's configuration", script.directory / "keeper.toml", credentials)
 
 
+class Keeper:
+    """The keeper under observation."""
+
+    def __init__(self, daemon: Daemon, chores: Chores, journal: Journal, loop: asyncio.Task[None]) -> None:
+        self._daemon = daemon
+        self._chores = chores
+        self._journal = journal
+        self._loop = loop
+        self._read_at = -1
+        self._booked: Mapping[tuple[str, str], Decimal] = {}
+
+    def check(self) -> None:
+        """Raise what ended the keeper's loop, if it has ended."""
+        if self._loop.done():
+            self._loop.result()
+            raise KeeperError("the keeper's loop ended by itself")
+
+    def book_funding(self) -> None:
+        """Have the venue's ledger read now: its hours pass in seconds here, and the usual pace would miss them."""
+        self._chores.ask_for(FUNDING)
+        self._daemon.wake()
+
+    async def booked(self) -> Mapping[tuple[str, str], Decimal]:
+        """Funding in the journal, by symbol and asset; read anew after each turn."""
+        if self._read_at != self._daemon.turns:
+            self._read_at = self._daemon.turns
+            totals = await self._journal.funding_total()
+            self._booked = {(instrument.symbol, asset): total for (instrument, asset), total in totals.items()}
+        return self._booked
+
+
 @asynccontextmanager
-async def _keeper(config: Config, clock: Clock, feed: Feed, poll_seconds: float) -> AsyncIterator[asyncio.Task[None]]:
+async def _keeper(config: Config, clock: Clock, feed: Feed, poll_seconds: float) -> AsyncIterator[Keeper]:
     """A keeper, turning its loop until the block ends; the turn in flight is finished first."""
     # The exchange library takes its time to load: the first words are on the screen by now.
-    from keeper.wiring import open_house
+    from keeper.wiring import build_hedges, open_house
 
     async with open_house(config, live=False, clock=clock) as house:
-        daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=poll_seconds), [feed])
-        task = asyncio.create_task(daemon.run())
+        observers = house.venues.observers
+        chores = Chores(observers, house.wanted, lambda: build_hedges(config, observers), clock)
+        daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=poll_seconds), [feed], chores)
+        loop = asyncio.create_task(daemon.run())
         try:
-            yield task
+            yield Keeper(daemon, chores, house.desk.journal, loop)
         finally:
             daemon.stop()
-            await task
-
-
-def _check(keeper: asyncio.Task[None]) -> None:
-    """Raise what ended the keeper's loop, if it has ended."""
-    if keeper.done():
-        keeper.result()
-        raise KeeperError("the keeper's loop ended by itself")
+            await loop
 
 
 def _held(books: Books, hedge: Protected) -> str:

@@ -25,6 +25,8 @@ class Stage:
         self.minute = 0.0
         self.touched = clock.monotonic()
         """When the owner moved coins last (monotonic seconds)."""
+        self.on_funding: Callable[[], None] = lambda: None
+        """Called after funding was settled."""
         self._exchange = exchange
         self._key = api_key
         self._books = books
@@ -98,6 +100,7 @@ class Stage:
         came = self._funding() - before
         who, did = ("longs pay shorts", "receive") if rate > 0 else ("shorts pay longs", "pay")
         told = f"the hedges {did} {words.cost(abs(came))} {QUOTE}"
+        self.on_funding()
         self._say(Voice.MARKET, f"funding {words.rate(rate)}: {who}, {told}")
 
     def _funding(self) -> Decimal:

@@ -6,12 +6,15 @@ import asyncio
 import os
 import tempfile
 import threading
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from keeper.commands.demo import demo
+from keeper.core.model import InstrumentId
+from keeper.demo.setting import HEDGES
 from keeper.errors import ConfigError
 from keeper.journal.reader import JournalReader
 
@@ -28,6 +31,11 @@ async def orders_of(journal: Path, hedge: str) -> list[Traded]:
         for intent in intents
         if intent.outcome.filled
     ]
+
+
+async def funding_of(journal: Path) -> Mapping[tuple[InstrumentId, str], Decimal]:
+    async with await JournalReader.open(f"sqlite:///{journal}") as reader:
+        return await reader.funding_total()
 
 
 def test_the_hedges_are_opened_enlarged_and_covered_and_nothing_is_left_behind(
@@ -52,7 +60,12 @@ def test_the_hedges_are_opened_enlarged_and_covered_and_nothing_is_left_behind(
         ("sell", D(6), False),
         ("buy", D(12), True),
     ]
-    assert asyncio.run(orders_of(journal, "btc-coin")) == [("sell", D(1300), False)]
+    ((side, contracts, _),) = asyncio.run(orders_of(journal, "btc-coin"))  # once, and not again at any price
+    assert side == "sell"
+    assert abs(contracts - 1300) <= 5
+    funding = asyncio.run(funding_of(journal))
+    assert {asset for _, asset in funding} == {"USDT", "BTC"}
+    assert len(funding) == len(HEDGES)
 
     said = capsys.readouterr()
     for word in ("rally", "sell-off", "hedge opened", "hedge enlarged", "hedge covered", "no trade", "status"):
