@@ -152,6 +152,19 @@ BINANCE = Capability(
     fills_window_ms=7 * 86_400_000 - 1,
     fills_limit=1000,
     outflows=(
+        *(
+            Outflow(
+                Read("sapiGetAssetTransfer", {"type": f"MAIN_{target}", "size": 100}, ("rows",)),
+                None,
+                "startTime",
+                "amount",
+                "timestamp",
+                "type",
+                sign=-1,
+                asset_field="asset",
+            )
+            for target in ("UMFUTURE", "CMFUTURE", "FUNDING", "MARGIN")
+        ),
         Outflow(
             Read("sapiGetCapitalWithdrawHistory"), "coin", "startTime", "amount", "applyTime", "withdrawal", sign=-1
         ),
@@ -252,6 +265,14 @@ def _bybit_trade(row: Row) -> bool | None:
     return str(row.get("readOnly", "0")) == "0" and "Order" in (permissions.get("ContractTrade") or ())
 
 
+def _bybit_left(row: Row) -> bool:
+    """A transfer, a withdrawal, a conversion, or a trade on the spot market."""
+    kind = str(row.get("type"))
+    if any(word in kind for word in ("TRANSFER", "WITHDRAW", "CONVERT", "REPAY")):
+        return True
+    return kind == "TRADE" and str(row.get("category") or "spot") == "spot"
+
+
 BYBIT = Capability(
     funding_sign=-1,
     options={"fetchMarkets": {"types": ["spot", "linear", "inverse"]}, "defaultType": "swap", "recvWindow": 5000},
@@ -310,6 +331,7 @@ BYBIT = Capability(
             "change",
             "transactionTime",
             "type",
+            counts=_bybit_left,
         ),
     ),
     spot_params={"type": "spot"},
@@ -381,6 +403,12 @@ def _okx_product(covers: Callable[[Row], bool], kind: str, *, lists: bool) -> Pr
     )
 
 
+def _okx_left(row: Row) -> bool:
+    """A transfer, a conversion, or a trade on the spot market."""
+    kind = str(row.get("type"))
+    return kind in ("1", "30") or (kind == "2" and str(row.get("instType")) in ("SPOT", "MARGIN"))
+
+
 OKX = Capability(
     funding_sign=1,
     options={
@@ -401,7 +429,15 @@ OKX = Capability(
     client_id_fields=("clientOrderId", "clOrdId"),
     lookups=Lookups(unified="clOrdId"),
     outflows=(
-        Outflow(Read("privateGetAccountBills", {"limit": 100}, _OKX_DATA), "ccy", "begin", "balChg", "ts", "type"),
+        Outflow(
+            Read("privateGetAccountBills", {"limit": 100}, _OKX_DATA),
+            "ccy",
+            "begin",
+            "balChg",
+            "ts",
+            "type",
+            counts=_okx_left,
+        ),
         Outflow(
             Read("privateGetAssetBills", {"limit": 100}, _OKX_DATA),
             "ccy",

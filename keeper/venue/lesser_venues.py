@@ -42,6 +42,15 @@ _DERIBIT_MARK = {
     "at_ms": "timestamp",
 }
 
+
+def _deribit_left(row: Row) -> bool:
+    """A transfer, a withdrawal, or a trade on the spot market (whose names have no date and no PERPETUAL)."""
+    kind = str(row.get("type"))
+    return kind in ("transfer", "withdrawal", "swap") or (
+        kind == "trade" and "-" not in str(row.get("instrument_name"))
+    )
+
+
 DERIBIT = Capability(
     wallets={
         "": WalletRead(
@@ -86,6 +95,7 @@ DERIBIT = Capability(
             "timestamp",
             "type",
             until_param="end_timestamp",
+            counts=_deribit_left,
         ),
     ),
     always_one_way=True,

@@ -191,6 +191,8 @@ class Outflow:
     """-1: every row is an outflow, whatever its sign."""
     until_param: str | None = None
     asset_field: str | None = None
+    counts: Callable[[Row], bool] = lambda _: True
+    """Whether a row can take a whole holding away: funding, fees and interest cannot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,22 @@ async def test_marks_facts_clock(served: Served, venue: CcxtVenue) -> None:
     assert set(prices) == {"BTC", "USDT"}
 
 
+async def test_an_outflow_is_explained_by_a_transfer_a_withdrawal_or_a_sale(served: Served, venue: CcxtVenue) -> None:
+    account, since = AccountId("main"), SystemClock().now_ms() - 1000
+    explain = venue.observer.explain_outflow
+    assert await explain(account, "BTC", since) is None
+    served.exchange.transfer(KEY, "BTC", D(1), WalletKind.SPOT, WalletKind.COINM)
+    assert "MAIN_CMFUTURE" in (await explain(account, "BTC", since) or "")
+    assert await explain(account, "ETH", since) is None
+    served.exchange.deposit(KEY, "ETH", D(2))
+    served.exchange.withdraw(KEY, "ETH", D(2))
+    assert "withdrawal" in (await explain(account, "ETH", since) or "")
+    served.exchange.deposit(KEY, "SOL", D(9))
+    assert await explain(account, "SOL", since) is None
+    await raw(venue).create_order("SOL/USDT", "market", "sell", "9")
+    assert "sold 9" in (await explain(account, "SOL", since) or "")
+
+
 async def test_funding_received_is_positive(served: Served, venue: CcxtVenue) -> None:
     for symbol, size, key in ((LINEAR, "1", linear("BTCUSDT")), (INVERSE, "100", inverse("BTCUSD_PERP"))):
         await report_of(venue, await marketable(venue, symbol, size))
