@@ -109,21 +109,9 @@ BINANCE = Capability(
             (Read("sapiPostAssetGetFundingAsset"),), "asset", signed_sum(("free", "locked"), optional=("freeze",))
         ),
         "earn": WalletRead(
-            (
-                Read(
-                    "sapiGetSimpleEarnFlexiblePosition",
-                    rows=("rows",),
-                    cursor=Cursor("current", first=1),
-                    limit=100,
-                    limit_param="size",
-                ),
-                Read(
-                    "sapiGetSimpleEarnLockedPosition",
-                    rows=("rows",),
-                    cursor=Cursor("current", first=1),
-                    limit=100,
-                    limit_param="size",
-                ),
+            tuple(
+                Read(f"sapiGetSimpleEarn{term}Position", {}, ("rows",), Cursor("current", first=1), 100, "size")
+                for term in ("Flexible", "Locked")
             ),
             "asset",
             lambda row: decimal_of(row.get("totalAmount", row.get("amount")), "totalAmount"),
@@ -251,18 +239,13 @@ def _category(market: Row) -> Mapping[str, Any]:
     return {"category": "spot" if market.get("spot") else "linear" if market.get("linear") else "inverse"}
 
 
-def _bybit_withdraw(row: Row) -> bool | None:
+def _bybit_may(row: Row, group: str, right: str) -> bool | None:
     permissions = row.get("permissions")
-    if not isinstance(permissions, Mapping):
-        return None
-    return "Withdraw" in (permissions.get("Wallet") or ())
+    return right in (permissions.get(group) or ()) if isinstance(permissions, Mapping) else None
 
 
 def _bybit_trade(row: Row) -> bool | None:
-    permissions = row.get("permissions")
-    if not isinstance(permissions, Mapping):
-        return None
-    return str(row.get("readOnly", "0")) == "0" and "Order" in (permissions.get("ContractTrade") or ())
+    return False if str(row.get("readOnly", "0")) != "0" else _bybit_may(row, "ContractTrade", "Order")
 
 
 def _bybit_left(row: Row) -> bool:
@@ -275,7 +258,13 @@ def _bybit_left(row: Row) -> bool:
 
 BYBIT = Capability(
     funding_sign=-1,
-    options={"fetchMarkets": {"types": ["spot", "linear", "inverse"]}, "defaultType": "swap", "recvWindow": 5000},
+    options={
+        "fetchMarkets": {"types": ["spot", "linear", "inverse"]},
+        "defaultType": "swap",
+        "recvWindow": 5000,
+        "enableUnifiedMargin": False,  # said here, so that the client does not ask before its first order
+        "enableUnifiedAccount": True,
+    },
     wallets={
         "": WalletRead(
             (Read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}, ("result", "list", 0, "coin")),),
@@ -336,7 +325,7 @@ BYBIT = Capability(
     ),
     spot_params={"type": "spot"},
     permissions=Read("privateGetV5UserQueryApi", rows=("result",), single=True),
-    can_withdraw=_bybit_withdraw,
+    can_withdraw=lambda row: _bybit_may(row, "Wallet", "Withdraw"),
     can_trade=_bybit_trade,
     account_margin_mode=(
         Read("privateGetV5AccountInfo", rows=("result",), single=True),

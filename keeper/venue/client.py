@@ -46,9 +46,7 @@ ALLOWED_KEYS = frozenset(
 CREDENTIAL_KEYS = frozenset(
     {"apiKey", "secret", "password", "uid", "login", "token", "privateKey", "walletAddress", "twofa", "accountId"}
 )
-UNSAFE_OPTIONS = frozenset(
-    {"maxRetriesOnFailure", "sandbox", "sandboxMode", "testnet", "enableDemoTrading", "enableUnifiedAccount.sandbox"}
-)
+UNSAFE_OPTIONS = frozenset({"maxRetriesOnFailure", "sandbox", "sandboxMode", "testnet", "enableDemoTrading"})
 CREDENTIAL_FIELDS = ("apiKey", "secret", "password", "uid", "token", "privateKey", "walletAddress", "login", "twofa")
 
 

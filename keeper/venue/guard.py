@@ -147,11 +147,14 @@ class Guard:
         host = host_of(url)
         if host not in self.allowed:
             raise self._refuse(f"a request to {host}", f"allowed are {self._allowed_text()}")
-        if own_headers:
-            sent = {key.lower(): str(value) for key, value in (headers or {}).items()}
-            for key, value in self.demo_headers.items():
-                if sent.get(key.lower()) != value:
-                    raise self._refuse(f"a request to {host}", f"the demo needs the header {key}: {value}")
+        if not own_headers or not self.demo_headers:
+            return
+        sent = {key.lower(): str(value) for key, value in (headers or {}).items()}
+        if not any(secret in value for value in sent.values() for secret in self.secrets):
+            return  # a request without the key can reach nobody's account
+        for key, value in self.demo_headers.items():
+            if sent.get(key.lower()) != value:
+                raise self._refuse(f"a request to {host}", f"the demo needs the header {key}: {value}")
 
     def _allowed_text(self) -> str:
         return ", ".join(sorted(self.allowed)) or "none"

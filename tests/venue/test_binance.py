@@ -12,7 +12,7 @@ from keeper.clock import SystemClock
 from keeper.core.model import ZERO, AccountId, Kind, Side
 from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
-from keeper.sim.types import WalletKind, inverse, linear
+from keeper.sim.types import MarketKind, WalletKind, inverse, linear
 from keeper.sim.wire.dispatch import Proceed, Reply
 from keeper.sim.wire.request import Call
 from keeper.venue.base import (
@@ -165,6 +165,15 @@ async def test_funding_received_is_positive(served: Served, venue: CcxtVenue) ->
         (entry,) = await venue.observer.funding(instrument, 1_700_000_000_000)
         assert entry.amount > 0
         assert (entry.asset, entry.instrument) == (instrument.settle, instrument.id)
+
+
+@pytest.mark.parametrize(("symbol", "kind"), [(LINEAR, MarketKind.LINEAR), (INVERSE, MarketKind.INVERSE)])
+async def test_hedge_mode_is_seen(served: Served, venue: CcxtVenue, symbol: str, kind: MarketKind) -> None:
+    instrument = venue.observer.instrument(symbol)
+    assert (await venue.observer.facts([instrument])).one_way is True
+    served.exchange.set_position_mode(KEY, kind, True)
+    assert (await venue.observer.facts([instrument])).one_way is False
+    assert isinstance(await venue.trader.submit(await marketable(venue, symbol, "1")), Rejected)
 
 
 async def test_working_orders_of_both_products(venue: CcxtVenue) -> None:

@@ -164,6 +164,32 @@ async def test_what_the_account_is_like(stand_in: BybitV5, venue: CcxtVenue) -> 
     assert (await venue.observer.facts([instrument])).settings[instrument.id].leverage == 3
 
 
+async def test_hedge_mode_is_seen_and_its_rows_are_added_up(stand_in: BybitV5, venue: CcxtVenue) -> None:
+    instrument = venue.observer.instrument(LINEAR)
+    client: Any = venue.connection.client
+    await client.set_position_mode(True, LINEAR)
+    assert (await venue.observer.facts([instrument])).one_way is False
+    for side, amount, number in (("sell", "2", "c"), ("buy", "0.5", "d")):
+        price = "59000" if side == "sell" else "61000"
+        more = {"hedged": True, "clientOrderId": "kp" + number * 28, "timeInForce": "IOC"}
+        await client.create_order(LINEAR, "limit", side, amount, price, more)
+    (position,) = (await venue.observer.positions()).positions
+    assert position.contracts == D("-1.5")
+    assert (await venue.observer.position(instrument)).contracts == D("-1.5")
+    outcome = await venue.trader.submit(await marketable(venue, LINEAR, "1"))
+    assert isinstance(outcome, Rejected)  # a one-way order has no place here
+
+
+async def test_a_clock_that_is_off_is_named(stand_in: BybitV5, venue: CcxtVenue) -> None:
+    sent = await marketable(venue, LINEAR, "1")
+    stand_in.skew_clock(60_000)
+    with pytest.raises(ClockRefusedError):
+        await venue.observer.wallet("")
+    outcome = await venue.trader.submit(sent)
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "10002"
+
+
 async def test_the_clock_is_compared(stand_in: BybitV5, venue: CcxtVenue) -> None:
     assert abs(await venue.observer.clock_offset_ms()) < 1000
     stand_in.lie_about_time(7000)
@@ -284,7 +310,9 @@ async def test_wrong_keys_are_named(stand_in: BybitV5) -> None:
 
 async def test_an_order_is_sent_once_in_the_venues_own_terms(stand_in: BybitV5, venue: CcxtVenue) -> None:
     sent = await marketable(venue, LINEAR, "1.5")
+    stand_in.requests.clear()
     outcome = await venue.trader.submit(sent)
+    assert [request.path for request in stand_in.requests] == [CREATE]  # one order, one request
     assert isinstance(outcome, Accepted)
     assert outcome.report is None  # this venue answers with ids alone
     (accepted,) = stand_in.accepted_orders

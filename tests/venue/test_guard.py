@@ -147,6 +147,18 @@ async def test_a_demo_told_by_a_header_is_refused_without_the_header() -> None:
     assert "x-simulated-trading" in text
 
 
+async def test_a_demo_request_that_carries_no_key_needs_no_header() -> None:
+    venue = venue_of("bitget")
+    guard = venue.connection.guard
+    guard.check_url("https://api.bitget.com/api/v2/public/time", {}, own_headers=True)
+    with pytest.raises(HostRefusedError, match="PAPTRADING"):
+        guard.check_url("https://api.bitget.com/api/v2/mix/order", {"ACCESS-KEY": API_KEY}, own_headers=True)
+    guard.check_url(
+        "https://api.bitget.com/api/v2/mix/order", {"ACCESS-KEY": API_KEY, "PAPTRADING": "1"}, own_headers=True
+    )
+    await venue.close()
+
+
 async def test_a_demo_told_by_its_path_takes_orders_there_alone() -> None:
     venue = venue_of("weex")
     assert "capi/v3/sim/" in await refused(venue, "contractPrivatePostCapiV3Order")
