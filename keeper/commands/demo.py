@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import math
 import os
@@ -33,15 +34,15 @@ def demo(for_seconds: float | None, journal: str | None) -> int:
 
     ``for_seconds`` bounds the whole, the start included; None plays a day of about three minutes. ``journal`` is a new
     file to keep the journal in; without it there is one for as long as the demo runs. Raises :class:`ConfigError` for
-    what cannot be done with the two, :class:`KeeperError` when the keeper cannot start or
-    a hedge ended outside its band.
+    what cannot be done with the two, :class:`KeeperError` when the keeper cannot start or a hedge ended outside its
+    band.
     """
     clock = SystemClock()
     if for_seconds is not None and not (math.isfinite(for_seconds) and for_seconds >= 0):
         raise ConfigError(f"--for {for_seconds}: give a number of seconds")
     kept = None if journal is None else _new_file(journal)
     began = clock.monotonic()
-    with _scratch() as directory:
+    with _terminal_may_close(), _scratch() as directory:
         path = kept or directory / "demo.db"
         log_path = directory / "keeper.log"
         script = Script(
@@ -101,6 +102,17 @@ def _face(clock: Clock, where: tuple[str, ...], seconds: float) -> Face:
     for line in where:
         face.starting(line)
     return face
+
+
+@contextmanager
+def _terminal_may_close() -> Iterator[None]:
+    """A terminal that is closed is no fault of ours, and there is nobody left to read about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise KeeperError("the terminal was closed") from error
 
 
 @contextmanager

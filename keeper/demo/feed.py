@@ -10,6 +10,12 @@ from keeper.demo.view import Trade, Voice
 
 Say = Callable[[Voice, str], None]
 _TRADED = (OutcomeState.FILLED, OutcomeState.PARTIAL)
+_UNFILLED = {
+    OutcomeState.NONE: "the price ran away from the order",
+    OutcomeState.REJECTED: "the order was refused",
+    OutcomeState.ABSENT: "the order never arrived",
+    OutcomeState.UNKNOWN: "what became of the order is not known yet",
+}
 
 
 class Feed:
@@ -59,7 +65,7 @@ class Feed:
         if order is None:
             return
         if outcome.state not in _TRADED:
-            self._say(Voice.TROUBLE, f"{order.hedge}: order {outcome.state.value}, the keeper looks again")
+            self._say(Voice.TROUBLE, f"{order.hedge}: {_UNFILLED[outcome.state]}; the keeper looks again")
             return
         trade = _trade(cycle, order, outcome)
         self.trades.append(trade)

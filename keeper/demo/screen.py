@@ -214,7 +214,7 @@ _COLUMNS = (
     _Column("exposure", 8, 0, True, _exposure_cell),
     _Column("futures", 8, 0, True, _futures_cell),
     _Column("ratio", 6, 66, True, _ratio_cell),
-    _Column("drift in band", _METER, 76, False, _drift_cell),
+    _Column(f"drift (act {BAND.act * 100:.0f} %)", _METER, 76, False, _drift_cell),
     _Column("last order", 18, 100, False, _order_cell),
     _Column("funding", 7, 86, True, _funding_cell),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -116,4 +117,4 @@ def _rest(journal_url: str, poll_seconds: float) -> Iterator[str]:
     yield f"poll_seconds = {poll_seconds:g}"
     yield ""
     yield "[journal]"
-    yield f'url = "{journal_url}"'
+    yield f"url = {json.dumps(journal_url, ensure_ascii=False)}"  # a path may hold quotes

@@ -1,4 +1,4 @@
-"""Ending on Ctrl-C or SIGTERM, gracefully."""
+"""Ending gracefully: on Ctrl-C, on SIGTERM, and when the terminal is closed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -20,10 +20,12 @@ def until_told() -> Iterator[asyncio.Event]:
         told.set()
         loop.remove_signal_handler(signal.SIGINT)
 
-    for each in ENDING:
+    # Whoever started this under nohup wants a closed terminal to end nothing.
+    heeded = [each for each in ENDING if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN]
+    for each in heeded:
         loop.add_signal_handler(each, tell)
     try:
         yield told
     finally:
-        for each in ENDING:
+        for each in heeded:
             loop.remove_signal_handler(each)

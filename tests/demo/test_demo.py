@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -19,6 +22,7 @@ from keeper.errors import ConfigError
 from keeper.journal.reader import JournalReader
 
 D = Decimal
+ROOT = Path(__file__).resolve().parents[2]
 Traded = tuple[str, Decimal, bool]
 
 
@@ -48,7 +52,7 @@ def test_the_hedges_are_opened_enlarged_and_covered_and_nothing_is_left_behind(
     journal = tmp_path / "demo.db"
     threads = threading.active_count()
 
-    assert demo(12, str(journal)) == 0
+    assert demo(10, str(journal)) == 0
 
     assert asyncio.run(orders_of(journal, "btc")) == [
         ("sell", D(5), False),
@@ -79,6 +83,30 @@ def test_the_hedges_are_opened_enlarged_and_covered_and_nothing_is_left_behind(
     assert not (tmp_path / "state").exists()
     assert os.environ["XDG_STATE_HOME"] == str(tmp_path / "state")
     assert threading.active_count() == threads
+
+
+def test_ctrl_c_ends_it_with_the_summary_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    environment = dict(os.environ) | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from keeper.commands.demo import demo; demo(300, None)"],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "status" in line and "btc-coin" in line and "futures ?" not in line and "futures 0 " not in line:
+                break
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert "Every hedge ended inside its band" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["missing/demo.db", ".", "sqlite:///demo.db"])
