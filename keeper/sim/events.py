@@ -180,6 +180,25 @@ class MarketChanged:
     status: MarketStatus
 
 
+class StreamDisturbance(Enum):
+    """How streams are made to misbehave."""
+
+    SILENCE = "silence"  # nothing is sent until SPEAK
+    SPEAK = "speak"
+    CUT = "cut"  # every socket breaks
+    END_KEYS = "end_keys"  # every listen key dies
+    REPLAY = "replay"  # every socket breaks; who comes back is told old events again
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsDisturbed:
+    """Transports with streams are to misbehave; ``events`` is how many old ones a replay holds."""
+
+    time_ms: int
+    disturbance: StreamDisturbance
+    events: int
+
+
 Event = (
     PriceChanged
     | BookChanged
@@ -193,6 +212,7 @@ Event = (
     | FundingSettled
     | PositionForced
     | MarketChanged
+    | StreamsDisturbed
 )
 
 Subscriber = Callable[[Event], None]

@@ -16,6 +16,7 @@ from typing import TypeVar
 from keeper.clock import Clock
 from keeper.sim.account import Account
 from keeper.sim.defaults import default_markets
+from keeper.sim.door import Door
 from keeper.sim.errors import ErrorKind, SimError
 from keeper.sim.events import MarketChanged, Subscriber
 from keeper.sim.forced import Forced
@@ -27,6 +28,7 @@ from keeper.sim.settings import SettingsDesk
 from keeper.sim.settlement import Settlement
 from keeper.sim.state import State
 from keeper.sim.treasury import Treasury
+from keeper.sim.truth import truth_of
 from keeper.sim.types import (
     ExchangeOptions,
     Fill,
@@ -48,7 +50,6 @@ from keeper.sim.types import (
     OrderBook,
     OrderRequest,
     OrderResult,
-    Origin,
     Permissions,
     Position,
     PositionSide,
@@ -66,7 +67,10 @@ T = TypeVar("T")
 
 
 class Exchange:
-    """A whole exchange in memory. Every method that names an account raises UNKNOWN_ACCOUNT for a key it lacks."""
+    """A whole exchange in memory. Every method that names an account raises UNKNOWN_ACCOUNT for a key it lacks.
+
+    ``clock`` is always right; what the venue says the time is, and how transports come in, is the ``door``'s.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,8 @@ class Exchange:
         self._state = State(
             clock, seed, default_markets() if markets is None else markets, options or ExchangeOptions()
         )
+        self.door = Door(self._state)
+        self.clock = clock
         self._valuation = Valuation(self._state)
         self._settlement = Settlement(self._state, self._valuation)
         self._matcher = Matcher(self._state, self._valuation, self._settlement)
@@ -212,6 +218,7 @@ class Exchange:
 
     def advance(self) -> None:
         """Do what has fallen due by the clock: funding, book refill, expiry."""
+        self._state.interceptor.on_advance()
         self._funding.settle_due()
         self._quotes.refill()
         for market in tuple(self._state.markets.values()):
@@ -297,12 +304,13 @@ class Exchange:
         reduce-only quantity beyond the position, unfillable spot FOK).
         """
         account = self._trader(api_key, request.market)
-        self._state.interceptor.before_order(api_key, request)
+        interceptor = self._state.interceptor
+        interceptor.before_order(api_key, request)
         self.advance()
-        result = self._matcher.place(account, request)
+        result = self._matcher.place(account, request, interceptor.liquidity(api_key, request))
         self._liquidate()
-        self._state.interceptor.after_order(api_key, result)
-        return result
+        interceptor.after_order(api_key, result)
+        return self._answer(Reading.PLACED, api_key, result)
 
     def cancel_order(
         self, api_key: str, key: MarketKey, *, order_id: int | None = None, client_order_id: str | None = None
@@ -314,14 +322,15 @@ class Exchange:
         order = account.orders.find(key, order_id, client_order_id)
         if order is None or not order.is_open:
             raise SimError(ErrorKind.CANCEL_REJECTED, "no such order is open")
-        return self._matcher.cancel(account, order)
+        return self._answer(Reading.CANCELLED, api_key, self._matcher.cancel(account, order))
 
     def cancel_all(self, api_key: str, key: MarketKey) -> tuple[Order, ...]:
         """Cancel all open orders of a market; none is no error here."""
         account = self._trader(api_key, key)
         self._state.interceptor.before_cancel(api_key, key)
         self._state.market(key)
-        return tuple(self._matcher.cancel(account, order) for order in account.orders.opened(key))
+        cancelled = tuple(self._matcher.cancel(account, order) for order in account.orders.opened(key))
+        return self._answer(Reading.CANCELLED, api_key, cancelled)
 
     def order(
         self, api_key: str, key: MarketKey, *, order_id: int | None = None, client_order_id: str | None = None
@@ -393,7 +402,7 @@ class Exchange:
 
     def funding_wallet(self, api_key: str) -> tuple[SpotBalance, ...]:
         """The funding wallet: every asset that was ever held; nothing there is locked."""
-        return self._answer(Reading.SPOT_BALANCES, api_key, self._reader(api_key).funding.balances())
+        return self._answer(Reading.FUNDING_WALLET, api_key, self._reader(api_key).funding.balances())
 
     def futures_account(self, api_key: str, kind: MarketKind) -> FuturesAccount:
         """A futures wallet with balances and positions, flat ones included."""
@@ -438,9 +447,17 @@ class Exchange:
         """Close ``quantity`` (absolute; None: all) of a position at mark against a bankrupt counterparty."""
         return self._forced.auto_deleverage(self._state.account(api_key), self._state.contract(key), quantity, side)
 
+    def liquidate(self, api_key: str, key: MarketKey) -> None:
+        """Close a contract's positions at mark and end its orders, as a liquidation does; none is no error."""
+        self._forced.liquidate(self._state.account(api_key), self._state.contract(key))
+
+    def fill_resting(self, api_key: str, key: MarketKey) -> tuple[Fill, ...]:
+        """Fill all resting orders of a market at their own prices, as if somebody had just met them."""
+        return self._forced.fill_resting(self._state.account(api_key), self._state.market(key))
+
     def truth(self, api_key: str) -> Truth:
         """What is really so; no interceptor sees this."""
-        return _truth(self._state.account(api_key))
+        return truth_of(self._state.account(api_key))
 
     def true_prices(self) -> Mapping[str, Decimal]:
         """Index price by base asset; no interceptor sees this."""
@@ -476,17 +493,3 @@ class Exchange:
     def _liquidate(self) -> None:
         for account in self._state.accounts.values():
             self._forced.liquidate_if_due(account)
-
-
-def _truth(account: Account) -> Truth:
-    orders = account.orders.everything()
-    held = {key: wallet.held(key) for wallet in account.futures.values() for key, _ in wallet.positions}
-    return Truth(
-        spot={balance.asset: balance.total for balance in account.spot.balances()},
-        usdm=dict(account.futures[MarketKind.LINEAR].balances),
-        coinm=dict(account.futures[MarketKind.INVERSE].balances),
-        positions={key: quantity for key, quantity in held.items() if quantity},
-        accepted_orders=tuple(order for order in orders if order.origin is Origin.API),
-        other_orders=tuple(order for order in orders if order.origin is not Origin.API),
-        fills=tuple(account.fills),
-    )

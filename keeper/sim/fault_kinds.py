@@ -143,12 +143,14 @@ _SITES = (
     | dict.fromkeys(_REQUEST_FAULTS, Site.REQUEST)
 )
 
+# Lags: every view that ``views`` names (values of Reading, by commas; empty: all) lags for a drawn number of readings
+# and time up to these, or for exactly these with ``exact``.
 # ``reading`` names one of keeper.sim.seams.Reading's values; empty: all that the fault can bend.
 _PARAMETERS: dict[FaultKind, dict[str, Parameter]] = {
     FaultKind.LATE_ORDER: {"min_delay_ms": 200, "max_delay_ms": 7_000, "recv_window_ms": 5_000},
-    FaultKind.NOT_FOUND_THEN_FOUND: {"readings": 2, "for_ms": 10_000},
+    FaultKind.NOT_FOUND_THEN_FOUND: {"readings": 2, "for_ms": 10_000, "views": "", "exact": False},
     FaultKind.PARTIAL_FILL: {"ratio": Decimal("0.5")},
-    FaultKind.FILLS_DELAYED: {"readings": 3, "for_ms": 15_000},
+    FaultKind.FILLS_DELAYED: {"readings": 3, "for_ms": 15_000, "views": "", "exact": False},
     FaultKind.READ_LOST: {"reading": ""},
     FaultKind.READ_503: {"reading": ""},
     FaultKind.READ_MALFORMED: {"reading": ""},

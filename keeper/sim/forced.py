@@ -12,6 +12,7 @@ from keeper.sim.settlement import Settlement
 from keeper.sim.state import State
 from keeper.sim.types import (
     ZERO,
+    Fill,
     IncomeKind,
     MarginMode,
     Market,
@@ -118,6 +119,24 @@ class Forced:
                 held = account.futures[market.kind].positions.get((market.key, side))
                 if held is not None and held.quantity:
                     self.execute(account, market, -held.quantity, side, price, Origin.SETTLEMENT)
+
+    def liquidate(self, account: Account, market: Market) -> None:
+        """Close a contract's positions at mark and end its orders."""
+        self._cancel_orders(account, [market])
+        for side in PositionSide:
+            self._close(account, market, side)
+
+    def fill_resting(self, account: Account, market: Market) -> tuple[Fill, ...]:
+        """Fill all resting orders of a market at their own prices."""
+        fills: list[Fill] = []
+        for resting in account.orders.opened(market.key):
+            order = account.orders.get(resting.order_id)
+            if order.is_open:  # an earlier fill's pruning may have ended it
+                fills.append(self._settlement.fill(account, order, order.price, order.remaining, maker=True))
+                self._matcher.prune(account, market)
+        if fills:
+            self._state.book_changed(market.key)
+        return tuple(fills)
 
     def liquidate_if_due(self, account: Account) -> None:
         """Close every position whose margin balance is below its maintenance margin."""

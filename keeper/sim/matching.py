@@ -65,8 +65,8 @@ class Matcher:
         check_request(market, request, self._state.mark(market), dual_side)
         return market
 
-    def place(self, account: Account, request: OrderRequest) -> OrderResult:
-        """Accept and match, or raise SimError with nothing changed."""
+    def place(self, account: Account, request: OrderRequest, most: Decimal | None = None) -> OrderResult:
+        """Accept and match, or raise SimError with nothing changed; at once at most ``most`` order units fill."""
         market = self.check(account, request)
         self._check_client_id(account, request)
         order = self._draft(account, market, request)
@@ -76,7 +76,7 @@ class Matcher:
         self._check_funds(account, market, order)
         account.orders.put(order)
         self._state.publish(OrderUpdated(self._state.now, account.api_key, order, ExecutionType.NEW))
-        fills = self._match(account, market, order)
+        fills = self._match(account, market, order, most=most)
         self._finish(account, market, order.order_id)
         self.prune(account, market)
         self._state.book_changed(market.key)
@@ -216,9 +216,11 @@ class Matcher:
             if is_closing(order) and self._closeable(account, market, order) <= 0:
                 self.cancel(account, order, OrderStatus.EXPIRED)
 
-    def _match(self, account: Account, market: Market, order: Order, *, maker: bool = False) -> tuple[Fill, ...]:
-        """Take what the book gives now, never more than a closing order may close."""
-        budget = order.remaining
+    def _match(
+        self, account: Account, market: Market, order: Order, *, maker: bool = False, most: Decimal | None = None
+    ) -> tuple[Fill, ...]:
+        """Take what the book gives now, never more than a closing order may close, nor than ``most``."""
+        budget = order.remaining if most is None else min(order.remaining, most)
         if market.kind is not MarketKind.SPOT and is_closing(order):
             budget = min(budget, self._closeable(account, market, order))
         if order.time_in_force is TimeInForce.FOK and self._takeable(market, order).quantity < budget:

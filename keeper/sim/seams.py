@@ -1,15 +1,17 @@
-"""The two choke points where faults will be injected: what is accepted, and what is answered.
+"""The choke points where faults are injected: what arrives, what is accepted, and what is answered.
 
-The exchange itself is always right. An :class:`Interceptor` may refuse or delay a request before it is seen, act after
-an order was accepted (to lose the answer), and bend a reading on its way out. Events are not readings: whoever wants a
-silent or garbled stream puts itself between the subscription and the subscriber.
+The exchange itself is always right. An :class:`Interceptor` may refuse a request before it is seen, act after an order
+was accepted (to lose the answer), and bend a reading on its way out; :class:`keeper.sim.faults.FaultMenu` is one. What
+it raises is a :class:`~keeper.sim.errors.SimError` or a :class:`~keeper.sim.troubles.TroubleError`.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from typing import Protocol, TypeVar
 
+from keeper.sim.troubles import Garble
 from keeper.sim.types import MarketKey, OrderRequest, OrderResult
 
 T = TypeVar("T")
@@ -37,10 +39,29 @@ class Reading(Enum):
     MOVEMENTS = "movements"
     POSITION_MODE = "position_mode"
     SETTINGS = "settings"
+    FUNDING_WALLET = "funding_wallet"
+    PLACED = "placed"  # the answer to an order
+    CANCELLED = "cancelled"  # the answer to a cancel
 
 
 class Interceptor(Protocol):
     """Stands between the exchange and whoever asks it."""
+
+    def before_request(self, account: str | None) -> None:
+        """Run once for each request that a transport brings, before anything else; raise to answer it so."""
+        ...
+
+    def on_advance(self) -> None:
+        """Run whenever the exchange does what is due by the clock, before it does so."""
+        ...
+
+    def garble(self) -> Garble | None:
+        """What the transport is to do to the body of the answer that it is about to give; asked once an answer."""
+        ...
+
+    def liquidity(self, account: str, request: OrderRequest) -> Decimal | None:
+        """How much of an order may fill at once, order units; None: whatever the book gives."""
+        ...
 
     def before_order(self, account: str, request: OrderRequest) -> None:
         """Run before a request is looked at; raise to refuse it with nothing done."""
@@ -61,6 +82,20 @@ class Interceptor(Protocol):
 
 class Faithful:
     """Lets everything through as it is."""
+
+    def before_request(self, account: str | None) -> None:
+        """Let the request through."""
+
+    def on_advance(self) -> None:
+        """Let time pass."""
+
+    def garble(self) -> Garble | None:
+        """Leave the body as it is."""
+        return None
+
+    def liquidity(self, account: str, request: OrderRequest) -> Decimal | None:  # noqa: ARG002 (the protocol's shape)
+        """Leave it to the book."""
+        return None
 
     def before_order(self, account: str, request: OrderRequest) -> None:
         """Let the request through."""

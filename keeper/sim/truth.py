@@ -1,0 +1,21 @@
+"""What is really so on an account, whatever any answer says."""
+
+from __future__ import annotations
+
+from keeper.sim.account import Account
+from keeper.sim.types import MarketKind, Origin, Truth
+
+
+def truth_of(account: Account) -> Truth:
+    """The account as it stands."""
+    orders = account.orders.everything()
+    held = {key: wallet.held(key) for wallet in account.futures.values() for key, _ in wallet.positions}
+    return Truth(
+        spot={balance.asset: balance.total for balance in account.spot.balances()},
+        usdm=dict(account.futures[MarketKind.LINEAR].balances),
+        coinm=dict(account.futures[MarketKind.INVERSE].balances),
+        positions={key: quantity for key, quantity in held.items() if quantity},
+        accepted_orders=tuple(order for order in orders if order.origin is Origin.API),
+        other_orders=tuple(order for order in orders if order.origin is not Origin.API),
+        fills=tuple(account.fills),
+    )
