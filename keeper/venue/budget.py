@@ -23,7 +23,7 @@ CREDIT_SECONDS = 4.0
 """Idle time that counts as credit, where the venue's own window is not known to be longer."""
 UNSTATED_BACK_OFF_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 3 * 86_400.0
-TOO_MANY = (418, 429)
+TOO_MANY = frozenset({418, 429})
 
 
 class Urgency(IntEnum):
@@ -71,8 +71,8 @@ class Budget:
 
     ``unit_seconds`` is the time that a call of cost 1 is worth (the client's ``rateLimit``). ``rates`` gives groups of
     endpoints that the venue counts apart a rate of their own, in cost per second, by the beginning of their section's
-    name. ``credit_seconds`` is how much idle time counts; ``limit_codes`` are the venue codes of "too many requests"
-    that come without HTTP 429; ``share`` is our part of the whole.
+    name. ``credit_seconds`` is how much idle time counts; ``limit_codes`` and ``limit_statuses`` are how the venue
+    says "too many requests"; ``share`` is our part of the whole.
     """
 
     def __init__(
@@ -84,11 +84,13 @@ class Budget:
         rates: Mapping[str, float] | None = None,
         credit_seconds: float = CREDIT_SECONDS,
         limit_codes: frozenset[str] = frozenset(),
+        limit_statuses: frozenset[int] = TOO_MANY,
         share: float = 1.0,
     ) -> None:
         self._name = name
         self._clock = clock
         self._limit_codes = limit_codes
+        self._limit_statuses = limit_statuses
         self._closed_until = clock.monotonic()
         whole = {"": 1 / max(unit_seconds, 1e-6), **(rates or {})}
         self._reads = {
@@ -127,9 +129,9 @@ class Budget:
             self.check()
 
     def learn(self, status: int | None, headers: Mapping[str, str], body: Any) -> None:
-        """Take in what an answer says about the limits: 429, 418, and the venue codes that mean the same."""
+        """Take in what an answer says about the limits."""
         code = str(body.get("retCode", body.get("code", ""))) if isinstance(body, Mapping) else ""
-        if status in TOO_MANY or code in self._limit_codes:
+        if status in self._limit_statuses or code in self._limit_codes:
             self.back_off(self._stated(headers))
 
     def _stated(self, headers: Mapping[str, str]) -> float:

@@ -343,6 +343,7 @@ BYBIT = Capability(
         rejected=r"10001|10002|10003|10004|10005|10007|10008|10009|10010|10014|10017|10024|10027|10028|10029"
         r"|110\d{3}|170\d{3}|34\d{5}|181\d{3}|182\d{3}|33004",
         limits=frozenset({"10006", "10018"}),
+        limit_statuses=frozenset({403, 418, 429}),  # 403: "access too frequent", an address that asks too much
     ),
     params_by_product=_category,
 )

@@ -103,6 +103,7 @@ def make_venue(
         rates={section: rate * faster for section, rate in capability.rates.items()},
         credit_seconds=capability.credit_seconds,
         limit_codes=capability.codes.limits,
+        limit_statuses=capability.codes.limit_statuses,
     )
     connection = Connection(
         name=name,

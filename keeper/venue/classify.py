@@ -98,7 +98,7 @@ def reading_error(
         return ClockRefusedError(text)
     if code in codes.credentials:
         return CredentialsRefusedError(text)
-    if code in codes.limits or status in (418, 429):
+    if code in codes.limits or status in codes.limit_statuses:
         return RateLimitedError(text, _wait(answer))
     if status is not None and status >= 500:
         return UnreachableError(text)
@@ -162,7 +162,7 @@ def _by_answer(failure: BaseException, answer: Answer, codes: Codes, text: str) 
             return Ambiguous(text)
         if re.fullmatch(codes.rejected, code):
             return Rejected(code, text)
-    if status in (418, 429):
+    if status in codes.limit_statuses:
         return RetryLater(text, _wait(answer))
     if status >= 500 or status in PROVES_NOTHING:
         return Ambiguous(text)

@@ -306,7 +306,8 @@ def build_client(
                 raise UnsafeError(
                     f"[venues.{name}.ccxt] urls.api: {host} is a live host of {exchange_id}; mode is testnet"
                 )
-    settings = _settings(ccxt_options, credentials, capability, timeout_seconds)
+    keys = credentials.for_ccxt(described.get("requiredCredentials"))
+    settings = _settings(ccxt_options, keys, capability, timeout_seconds)
     client = _client_class(exchange_id)(settings)
     guard = Guard(name, policy, capability, frozenset(), credentials.secrets(), budget)
     if override is not None:
@@ -327,14 +328,14 @@ def build_client(
 
 
 def _settings(
-    ccxt_options: Mapping[str, Any], credentials: Credentials, capability: Capability, timeout_seconds: float
+    ccxt_options: Mapping[str, Any], keys: Mapping[str, str], capability: Capability, timeout_seconds: float
 ) -> dict[str, Any]:
     given = {key: value for key, value in ccxt_options.items() if key != "options"}
     options: dict[str, Any] = {**capability.options, **dict(ccxt_options.get("options", {})), "maxRetriesOnFailure": 0}
     return {
         "timeout": int(timeout_seconds * 1000),
         **given,
-        **credentials.for_ccxt(),
+        **keys,
         "enableRateLimit": True,
         "verbose": False,
         "options": options,

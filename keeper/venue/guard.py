@@ -43,9 +43,14 @@ class Credentials:
         values = (self.api_key, self.api_secret, self.password, *self.extra.values())
         return tuple(value for value in values if value)
 
-    def for_ccxt(self) -> dict[str, str]:
-        """The keys as the constructor wants them."""
-        own = {"apiKey": self.api_key, "secret": self.api_secret, "password": self.password}
+    def for_ccxt(self, required: Mapping[str, bool] | None = None) -> dict[str, str]:
+        """The keys as the constructor wants them; a venue of wallets takes address and private key in their place."""
+        needs = required or {}
+        if needs.get("walletAddress") and not needs.get("apiKey"):
+            own = {"walletAddress": self.api_key, "privateKey": self.api_secret}
+        else:
+            third = "uid" if needs.get("uid") and not needs.get("password") else "password"
+            own = {"apiKey": self.api_key, "secret": self.api_secret, third: self.password}
         return {key: value for key, value in {**own, **self.extra}.items() if value}
 
 

@@ -43,6 +43,7 @@ class CcxtObserver:
     def __init__(self, connection: Connection) -> None:
         self._at = connection
         self.name = connection.name
+        self._asked_for: set[str] = set()
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
 
@@ -151,7 +152,8 @@ class CcxtObserver:
                 market = self._at.market_by_id(market_id, candidate)
                 if market is not None:
                     return market
-            if attempt == 1:
+            if attempt == 1 and str(market_id) not in self._asked_for:
+                self._asked_for.add(str(market_id))
                 await self._at.open()
         raise BadReadingError(f"{self.name}: there is a position in {market_id!r}, which no market explains")
 

@@ -164,6 +164,8 @@ class Codes:
     clock: frozenset[str] = frozenset()
     credentials: frozenset[str] = frozenset()
     limits: frozenset[str] = frozenset()
+    """Codes of "too many requests"; ``limit_statuses`` are the HTTP statuses that say so, by which nothing was done."""
+    limit_statuses: frozenset[int] = frozenset({418, 429})
 
 
 @dataclass(frozen=True, slots=True)

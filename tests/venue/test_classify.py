@@ -57,6 +57,8 @@ ORDERS: list[tuple[Capability, Exception, Answer | None, type[Any]]] = [
     (BYBIT, ccxt.ExchangeError("x"), answered(200, {"retCode": 10000}), Ambiguous),
     (BYBIT, ccxt.ExchangeError("x"), answered(200, {"retCode": 10016}), Ambiguous),
     (BYBIT, ccxt.RateLimitExceeded("x"), answered(200, {"retCode": 10006}), RetryLater),
+    (BYBIT, ccxt.ExchangeNotAvailable("x"), answered(403), RetryLater),
+    (GENERIC, ccxt.ExchangeNotAvailable("x"), answered(403), Ambiguous),
     (BYBIT, ccxt.InvalidOrder("x"), answered(200, {"retCode": 110072}), Ambiguous),
     (BYBIT, ccxt.InsufficientFunds("x"), answered(200, {"retCode": 110007}), Rejected),
     (BYBIT, ccxt.InvalidOrder("x"), answered(200, {"retCode": 110017}), Rejected),

@@ -288,6 +288,14 @@ def test_loggers_never_run_below_warning() -> None:
         logger.setLevel(before)
 
 
+async def test_a_venue_of_wallets_takes_its_address_and_key_from_the_same_settings() -> None:
+    venue = venue_of("hyperliquid", policy=LIVE)
+    client = raw(venue)
+    assert (client.walletAddress, client.privateKey) == (API_KEY, API_SECRET)
+    assert not client.apiKey
+    await venue.close()
+
+
 # Secrets
 
 
