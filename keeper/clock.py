@@ -44,6 +44,24 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class SteadyTime:
+    """Milliseconds for measuring how long ago something was: the wall time at the start, and no step of it since."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ms = clock.now_ms() - round(clock.monotonic() * 1000)
+
+    def now_ms(self) -> int:
+        """Milliseconds; close to wall time, and immune to its steps."""
+        return self._offset_ms + round(self._clock.monotonic() * 1000)
+
+    def stepped_ms(self) -> int:
+        """How far the host's wall clock has been stepped since the last time this was asked."""
+        step = self._clock.now_ms() - self.now_ms()
+        self._offset_ms += step
+        return step
+
+
 class ManualClock:
     """A clock that stands still until it is told to move; sleepers wake when it has passed their time."""
 

@@ -7,14 +7,15 @@ and moves it towards the target, and whatever it did not finish is for the next 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
-from keeper.clock import Clock
-from keeper.core.hedge import assess, decide, expect, recall, remember, settle_expectation
+from keeper.clock import Clock, SteadyTime
+from keeper.core.hedge import assess, decide, expect, foreign_change, recall, remember, settle_expectation
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
 from keeper.core.model import (
     ZERO,
@@ -36,6 +37,7 @@ from keeper.core.model import (
     Quote,
     Reason,
     Rebalance,
+    Side,
     Snapshot,
 )
 from keeper.core.orders import Epoch, is_ours, plan
@@ -44,6 +46,9 @@ from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.observe import Observatory
 
 log = structlog.get_logger(__name__)
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,11 @@ class Judgement:
     plan: OrderPlan | None = None
     approved: ApprovedPlan | None = None
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def adds(self) -> bool:
+        """Whether what was approved opens more short."""
+        return isinstance(self.decision, Rebalance) and self.decision.drift_base > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,19 @@ class Bench(Protocol):
     pace: Pace
     memories: dict[str, HedgeMemory]
     refusals: dict[str, Refusal]
+    sent: deque[Sent]
+
+    def now_ms(self) -> int:
+        """Milliseconds that do not step, for measuring how long ago something was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A new short that was sent, for the limits on orders and turnover; ``at_ms`` does not step."""
+
+    at_ms: int
+    notional: Quote
 
 
 @dataclass(slots=True)
@@ -97,6 +120,11 @@ class LookOnly:
     pace: Pace
     memories: dict[str, HedgeMemory]
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    sent: deque[Sent] = field(default_factory=deque)
+
+    def now_ms(self) -> int:
+        """One look is too short for a step to matter."""
+        return self.clock.now_ms()
 
 
 @dataclass(slots=True)
@@ -117,6 +145,16 @@ class Desk:
     unresolved: dict[str, Intent] = field(default_factory=dict)
     cycle: int = 0
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    sent: deque[Sent] = field(default_factory=deque)
+    steady: SteadyTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start to measure."""
+        self.steady = SteadyTime(self.clock)
+
+    def now_ms(self) -> int:
+        """Milliseconds that do not step when the host's clock is corrected."""
+        return self.steady.now_ms()
 
 
 def memory_of(bench: Bench, hedge: Hedge) -> HedgeMemory:
@@ -131,7 +169,7 @@ async def turn(desk: Desk) -> CycleRecord:
     snapshot, remembered = await desk.observatory.observe(desk.remembered, _expected(desk))
     questions = await _resolve(desk, snapshot)
     judged = judge(desk, snapshot, epoch, questions)
-    outcomes = await asyncio.gather(*(_carry_out(desk, judgement) for judgement in judged))
+    outcomes = await _carry_out_all(desk, judged)
     hedges = tuple(_close(desk, judgement, outcome) for judgement, outcome in zip(judged, outcomes, strict=True))
     # Remembered before it is written: a journal that fails now must not make us forget a fill.
     desk.remembered = remembered
@@ -149,13 +187,13 @@ def judge(
     ``questions`` are instruments on which nothing may be sent now, and why.
     """
     listed = {hedge.instrument.id for hedge in bench.hedges}
-    exposures = [assess(hedge, snapshot, listed) for hedge in bench.hedges]
+    exposures = [assess(_as_told(bench, hedge), snapshot, listed) for hedge in bench.hedges]
     shorts = {exposure.hedge.name: _short_notional(exposure) for exposure in exposures}
     judged: list[Judgement] = []
     for seen in exposures:
         exposure = _with_questions(bench, seen, questions)
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
-        judgement = _judge_one(bench, exposure, epoch, Book(elsewhere))
+        judgement = _judge_one(bench, exposure, epoch, _book(bench, elsewhere, judged))
         judged.append(judgement)
         if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
             adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
@@ -163,23 +201,49 @@ def judge(
     return tuple(judged)
 
 
+def _as_told(bench: Bench, hedge: Hedge) -> Hedge:
+    """The hedge as the operator wants it now: a flattened one has the target zero and no band around it."""
+    if not memory_of(bench, hedge).flattened:
+        return hedge
+    return replace(hedge, ratio=ZERO, band=replace(hedge.band, act=ZERO, warn=ZERO))
+
+
+def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
+    """What the limits count: the other hedges' shorts, and new shorts sent lately or about to be."""
+    now = bench.now_ms()
+    while bench.sent and now - bench.sent[0].at_ms > DAY_MS:
+        bench.sent.popleft()
+    coming = [item.approved.next for item in judged if item.approved is not None and item.adds]
+    lately = sum(1 for item in bench.sent if now - item.at_ms <= HOUR_MS)
+    turnover = sum((item.notional for item in bench.sent), ZERO) + sum((order.notional for order in coming), ZERO)
+    return Book(elsewhere, lately + len(coming), Quote(turnover))
+
+
 def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
     memory, late = settle_expectation(
         recall(exposure, memory_of(bench, exposure.hedge)),
         exposure.position,
-        bench.clock.now_ms(),
+        bench.now_ms(),
         bench.pace.position_lag_ms,
     )
-    decision: Decision = Halt(late) if late is not None else decide(exposure, memory)
+    said, too_large = foreign_change(exposure)
+    halts = late or too_large
+    decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
+    notes = tuple(note for note in (said, _flattening(memory)) if note is not None)
     if not isinstance(decision, Rebalance):
-        return Judgement(exposure, memory, decision)
+        return Judgement(exposure, memory, decision, reasons=notes)
     planned = plan(exposure, decision, bench.limits.max_order_notional, epoch)
     verdict = review(planned, exposure, bench.limits, book)
     if isinstance(verdict, RefusedPlan):
-        return Judgement(exposure, memory, Hold(verdict.reasons), planned)
-    return Judgement(exposure, memory, decision, as_approved(planned, verdict, decision), verdict, verdict.reasons)
+        return Judgement(exposure, memory, Hold(verdict.reasons), planned, reasons=notes)
+    placed = as_approved(planned, verdict, decision)
+    return Judgement(exposure, memory, decision, placed, verdict, (*verdict.reasons, *notes))
+
+
+def _flattening(memory: HedgeMemory) -> Reason | None:
+    return Reason("flattened", "flattened by the operator; resume it to hedge again") if memory.flattened else None
 
 
 def as_approved(planned: OrderPlan, approved: ApprovedPlan, decision: Rebalance) -> OrderPlan:
@@ -196,7 +260,7 @@ def _with_questions(bench: Bench, exposure: Exposure, questions: Mapping[Instrum
     if question is not None:
         extra.append(question)
     refusal = bench.refusals.get(exposure.hedge.name)
-    if refusal is not None and bench.clock.now_ms() < refusal.until_ms:
+    if refusal is not None and bench.now_ms() < refusal.until_ms:
         extra.append(Reason("order_refused", f"the venue refused the last order ({refusal.text}); waiting"))
     return replace(exposure, blockers=(*exposure.blockers, *extra)) if extra else exposure
 
@@ -251,13 +315,45 @@ def _expect_fill(desk: Desk, intent: Intent, outcome: Outcome) -> None:
     """Remember the position that a resolved order implies."""
     memory = desk.memories.get(intent.order.hedge, HedgeMemory())
     filled = signed_filled(intent.order, outcome)
-    desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.clock.now_ms())
+    desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.now_ms())
+
+
+async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcome | None]:
+    """Every approved order at once, each instrument for itself; a fault of one leaves none of the others untold."""
+    results = await asyncio.gather(*(_carry_out(desk, judgement) for judgement in judged), return_exceptions=True)
+    outcomes: list[Outcome | None] = []
+    faults: list[BaseException] = []
+    for judgement, result in zip(judged, results, strict=True):
+        if isinstance(result, BaseException):
+            faults.append(result)
+            _leave_unknown(desk, judgement)
+            outcomes.append(None)
+        else:
+            outcomes.append(result)
+    if faults:
+        for judgement, outcome in zip(judged, outcomes, strict=True):
+            name = judgement.exposure.hedge.name
+            desk.memories[name] = _close(desk, judgement, outcome).memory
+        raise faults[0]
+    return outcomes
+
+
+def _leave_unknown(desk: Desk, judgement: Judgement) -> None:
+    """An order whose sending broke off may exist: nothing else is sent on its instrument until that is known."""
+    if judgement.approved is not None:
+        order = judgement.approved.next
+        unknown = Outcome(order.client_id, OutcomeState.UNKNOWN, text="sending it broke off")
+        desk.unresolved[order.client_id] = Intent(
+            order, judgement.approved.position_before, desk.run, desk.cycle, desk.clock.now_ms(), unknown
+        )
 
 
 async def _carry_out(desk: Desk, judgement: Judgement) -> Outcome | None:
     """Execute an approved plan's next order; the rest of the plan is decided anew from the next look."""
     if judgement.approved is None:
         return None
+    if judgement.adds:
+        desk.sent.append(Sent(desk.now_ms(), judgement.approved.next.notional))
     try:
         outcome = await desk.executor.execute(judgement.approved, desk.run, desk.cycle)
     except JournalError as error:
@@ -279,7 +375,7 @@ def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCy
     memory = judgement.memory
     if outcome is not None and judgement.approved is not None:
         filled = signed_filled(judgement.approved.next, outcome)
-        memory = expect(memory, judgement.approved.position_before, filled, desk.clock.now_ms())
+        memory = expect(memory, judgement.approved.position_before, filled, desk.now_ms())
         if outcome.state is OutcomeState.REJECTED:
             _wait_out(desk, name, outcome)
         elif outcome.state is not OutcomeState.UNKNOWN:
@@ -299,22 +395,31 @@ def _wait_out(desk: Desk, name: str, outcome: Outcome) -> None:
     refusal = desk.refusals.setdefault(name, Refusal())
     wait = min(desk.pace.rejected_ms * 2**refusal.count, desk.pace.rejected_max_ms)
     refusal.count = min(refusal.count + 1, 16)
-    refusal.until_ms = desk.clock.now_ms() + wait
+    refusal.until_ms = desk.now_ms() + wait
     refusal.text = outcome.text
 
 
 async def restore(desk: Desk) -> None:
     """Take up where the journal ends: memories, accepted readings, unknown orders, and fills not yet seen.
 
-    A fill that was written down after the last look is expected to show before anything else is sent.
+    A fill that became known after the last look that was written down is expected to show before anything else is
+    sent. Several may have, when one keeper after the other was killed before the end of its first turn; each sent its
+    order on a look of its own, so that the last one's position before it stands for all that went before.
     """
     desk.memories = dict(await desk.journal.memories())
     desk.remembered = await desk.journal.remembered()
     desk.unresolved = {intent.client_id: intent for intent in await desk.journal.unresolved()}
     since = desk.remembered.taken_at_ms or 0
+    seen: dict[InstrumentId, Contracts] = dict(desk.remembered.positions)
     for intent in await desk.journal.intents_since(since):
+        ident, before = intent.order.instrument, intent.position_before
+        if intent.created_at_ms >= since:
+            seen[ident] = before
         filled = signed_filled(intent.order, intent.outcome)
-        seen = desk.remembered.positions.get(intent.order.instrument)
-        if filled != 0 and seen in (None, intent.position_before):
+        if filled != 0 and seen.get(ident, before) == before:
+            seen[ident] = Contracts(before + filled)
             memory = replace(desk.memories.get(intent.order.hedge, HedgeMemory()), expected_contracts=None)
-            desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.clock.now_ms())
+            desk.memories[intent.order.hedge] = expect(memory, before, filled, desk.now_ms())
+    for intent in await desk.journal.intents_since(desk.clock.now_ms() - DAY_MS):
+        if intent.order.side is Side.SELL and intent.outcome.state is not OutcomeState.REJECTED:
+            desk.sent.append(Sent(intent.created_at_ms, intent.order.notional))

@@ -109,12 +109,22 @@ class Daemon:
         """Hold one hedge; written down, and in force, when this returns (a turn in flight is waited for)."""
         await self._tell(hedge, lambda memory: replace(memory, paused=True))
 
+    async def flatten(self, hedge: str) -> None:
+        """Cover one hedge to zero, and keep it there; written down, and in force, when this returns."""
+        await self._tell(hedge, lambda memory: replace(memory, flattened=True, paused=False))
+
     async def resume(self, hedge: str) -> None:
         """Let a paused or halted hedge trade again; written down when this returns."""
         await self._tell(
             hedge,
             lambda memory: replace(
-                memory, paused=False, halted=None, established=False, expected_contracts=None, expected_since_ms=None
+                memory,
+                paused=False,
+                flattened=False,
+                halted=None,
+                established=False,
+                expected_contracts=None,
+                expected_since_ms=None,
             ),
         )
 
@@ -190,7 +200,13 @@ class Daemon:
                 raise
             self.desk.memories[command.hedge] = memory
             command.finish()
-            log.info("operator", hedge=command.hedge, paused=memory.paused, halted=memory.halted)
+            log.info(
+                "operator",
+                hedge=command.hedge,
+                paused=memory.paused,
+                flattened=memory.flattened,
+                halted=memory.halted,
+            )
 
     async def _pause_between(self) -> None:
         """Wait for the next poll, or for a wake."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
-from keeper.clock import Clock
+import structlog
+
+from keeper.clock import Clock, SteadyTime
 from keeper.core.hedge import accounts_of, futures_source
 from keeper.core.model import (
     NO_BASE,
@@ -36,7 +38,10 @@ from keeper.core.orders import plain
 from keeper.journal.base import Remembered
 from keeper.venue.base import Observer, PositionBook, VenueError, Wallet
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
+HOST_STEP_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class _Look:
     prices: dict[str, Decimal] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     blocks: list[tuple[str, Reason]] = field(default_factory=list)
+    foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
 
 
 class Observatory:
@@ -80,9 +86,11 @@ class Observatory:
         self.hedges = tuple(hedges)
         self.observers = dict(observers)
         self.standing = Standing()
+        self.brakes: Callable[[], Standing] = Standing
         self._clock = clock
         self._doubt = doubt or Doubt()
-        self._zero_since_ms: dict[tuple[AccountId, str], int] = {}
+        self._steady = SteadyTime(clock)
+        self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
         self._last_marks: dict[InstrumentId, Decimal] = {}
         self._offsets_ms: dict[str, int] = {}
         self._offset_checked: dict[str, float] = {}
@@ -96,6 +104,11 @@ class Observatory:
         Returns the snapshot, and what of it has been accepted and may be remembered.
         """
         began, taken_at_ms = self._clock.monotonic(), self._clock.now_ms()
+        stepped_ms = self._steady.stepped_ms()
+        if abs(stepped_ms) > HOST_STEP_MS:
+            # What was measured of the venues' clocks was measured against the old time.
+            log.warning("host_clock_stepped", milliseconds=stepped_ms)
+            self._offset_checked.clear()
         look = _Look()
         venues = {hedge.instrument.id.venue for hedge in self.hedges}
         accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
@@ -108,6 +121,7 @@ class Observatory:
         )
         await self._price_counted(look)
         self._doubt_first_zeros(look, remembered)
+        brakes = self.brakes()
         snapshot = Snapshot(
             taken_at_ms,
             began,
@@ -118,8 +132,9 @@ class Observatory:
             look.marks,
             look.prices,
             tuple(look.gaps),
-            (*self.standing.blocks, *look.blocks),
-            self.standing.sell_blocks,
+            (*brakes.blocks, *self.standing.blocks, *look.blocks),
+            (*brakes.sell_blocks, *self.standing.sell_blocks),
+            look.foreign,
         )
         return snapshot, _accepted(snapshot, remembered)
 
@@ -174,13 +189,13 @@ class Observatory:
             return Gap(str(account), "unconfirmed_reading", text)
         if value != 0 or before <= 0:
             return None
-        now = self._clock.now_ms()
+        now = self._clock.monotonic() * 1000
         since = self._zero_since_ms.setdefault((account, asset), now)
         if now - since >= self._doubt.unexplained_zero_ms or self._sold(account, asset, before, first, remembered):
             return None
         observer = self.observers[account.venue]
         try:
-            why = await observer.explain_outflow(account, asset, remembered.taken_at_ms or now)
+            why = await observer.explain_outflow(account, asset, remembered.taken_at_ms or self._clock.now_ms())
         except VenueError as error:
             why, failure = None, f" ({error})"
         else:
@@ -204,7 +219,7 @@ class Observatory:
 
     def _doubt_first_zeros(self, look: _Look, remembered: Remembered) -> None:
         """A coin that reads zero the first time ever, under a short that is there already: more likely not shown."""
-        now = self._clock.now_ms()
+        now = self._clock.monotonic() * 1000
         for hedge in self.hedges:
             position = look.positions.get(hedge.instrument.id)
             if position is None or position.contracts >= 0:
@@ -278,15 +293,21 @@ class Observatory:
         if row is None and known:
             look.positions[instrument.id] = Position(instrument, NO_CONTRACTS)
             return
+        if not known and expected is None and before is not None:
+            look.foreign[instrument.id] = Contracts(value - before)
         if row is not None and (known or not self._jumped(value, before)):
             look.positions[instrument.id] = row
             return
         second = await self._try(look, str(instrument.id), lambda: observer.position(instrument))
         if second is None:
+            look.foreign.pop(instrument.id, None)
             return
         if second.contracts == value or row is None:
             look.positions[instrument.id] = second
+            if instrument.id in look.foreign and before is not None:
+                look.foreign[instrument.id] = Contracts(second.contracts - before)
             return
+        look.foreign.pop(instrument.id, None)
         text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {_said(before)}"
         look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
 

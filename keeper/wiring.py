@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from keeper.brakes import Brakes
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
 from keeper.core.limits import Limits
@@ -174,7 +175,7 @@ def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hed
     faults: list[str] = []
     for index, entry in enumerate(config.hedges):
         try:
-            hedges.append(_build_hedge(entry, observers))
+            hedges.append(_build_hedge(entry, observers, config.safety.max_foreign_change))
         except ConfigError as error:
             faults.append(f"{config.path}: hedges[{index}] ({entry.name}): {error}")
     if faults:
@@ -182,7 +183,7 @@ def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hed
     return tuple(hedges)
 
 
-def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer]) -> Hedge:
+def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_foreign_ratio: Decimal) -> Hedge:
     observer = observers[entry.instrument.venue]
     try:
         instrument = observer.instrument(entry.instrument.symbol)
@@ -217,6 +218,7 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer]) -> Hedge
         collateral=None if collateral is None else collateral[0],
         collateral_is_spot=collateral is not None and collateral[1],
         max_slippage=entry.max_slippage,
+        max_foreign_ratio=max_foreign_ratio,
     )
 
 
@@ -240,7 +242,18 @@ def _pace(config: Config) -> Pace:
 
 def _limits(config: Config) -> Limits:
     largest = config.limits.max_short_notional
-    return Limits(Quote(config.limits.max_order_notional), None if largest is None else Quote(largest))
+    turnover = config.limits.max_daily_turnover
+    return Limits(
+        Quote(config.limits.max_order_notional),
+        None if largest is None else Quote(largest),
+        config.limits.max_orders_per_hour,
+        None if turnover is None else Quote(turnover),
+        config.limits.max_slippage,
+    )
+
+
+def _brakes(config: Config) -> Brakes:
+    return Brakes(config.kill_file, file_of(config.journal_url), config.safety.min_free_mb * 1_000_000)
 
 
 # -- a keeper that runs ----------------------------------------------------------------------------------------------
@@ -272,6 +285,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
         observatory.standing = checked.standing
+        observatory.brakes = _brakes(config)
         desk = Desk(
             hedges,
             observatory,
@@ -350,6 +364,7 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
         hedges = build_hedges(config, venues.observers)
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
+        observatory.brakes = _brakes(config)
         try:
             observatory.standing = (await preflight(hedges, _wanted(config), venues.observers, {})).standing
         except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:

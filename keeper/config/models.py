@@ -218,10 +218,13 @@ class HedgeConfig(Section):
 
 
 class LimitsConfig(Section):
-    """Caps in quote money."""
+    """Hard limits that no hedge can exceed: quote money, a count, and a fraction of the price."""
 
     max_order_notional: Money = Decimal(250000)
     max_short_notional: Money | None = None
+    max_orders_per_hour: Annotated[int, BeforeValidator(whole(at_least=1, at_most=100000, unit="orders"))] = 120
+    max_daily_turnover: Money | None = None
+    max_slippage: Annotated[Decimal, BeforeValidator(number(above="0", below="0.1"))] = Decimal("0.02")
 
 
 class LoopConfig(Section):
@@ -242,6 +245,9 @@ class SafetyConfig(Section):
     position_lag_seconds: UptoHour = 30.0
     visibility_seconds: UptoHour = 10.0
     max_clock_offset_ms: Annotated[int, BeforeValidator(whole(at_least=1, at_most=60000, unit="milliseconds"))] = 2500
+    max_foreign_change: Annotated[Decimal, BeforeValidator(number(at_least="0", at_most="1"))] = Decimal("0.25")
+    kill_file: FileName = "keeper.kill"
+    min_free_mb: Annotated[int, BeforeValidator(whole(at_least=0, at_most=1000000, unit="megabytes"))] = 100
 
 
 class JournalConfig(Section):
@@ -373,6 +379,11 @@ class Config(Section):
     def token_file(self) -> Path | None:
         """Where the API's token is kept, relative to the config file; None: beside the journal."""
         return None if self.api.token_file is None else self._path.parent / Path(self.api.token_file).expanduser()
+
+    @property
+    def kill_file(self) -> Path:
+        """The file that stops all orders while it exists, relative to the config file."""
+        return self._path.parent / Path(self.safety.kill_file).expanduser()
 
     def hedge(self, name: str) -> HedgeConfig | None:
         """The hedge of that name."""

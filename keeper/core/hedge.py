@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from keeper.core.model import (
     NO_BASE,
+    NO_CONTRACTS,
     ONE,
     ZERO,
     AccountId,
@@ -41,7 +42,7 @@ def sources(hedge: Hedge) -> frozenset[str]:
     """The readings that this hedge stands on: ids of its accounts, of its instrument and of the venues' books."""
     accounts = {str(account) for account in accounts_of(hedge)}
     venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
-    return frozenset(accounts | {str(hedge.instrument.id)} | {futures_source(venue) for venue in venues})
+    return frozenset(accounts | {"*", str(hedge.instrument.id)} | {futures_source(venue) for venue in venues})
 
 
 def futures_source(venue: str) -> str:
@@ -92,6 +93,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
         futures_base=futures,
         working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
         sell_blockers=tuple(reason for source, reason in snapshot.sell_blocks if source in known),
+        foreign_contracts=snapshot.foreign.get(instrument.id, NO_CONTRACTS),
     )
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
@@ -304,6 +306,26 @@ def settle_expectation(
         f"for more than {patience_ms // 1000} s"
     )
     return replace(memory, expected_contracts=None, expected_since_ms=None, halted=text), Reason("fill_not_shown", text)
+
+
+def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
+    """What to say of a change that no fill of ours explains, and whether it is too large to be traded back.
+
+    Returns a reason for the record, and a reason to halt: a short that somebody else, a liquidation or an
+    auto-deleveraging made smaller by more than the hedge's cap is not opened again without a person.
+    """
+    change, quote = exposure.foreign_contracts, exposure.mark
+    if change == 0:
+        return None, None
+    text = f"the position changed by {change} contracts without an order of ours"
+    said = Reason("foreign_change", text)
+    if quote is None or exposure.weighted_base is None or change < 0:
+        return said, None
+    smaller = exposure.hedge.instrument.delta(change, quote.mark)
+    cap = exposure.hedge.max_foreign_ratio * max(ZERO, exposure.weighted_base)
+    if smaller <= cap or exposure.weighted_base <= 0:
+        return said, None
+    return said, Reason("foreign_change", f"{text}, more than {exposure.hedge.max_foreign_ratio} of the exposure")
 
 
 def expect(memory: HedgeMemory, before: Contracts, signed_filled: Contracts, now_ms: int) -> HedgeMemory:

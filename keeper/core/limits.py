@@ -31,17 +31,26 @@ MAX_TOUCH_FROM_MARK = Decimal("0.05")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard limits, in quote. ``max_short_notional`` is for the whole keeper; None is unlimited."""
+    """Hard limits that no hedge's settings can exceed; None is unlimited. Notionals are in quote.
+
+    ``max_short_notional``, ``max_orders_per_hour`` and ``max_daily_turnover`` are for the whole keeper; the last two
+    count what adds to shorts. ``max_slippage`` is a fraction of the touch and holds for covers too.
+    """
 
     max_order_notional: Quote
     max_short_notional: Quote | None = None
+    max_orders_per_hour: int | None = None
+    max_daily_turnover: Quote | None = None
+    max_slippage: Decimal = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the keeper is short elsewhere, as this cycle read it: quote notional, positive, without this hedge."""
+    """What the whole keeper did and has: the other hedges' short (quote, positive), and new shorts sent lately."""
 
     other_short_notional: Quote = NO_QUOTE
+    orders_last_hour: int = 0
+    turnover_last_day: Quote = NO_QUOTE
 
 
 _SEAL = object()
@@ -79,7 +88,11 @@ def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> A
     position, quote = exposure.position, exposure.mark
     if position is None or quote is None or exposure.drift_base is None or exposure.blockers:
         return RefusedPlan((Reason("missing_reading", "the plan stands on a reading that is not there"),))
-    fault = _touch_fault(exposure) or next(filter(None, (_order_fault(order, exposure) for order in plan.orders)), None)
+    fault = (
+        _touch_fault(exposure)
+        or _slippage_fault(exposure, limits)
+        or next(filter(None, (_order_fault(order, exposure) for order in plan.orders)), None)
+    )
     if fault is not None:
         return RefusedPlan((fault,))
     orders, reasons = plan.orders, plan.reasons
@@ -100,6 +113,16 @@ def _touch_fault(exposure: Exposure) -> Reason | None:
         if touch is not None and (touch <= 0 or abs(touch / quote.mark - ONE) > MAX_TOUCH_FROM_MARK):
             return Reason("bad_price", f"{name} {plain(touch)} is too far from the mark {plain(quote.mark)}")
     return None
+
+
+def _slippage_fault(exposure: Exposure, limits: Limits) -> Reason | None:
+    """A hedge that would accept more slippage than the keeper allows at all."""
+    if exposure.hedge.max_slippage <= limits.max_slippage:
+        return None
+    allowed = plain(limits.max_slippage)
+    return Reason(
+        "slippage", f"max_slippage {plain(exposure.hedge.max_slippage)} is above the keeper's limit {allowed}"
+    )
 
 
 def _order_fault(order: PlannedOrder, exposure: Exposure) -> Reason | None:
@@ -138,6 +161,9 @@ def _clip_sells(
     instrument, quote, position = exposure.hedge.instrument, exposure.mark, exposure.position
     if quote is None or position is None or exposure.equity_base is None or exposure.futures_base is None:
         return (), (Reason("missing_reading", "the true holdings are not known"),)
+    if limits.max_orders_per_hour is not None and book.orders_last_hour >= limits.max_orders_per_hour:
+        text = f"{book.orders_last_hour} orders in the last hour; max_orders_per_hour is {limits.max_orders_per_hour}"
+        return (), (Reason("limit_orders_per_hour", text),)
     working = working_contracts(exposure.working, Side.SELL)
     room_base = max(ZERO, exposure.equity_base + exposure.futures_base)
     room = instrument.contracts_for(Base(room_base), quote.mark) - working
@@ -146,11 +172,20 @@ def _clip_sells(
     allowed = floor_to_step(max(ZERO, room), instrument.step_contracts)
     if allowed < wanted:
         reasons.append(Reason("clipped_to_holdings", f"sells are cut to {plain(allowed)} contracts: never net short"))
+    one = instrument.notional(Contracts(ONE), quote.mark)
+    if limits.max_daily_turnover is not None:
+        left = limits.max_daily_turnover - book.turnover_last_day
+        capped = floor_to_step(max(ZERO, left / one), instrument.step_contracts)
+        if capped < min(allowed, wanted):
+            text = (
+                f"sells are cut to {plain(capped)} contracts by max_daily_turnover {plain(limits.max_daily_turnover)}"
+            )
+            reasons.append(Reason("clipped_to_turnover", text))
+        allowed = Contracts(min(allowed, capped))
     if limits.max_short_notional is not None:
         own_short = max(ZERO, -instrument.notional(position.contracts, quote.mark))
         pending = instrument.notional(working, quote.mark)
         left = limits.max_short_notional - book.other_short_notional - own_short - pending
-        one = instrument.notional(Contracts(ONE), quote.mark)
         capped = floor_to_step(max(ZERO, left / one), instrument.step_contracts)
         if capped < min(allowed, wanted):
             text = (

@@ -195,7 +195,8 @@ class Snapshot:
 
     What could not be read is absent from the mappings and named in ``gaps``. A zero in a mapping is a zero that was
     read. ``blocks`` are facts that stop every order without hiding a figure, ``sell_blocks`` those that stop new shorts
-    only: (source, reason).
+    only: (source, reason), where the source "*" is every hedge. ``foreign`` are changes of a position, in signed
+    contracts, that no fill of ours explains.
     """
 
     taken_at_ms: int
@@ -209,6 +210,7 @@ class Snapshot:
     gaps: tuple[Gap, ...] = ()
     blocks: tuple[tuple[str, Reason], ...] = ()
     sell_blocks: tuple[tuple[str, Reason], ...] = ()
+    foreign: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,8 @@ class Hedge:
     ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
     this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
     notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere.
+    A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
+    without a person.
     """
 
     name: str
@@ -242,6 +246,7 @@ class Hedge:
     collateral: AccountId | None = None
     collateral_is_spot: bool = False
     max_slippage: Decimal = Decimal("0.001")
+    max_foreign_ratio: Decimal = Decimal("0.25")
 
     @property
     def is_own(self) -> bool:
@@ -255,7 +260,7 @@ class Hedge:
 
 @dataclass(frozen=True, slots=True)
 class HedgeMemory:
-    """What one hedge carries from cycle to cycle; the journal keeps it.
+    """What one hedge carries from cycle to cycle; the journal keeps it. A flattened hedge has the target zero.
 
     ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected_contracts`` is the position that our own fills imply, until a reading has shown it.
@@ -265,6 +270,7 @@ class HedgeMemory:
     established: bool = False
     halted: str | None = None
     paused: bool = False
+    flattened: bool = False
     holdings_base: Base | None = None
     expected_contracts: Contracts | None = None
     expected_since_ms: int | None = None
@@ -300,6 +306,7 @@ class Exposure:
     working: tuple[WorkingOrder, ...] = ()
     blockers: tuple[Reason, ...] = ()
     sell_blockers: tuple[Reason, ...] = ()
+    foreign_contracts: Contracts = NO_CONTRACTS
 
 
 @dataclass(frozen=True, slots=True)
