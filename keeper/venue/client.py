@@ -9,6 +9,7 @@ exception carries a signed address or a secret.
 
 from __future__ import annotations
 
+import decimal
 import json
 import re
 import ssl
@@ -323,8 +324,25 @@ def build_client(
     else:
         guard.allowed = hosts_in(client.urls["api"], client.hostname)
     client.guard = guard
+    _keep_decimal_context(client)
     _assert_safe(name, client, timeout_seconds if "timeout" not in ccxt_options else None)
     return cast("CcxtClient", client), guard
+
+
+def _keep_decimal_context(client: Any) -> None:
+    """The client's rounding helper changes the decimal context of whoever calls it; let it change a copy."""
+    for name in ("decimal_to_precision", "decimalToPrecision"):
+        helper = getattr(client, name, None)
+        if helper is not None:
+            setattr(client, name, _in_own_context(helper))
+
+
+def _in_own_context(helper: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **named: Any) -> Any:
+        with decimal.localcontext():
+            return helper(*args, **named)
+
+    return called
 
 
 def _settings(

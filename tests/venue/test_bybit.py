@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -374,6 +375,13 @@ async def test_what_the_client_would_round_is_not_sent(
     outcome = await venue.trader.submit(order(venue.observer.instrument(LINEAR), contracts, D(price)))
     assert isinstance(outcome, Rejected)
     assert asked(stand_in, CREATE) == 0
+
+
+async def test_the_client_leaves_our_decimal_context_alone(venue: CcxtVenue) -> None:
+    before = (decimal.getcontext().rounding, dict(decimal.getcontext().traps))
+    await venue.trader.submit(await marketable(venue, LINEAR, "1"))
+    venue.connection.client.amount_to_precision(LINEAR, "1.2345")
+    assert (decimal.getcontext().rounding, dict(decimal.getcontext().traps)) == before
 
 
 async def test_a_refusal_is_a_refusal(stand_in: BybitV5, venue: CcxtVenue) -> None:
