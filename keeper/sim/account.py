@@ -23,6 +23,9 @@ from keeper.sim.types import (
     SpotBalance,
 )
 
+CLOCK_SLACK_MS = 3_600_000
+"""How far a clock may have been set back without history being missed."""
+
 
 class Purse:
     """Free and locked amounts by asset; neither is ever negative."""
@@ -171,6 +174,17 @@ class Account:
         self.fills: list[Fill] = []
         self.income: list[Income] = []
         self.movements: list[Movement] = []
+
+    def fills_since(self, since_ms: int) -> list[Fill]:
+        """Executions from then on, oldest first; found from the end, so that a long history costs nothing."""
+        found: list[Fill] = []
+        for fill in reversed(self.fills):
+            if fill.time_ms < since_ms - CLOCK_SLACK_MS:
+                break
+            if fill.time_ms >= since_ms:
+                found.append(fill)
+        found.reverse()
+        return found
 
     def __repr__(self) -> str:
         return f"Account({self.user_id})"  # never the key or its secret

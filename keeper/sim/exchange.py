@@ -359,10 +359,12 @@ class Exchange:
         self._state.market(key)
         return self._answer(Reading.ORDERS, api_key, account.orders.of_market(key))
 
-    def fills(self, api_key: str, kind: MarketKind | None = None, key: MarketKey | None = None) -> tuple[Fill, ...]:
-        """The account's executions, oldest first; the caller pages."""
-        account = self._reader(api_key)
-        found = (each for each in account.fills if kind in (None, each.market.kind) and key in (None, each.market))
+    def fills(
+        self, api_key: str, kind: MarketKind | None = None, key: MarketKey | None = None, since_ms: int = 0
+    ) -> tuple[Fill, ...]:
+        """The account's executions from ``since_ms`` on, oldest first; the caller pages."""
+        log = self._reader(api_key).fills_since(since_ms)
+        found = (each for each in log if kind in (None, each.market.kind) and key in (None, each.market))
         return self._answer(Reading.FILLS, api_key, tuple(found))
 
     # --- futures settings -------------------------------------------------------------------------------------------
@@ -415,9 +417,8 @@ class Exchange:
         """Positions: one row a contract in one-way mode; LONG and SHORT rows in hedge mode."""
         if key is not None:
             self._state.contract(key)
-        rows = self._valuation.positions(self._reader(api_key), kind, key)
-        found = tuple(row for row in rows if include_flat or row.quantity)
-        return self._answer(Reading.POSITIONS, api_key, found)
+        rows = self._valuation.positions(self._reader(api_key), kind, key, include_flat=include_flat)
+        return self._answer(Reading.POSITIONS, api_key, rows)
 
     def income(
         self, api_key: str, kind: MarketKind, *, key: MarketKey | None = None, income: IncomeKind | None = None

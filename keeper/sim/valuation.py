@@ -172,11 +172,19 @@ class Valuation:
             updated_ms=held.updated_ms,
         )
 
-    def positions(self, account: Account, kind: MarketKind, key: MarketKey | None = None) -> tuple[Position, ...]:
-        """All positions of a product in the order of the markets, flat ones too."""
-        sides = _SIDES[account.futures[kind].dual_side]
+    def positions(
+        self, account: Account, kind: MarketKind, key: MarketKey | None = None, *, include_flat: bool = True
+    ) -> tuple[Position, ...]:
+        """All positions of a product in the order of the markets."""
+        wallet = account.futures[kind]
+        sides = _SIDES[wallet.dual_side]
         markets = [market for market in self._markets(kind) if key in (None, market.key)]
-        return tuple(self.position(account, market, side) for market in markets for side in sides)
+        return tuple(
+            self.position(account, market, side)
+            for market in markets
+            for side in sides
+            if include_flat or wallet.positions.get((market.key, side), _FLAT).quantity
+        )
 
     def balance(self, account: Account, kind: MarketKind, asset: str) -> FuturesBalance:
         """One margin asset of a futures wallet."""
