@@ -16,8 +16,15 @@ class Door:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.clock_skew_ms = 0
+
+    @property
+    def clock_skew_ms(self) -> int:
         """By how much the venue's own clock, by which it judges signed requests, is ahead of the true one."""
+        return self._state.clock_skew_ms
+
+    @clock_skew_ms.setter
+    def clock_skew_ms(self, skew_ms: int) -> None:
+        self._state.clock_skew_ms = skew_ms
 
     def arrive(self, api_key: str | None) -> None:
         """A request has arrived; raises what the interceptor wants it answered with."""
@@ -29,7 +36,7 @@ class Door:
 
     def server_time_ms(self) -> int:
         """The venue's own clock."""
-        return self._state.now + self.clock_skew_ms
+        return self._state.venue_now
 
     def disturb_streams(self, disturbance: StreamDisturbance, events: int = 0) -> None:
         """Tell transports with streams to misbehave, or to stop doing so."""

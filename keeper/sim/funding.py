@@ -76,7 +76,7 @@ class Funding:
             funding_rate=self.rate(market.key) if perpetual else None,
             next_funding_ms=self.next_ms(market) if perpetual else None,
             funding_interval_hours=market.funding_interval_hours if perpetual else None,
-            time_ms=self._state.now,
+            time_ms=self._state.venue_now,
         )
 
     def settle_due(self) -> None:

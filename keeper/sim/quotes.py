@@ -109,7 +109,7 @@ class Quotes:
             update_id=book.update_id,
             bids=self._side(market, Side.BUY)[:depth],
             asks=self._side(market, Side.SELL)[:depth],
-            time_ms=self._state.now,
+            time_ms=self._state.venue_now,
         )
 
     def ticker(self, market: Market) -> Ticker:

@@ -15,12 +15,14 @@ from types import TracebackType
 from aiohttp import web
 
 from keeper.clock import Clock, SystemClock
+from keeper.sim.door import VenueClock
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import MarketKind
 from keeper.sim.wire.auth import Authenticator
 from keeper.sim.wire.dispatch import Dispatcher, Entry, Gate, Limits
 from keeper.sim.wire.public_feed import PublicFeed
 from keeper.sim.wire.routes import all_routes
+from keeper.sim.wire.stream_faults import StreamFaults
 from keeper.sim.wire.streams import Connection, StreamHub
 from keeper.sim.wire.urls import INVERSE_STREAM, LINEAR_STREAM, SPOT_STREAM, ccxt_urls
 from keeper.sim.wire.user_streams import UserStreams
@@ -65,9 +67,11 @@ class SimServer:
         self._tick_seconds = tick_seconds
         self._feed = PublicFeed(exchange, self.clock, self.hub)
         self.user_streams = UserStreams(exchange, self.clock, self.hub)
-        authenticator = Authenticator(exchange, self.clock)
-        routes = all_routes(exchange, self.clock) | self.user_streams.routes()
-        self.dispatcher = Dispatcher(routes, authenticator, self.clock, limits)
+        self._stream_faults = StreamFaults(self.hub, self.user_streams)
+        venue_clock = VenueClock(self.clock, exchange.door)
+        authenticator = Authenticator(exchange, venue_clock)
+        routes = all_routes(exchange, venue_clock) | self.user_streams.routes()
+        self.dispatcher = Dispatcher(routes, authenticator, self.clock, limits, exchange.door)
         self._ws_apis = {kind: WsApi(self.dispatcher, authenticator, kind) for kind in MarketKind}
         self._runner: web.AppRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -132,7 +136,7 @@ class SimServer:
             self._runner = None
             raise
         self.port = self._runner.addresses[0][1]
-        for subscriber in (self._feed.on_event, self.user_streams.on_event):
+        for subscriber in (self._feed.on_event, self.user_streams.on_event, self._stream_faults.on_event):
             self._unsubscribe.append(self.exchange.subscribe(subscriber))
         self._ticker = asyncio.create_task(self._tick_for_ever())
 
@@ -194,9 +198,10 @@ class SimServer:
         last = rest.rpartition("/")[2]
         names = [name for name in (combined or "").split("/") if name]
         key = request.query.get("listenKey", last)
-        connection.account = self.user_streams.owner(kind, key)
-        if connection.account is not None:
+        account = self.user_streams.owner(kind, key)
+        if account is not None:
             connection.listen_key = key
+            connection.attach(account)
         elif "@" in last or last.startswith("!"):
             names.append(last)
         if names:

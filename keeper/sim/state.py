@@ -50,6 +50,7 @@ class State:
         self.basis: dict[MarketKey, Decimal] = {}
         self.open_interest: dict[MarketKey, Decimal] = {}
         self.start_ms = clock.now_ms()
+        self.clock_skew_ms = 0
         self._index: dict[str, Decimal] = dict(options.initial_prices)
         self._random = random.Random(seed)  # noqa: S311 (ids must repeat with the seed; nothing here is a secret)
         self._order_id = _FIRST_ORDER_ID + self._random.randrange(1_000_000)
@@ -148,6 +149,11 @@ class State:
     def now(self) -> int:
         """The exchange's wall time, milliseconds."""
         return self.clock.now_ms()
+
+    @property
+    def venue_now(self) -> int:
+        """What the venue's own clock says, by which it stamps prices and judges requests, milliseconds."""
+        return self.clock.now_ms() + self.clock_skew_ms
 
     def next_order_id(self) -> int:
         """A fresh order id."""

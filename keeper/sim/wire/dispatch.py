@@ -9,34 +9,30 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from keeper.clock import Clock
+from keeper.sim.door import Door
 from keeper.sim.errors import SimError
+from keeper.sim.troubles import TroubleError
 from keeper.sim.types import MarketKind
 from keeper.sim.wire import errors
 from keeper.sim.wire.auth import Authenticator, signed_text
 from keeper.sim.wire.refusals import refused
+from keeper.sim.wire.reply import Reply
 from keeper.sim.wire.request import Call, Route, Routes, Security
 from keeper.sim.wire.text import Json, compact
+from keeper.sim.wire.troubles import garbled, reply_to
+
+__all__ = ["Dispatcher", "Entry", "Gate", "Limits", "Proceed", "Reply", "open_gate", "product_of"]
 
 _log = logging.getLogger("keeper.sim.wire")
 
 REQUESTS_KEPT = 20_000
 MINUTE_MS = 60_000
 TEN_SECONDS_MS = 10_000
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What goes back: an HTTP status, a body, headers. ``dropped`` closes the connection instead of answering."""
-
-    status: int
-    text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    dropped: bool = False
 
 
 Proceed: TypeAlias = Callable[[], Awaitable[Reply]]
@@ -97,8 +93,14 @@ class Dispatcher:
     """Answers calls by the routes it was given."""
 
     def __init__(
-        self, routes: Routes, authenticator: Authenticator, clock: Clock, limits: Limits | None = None
+        self,
+        routes: Routes,
+        authenticator: Authenticator,
+        clock: Clock,
+        limits: Limits | None = None,
+        door: Door | None = None,
     ) -> None:
+        self._door = door
         self._routes = routes
         self._authenticator = authenticator
         self._clock = clock
@@ -135,19 +137,27 @@ class Dispatcher:
     def _proceed(self, call: Call, payload: str) -> tuple[Reply, int]:
         headers: dict[str, str] = {}
         try:
+            if self._door is not None:
+                self._door.arrive(call.api_key or None)
             route = self._route(call)
             self._count(route, headers)
             self._check_caller(route, call, payload)
-            return Reply(200, compact(route.handler(call)), headers), 0
+            return self._answered(route.handler(call), headers), 0
         except (errors.WireError, SimError) as raised:
             refusal = raised if isinstance(raised, errors.WireError) else refused(raised, product_of(call.path))
             return Reply(refusal.status, compact(refusal.body()), headers), refusal.code
-        except errors.ReplyLostError:
-            return Reply(0, "", headers, dropped=True), 0
+        except TroubleError as trouble:
+            reply, code = reply_to(trouble)
+            return replace(reply, headers={**headers, **reply.headers}), code
         except Exception:  # noqa: BLE001  a bug in a handler looks like a broken venue to the client, and is logged
             _log.exception("%s %s failed", call.method, call.path)
             body: Json = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
             return Reply(500, compact(body), headers), -1000
+
+    def _answered(self, body: Json, headers: Mapping[str, str]) -> Reply:
+        reply = Reply(200, compact(body), headers)
+        garble = self._door.garble() if self._door is not None else None
+        return reply if garble is None else garbled(reply, body, garble)
 
     def _route(self, call: Call) -> Route:
         route = self._routes.get((call.method, call.path))

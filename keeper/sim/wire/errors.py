@@ -28,10 +28,6 @@ class WireError(Exception):
         return {"code": self.code, "msg": self.message}
 
 
-class ReplyLostError(Exception):
-    """Raised from behind the wire (by an interceptor) to close the connection instead of answering."""
-
-
 def no_such_path(path: str) -> WireError:
     """A route that this exchange does not serve."""
     return WireError(-1000, f"Path {path}, Method is invalid", 404)

@@ -28,6 +28,10 @@ def faithful(_connection: Connection, text: str) -> Iterable[str]:
     return (text,)
 
 
+def _unheard(_connection: Connection) -> None:
+    """Nobody wants to know."""
+
+
 class Connection:
     """One socket of one product. ``combined`` wraps each message with the name of its stream."""
 
@@ -42,6 +46,7 @@ class Connection:
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
         self._pump: asyncio.Task[None] | None = None
         self.outgoing: Outgoing = faithful
+        self.on_attached: Callable[[Connection], None] = _unheard
 
     def start(self) -> None:
         """Begin to send what is queued."""
@@ -59,16 +64,29 @@ class Connection:
         """Queue a message that belongs to no stream."""
         self._put(compact(body))
 
+    def answer(self, body: Json) -> None:
+        """Queue the answer to a request, which is no message of a stream and always goes out as it is."""
+        self.repeat(compact(body))
+
+    def attach(self, account: str) -> None:
+        """Make this a user stream of an account."""
+        self.account = account
+        self.on_attached(self)
+
     def publish(self, stream: str, body: Json) -> None:
         """Queue a stream's message, in the form that this connection asked for."""
         self._put(compact({"stream": stream, "data": body} if self.combined else body))
 
     def _put(self, text: str) -> None:
         for each in self.outgoing(self, text):
-            if self._queue.full():
-                self.cut()
-                return
-            self._queue.put_nowait(each)
+            self.repeat(each)
+
+    def repeat(self, text: str) -> None:
+        """Queue a text as it is; a client whose queue is full is cut off."""
+        if self._queue.full():
+            self.cut()
+        else:
+            self._queue.put_nowait(text)
 
     def cut(self) -> None:
         """Break the connection without saying goodbye."""
@@ -91,11 +109,13 @@ class StreamHub:
     def __init__(self) -> None:
         self.connections: list[Connection] = []
         self.outgoing: Outgoing = faithful
+        self.on_attached: Callable[[Connection], None] = _unheard
         self.on_subscribed: Callable[[Connection, list[str]], None] = lambda _connection, _names: None
 
     def add(self, connection: Connection) -> None:
         """Take in a connection."""
         connection.outgoing = self._pass
+        connection.on_attached = self.on_attached
         connection.start()
         self.connections.append(connection)
 
@@ -161,29 +181,29 @@ class StreamHub:
         try:
             request = json.loads(text)
         except json.JSONDecodeError:
-            connection.send({"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}})
+            connection.answer({"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}})
             return
         if not isinstance(request, dict):
-            connection.send({"error": {"code": 2, "msg": "Invalid request: request must be an object"}})
+            connection.answer({"error": {"code": 2, "msg": "Invalid request: request must be an object"}})
             return
         identity, params = request.get("id"), request.get("params") or []
         names = [str(name) for name in params] if isinstance(params, list) else []
         method = request.get("method")
         if method == "SUBSCRIBE":
             if len(connection.streams) + len(names) > STREAMS_MAX:
-                connection.send({"error": {"code": 2, "msg": "Invalid request: too many streams"}, "id": identity})
+                connection.answer({"error": {"code": 2, "msg": "Invalid request: too many streams"}, "id": identity})
                 return
-            connection.send({"result": None, "id": identity})
+            connection.answer({"result": None, "id": identity})
             self.subscribe(connection, names)
         elif method == "UNSUBSCRIBE":
             for name in names:
                 connection.streams.pop(name, None)
-            connection.send({"result": None, "id": identity})
+            connection.answer({"result": None, "id": identity})
         elif method == "LIST_SUBSCRIPTIONS":
-            connection.send({"result": list(connection.streams), "id": identity})
+            connection.answer({"result": list(connection.streams), "id": identity})
         elif method == "SET_PROPERTY" and names[:1] == ["combined"]:
             connection.combined = bool(params[1])
-            connection.send({"result": None, "id": identity})
+            connection.answer({"result": None, "id": identity})
         else:
             complaint: Json = {"code": 2, "msg": f"Invalid request: unknown variant `{method}`"}
-            connection.send({"error": complaint, "id": identity})
+            connection.answer({"error": complaint, "id": identity})

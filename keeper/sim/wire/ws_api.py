@@ -98,16 +98,20 @@ class WsApi:
         if reply.dropped:
             connection.cut()
             return
-        body: Json = json.loads(reply.text)
+        try:
+            body: Json = json.loads(reply.text)
+        except json.JSONDecodeError:  # a gateway's page, or a body that was spoilt: it goes out as it is
+            connection.repeat(reply.text)
+            return
         part = "result" if reply.status == 200 else "error"
-        connection.send({"id": identity, "status": reply.status, part: body, "rateLimits": []})
+        connection.answer({"id": identity, "status": reply.status, part: body, "rateLimits": []})
 
     def _user_data(self, connection: Connection, identity: Json, method: str, call: Call) -> None:
         try:
             if method == "userDataStream.subscribe.signature":
                 self._authenticator.signed(call, signed_params(call.params))
-                connection.account = call.api_key
                 connection.subscription_id = 0
+                connection.attach(call.api_key)
             elif method == "userDataStream.unsubscribe":
                 connection.account = None
                 connection.subscription_id = None
@@ -117,10 +121,10 @@ class WsApi:
             self._refuse(connection, identity, refusal)
             return
         subscription: Json = {} if connection.subscription_id is None else {"subscriptionId": 0}
-        connection.send({"id": identity, "status": 200, "result": subscription, "rateLimits": []})
+        connection.answer({"id": identity, "status": 200, "result": subscription, "rateLimits": []})
 
     def _refuse(self, connection: Connection, identity: Json, refusal: WireError) -> None:
-        connection.send({"id": identity, "status": refusal.status, "error": refusal.body(), "rateLimits": []})
+        connection.answer({"id": identity, "status": refusal.status, "error": refusal.body(), "rateLimits": []})
 
 
 def _plain(value: Any) -> str:
