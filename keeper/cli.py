@@ -283,13 +283,16 @@ def sim(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the exchange; 0 takes a free one.")] = 0,
     control_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its controls.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same prices.")] = 1,
-    speed: Annotated[float, typer.Option(min=0.01, max=100_000, help="How much faster prices run than time.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0, max=100_000, help="How much faster prices run than time; at 0 they stand still.")
+    ] = 1.0,
+    as_json: AsJson = False,
 ) -> None:
     """Serve a simulated exchange on this machine, for a keeper or any client to trade on.
 
     Example: `keeper sim`  ·  `keeper sim --port 9000 --control-port 9001 --seed 7 --speed 60`
     """
-    body("sim")(port, control_port, seed, speed)
+    body("sim")(port, control_port, seed, speed, as_json)
 
 
 def _is_command_line_fault(error: Exception) -> bool:

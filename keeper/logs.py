@@ -24,7 +24,7 @@ from structlog.typing import Processor
 MASK = "***"
 PINNED = (
     *("ccxt", "aiohttp", "urllib3", "websockets", "asyncio", "requests", "httpx", "httpcore", "apprise"),
-    *("sqlalchemy", "aiosqlite", "apscheduler", "concurrent", "hpack", "python_socks", "aiohttp_socks"),
+    *("sqlalchemy", "aiosqlite", "alembic", "apscheduler", "concurrent", "hpack", "python_socks", "aiohttp_socks"),
 )
 """Loggers, with all below them, that never write anything below WARNING."""
 _MIN_CHARACTERS = 3

@@ -14,6 +14,7 @@ import structlog
 from keeper.brakes import Brakes
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
+from keeper.config.credentials import variable_of
 from keeper.core.limits import Limits
 from keeper.core.model import (
     ONE,
@@ -24,6 +25,7 @@ from keeper.core.model import (
     HedgeCycle,
     InstrumentId,
     Quote,
+    Snapshot,
 )
 from keeper.core.orders import Epoch
 from keeper.cycle import Desk, Judgement, LookOnly, Pace, judge, memory_of, restore
@@ -43,7 +45,7 @@ from keeper.venue.base import (
     HostRefusedError,
     Observer,
     Trader,
-    UnknownSymbolError,
+    UnreachableError,
     VenueError,
 )
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
@@ -125,7 +127,8 @@ async def open_venues(config: Config, clock: Clock, *, patience_seconds: float) 
         for venue in made.values():
             stack.push_async_callback(venue.observer.close)
         deadline = clock.monotonic() + patience_seconds
-        await asyncio.gather(*(_open_one(name, venue.observer, clock, deadline) for name, venue in made.items()))
+        opening = (_open_one(config, name, venue.observer, clock, deadline) for name, venue in made.items())
+        await asyncio.gather(*opening)
         policy = _POLICIES[config.mode]
         traders: dict[str, Trader] = {}
         if policy.trading:
@@ -133,37 +136,55 @@ async def open_venues(config: Config, clock: Clock, *, patience_seconds: float) 
         yield Venues({name: venue.observer for name, venue in made.items()}, traders)
 
 
-async def _open_one(name: str, observer: Observer, clock: Clock, deadline: float) -> None:
+async def _open_one(config: Config, name: str, observer: Observer, clock: Clock, deadline: float) -> None:
     """Open a venue, trying again while it cannot be reached and there is time left."""
+    began = clock.monotonic()
     while True:
         try:
             await observer.open()
         except VenueError as error:
             if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
-                raise start_error(name, error) from error
+                raise start_error(config, name, error) from error
             if clock.monotonic() + _RETRY_START_SECONDS > deadline:
-                raise start_error(name, error) from error
+                raise start_error(config, name, error, tried_seconds=clock.monotonic() - began) from error
             log.warning("venue_not_there_yet", venue=name, text=str(error))
             await clock.sleep(_RETRY_START_SECONDS)
         else:
             return
 
 
-def start_error(name: str, error: VenueError) -> KeeperError:
-    """The message and the exit code for a venue that fails before the loop runs."""
+def start_error(config: Config, name: str, error: VenueError, *, tried_seconds: float = 0.0) -> KeeperError:
+    """The message and the exit code for a venue that fails before the loop runs; it names the file and the table."""
+    where = f"{config.path}: venues.{name}"
     if isinstance(error, HostRefusedError):
-        return UnsafeError(str(error))
+        return UnsafeError(f"{where}: {error}")
     if isinstance(error, CredentialsRefusedError):
         return VenueStartError(
-            f"venue {name} refuses the credentials: {error}; check key, secret, permissions, address"
+            f"{where}: the venue refuses the credentials: {error}; check {_credentials_of(config, name)}, what the key "
+            "may do, and the addresses that it may be used from"
         )
     if isinstance(error, ClockRefusedError):
         return VenueStartError(
-            f"venue {name} refuses our time: {error}; set this machine's clock (for example with NTP)"
+            f"{where}: the venue refuses our time: {error}; set this machine's clock (for example with NTP)"
         )
+    tried = f" (tried for {tried_seconds:.0f} s)" if tried_seconds >= _RETRY_START_SECONDS else ""
+    address = "urls.api of its ccxt table" if "urls" in config.venues[name].ccxt else "its exchange and proxy settings"
     return VenueStartError(
-        f"venue {name} cannot be used: {error}; check the network, the address and the venue's status"
+        f"{where}: the venue cannot be used{tried}: {error}; check the network, {address}, and the venue's status"
     )
+
+
+def _credentials_of(config: Config, name: str) -> str:
+    """Where this venue's credentials are to be looked for."""
+    if config.venues[name].api_key_file is not None:
+        return "the files of api_key_file and api_secret_file (or the variables that stand in for them)"
+    return f"{variable_of(name, 'api_key')} and {variable_of(name, 'api_secret')}"
+
+
+def _whose(config: Config, error: VenueError) -> str:
+    """The venue that an error speaks of: its text begins with the name."""
+    used = _used_venues(config)
+    return next((name for name in used if str(error).startswith(f"{name} ")), used[0])
 
 
 # -- hedges ----------------------------------------------------------------------------------------------------------
@@ -177,7 +198,8 @@ def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hed
         try:
             hedges.append(_build_hedge(entry, observers, config.safety.max_foreign_change))
         except ConfigError as error:
-            faults.append(f"{config.path}: hedges[{index}] ({entry.name}): {error}")
+            key, _, text = str(error).partition(": ")
+            faults.append(f'{config.path}: hedges[{index}].{key} (hedge "{entry.name}"): {text}')
     if faults:
         raise ConfigError("\n".join(faults))
     return tuple(hedges)
@@ -187,9 +209,6 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
     observer = observers[entry.instrument.venue]
     try:
         instrument = observer.instrument(entry.instrument.symbol)
-    except UnknownSymbolError as error:
-        near = f"; did you mean {' or '.join(error.near)}?" if error.near else ""
-        raise ConfigError(f"instrument: {error}{near}") from error
     except VenueError as error:
         raise ConfigError(f"instrument: {error}") from error
     foreign = [asset for asset in entry.assets if asset != instrument.base]
@@ -328,7 +347,7 @@ async def _first_check(
         except VenueError as error:
             final = isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError)
             if final or clock.monotonic() + _RETRY_START_SECONDS > deadline:
-                raise start_error(_named(config), error) from error
+                raise start_error(config, _whose(config, error), error) from error
             log.warning("check_failed", text=str(error))
             await clock.sleep(_RETRY_START_SECONDS)
 
@@ -339,10 +358,6 @@ async def _prove_account(account: AccountId, venues: Venues) -> None:
         await venues.observers[account.venue].wallet(account.wallet)
     except BadReadingError as error:
         log.warning("wallet_unreadable", account=str(account), text=str(error))
-
-
-def _named(config: Config) -> str:
-    return " / ".join(_used_venues(config))
 
 
 # -- one look --------------------------------------------------------------------------------------------------------
@@ -368,7 +383,7 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         try:
             observatory.standing = (await preflight(hedges, _wanted(config), venues.observers, {})).standing
         except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
-            raise start_error(_named(config), error) from error
+            raise start_error(config, _whose(config, error), error) from error
         except VenueError as error:
             log.warning("check_failed", text=str(error))
         try:
@@ -379,7 +394,20 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         expected = {hedge.instrument.id: memory_of(bench, hedge).expected_contracts for hedge in hedges}
         snapshot, _ = await observatory.observe(remembered, expected)
         judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
+        _refuse_blindness(config, snapshot, judged)
         return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged))
+
+
+def _refuse_blindness(config: Config, snapshot: Snapshot, judged: Sequence[Judgement]) -> None:
+    """One reading that is missing is shown as missing; where a venue let us see nothing at all, there was no look."""
+    seen = [figure for each in judged for figure in (each.exposure.spot_base, each.exposure.futures_base)]
+    if any(figure is not None for figure in seen):
+        return
+    for gap in snapshot.gaps:
+        for kind in (ClockRefusedError, CredentialsRefusedError, UnreachableError):
+            if gap.code == kind.code:
+                error = kind(gap.text)
+                raise start_error(config, _whose(config, error), error)
 
 
 def _as_cycle(judgement: Judgement) -> HedgeCycle:
@@ -406,19 +434,19 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
                 fine = abs(offset) <= config.safety.max_clock_offset_ms
                 findings.append(Finding(name, fine, f"clock is {offset} ms from ours"))
             except VenueError as error:
-                raise start_error(name, error) from error
+                raise start_error(config, name, error) from error
         for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
             try:
                 wallet = await venues.observers[account.venue].wallet(account.wallet)
                 findings.append(Finding(str(account), True, f"read, {len(wallet.totals)} assets"))
             except (CredentialsRefusedError, ClockRefusedError) as error:
-                raise start_error(account.venue, error) from error
+                raise start_error(config, account.venue, error) from error
             except VenueError as error:
                 findings.append(Finding(str(account), False, str(error)))
         try:
             checked = await preflight(hedges, _wanted(config), venues.observers, {})
         except VenueError as error:
-            raise start_error(_named(config), error) from error
+            raise start_error(config, _whose(config, error), error) from error
         return (*findings, *checked.findings)
 
 

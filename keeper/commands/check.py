@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.text import Text
 
-from keeper.commands.loading import load_for_venues
+from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
+from keeper.config.values import nearest
 from keeper.core.orders import plain
+from keeper.errors import ConfigError
 from keeper.logs import MASK, redact
 from keeper.preflight import Finding
 
@@ -25,6 +29,8 @@ _UNSAFE = 4
 def check(config_path: Path, connect: bool) -> int:
     """Print what was found and what is in force; returns the exit code. Raises :class:`ConfigError` for bad config."""
     config = load_for_venues(config_path)
+    check_journal(config)
+    check_alerts(config)
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     counts = f"{len(config.venues)} venue(s), {len(config.hedges)} hedge(s)"
     console.print(Text(f"{config.path}: mode {config.mode}, {counts}"))
@@ -42,6 +48,36 @@ def check(config_path: Path, connect: bool) -> int:
     connected = asyncio.run(check_connect(config))
     _print(console, connected)
     return _UNSAFE if any(finding.ok is False for finding in connected) else 0
+
+
+def check_alerts(config: Config) -> None:
+    """Judge every alert URL without sending anything; raises :class:`ConfigError` that repeats no URL."""
+    if not config.alerts.urls:
+        return
+    import apprise
+
+    from keeper.alerts.channels import AppriseChannel, channel_for
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes the URL, and so the token, when it refuses one
+    for place, url in enumerate(config.alerts.urls):
+        text = url.get_secret_value()
+        channel = channel_for(text)
+        if isinstance(channel, AppriseChannel) and not apprise.Apprise().add(text):
+            scheme = channel.name.removesuffix("://")
+            hint = "" if scheme in (known := _services(apprise)) else nearest(scheme, known)
+            raise ConfigError(
+                f"{config.path}: alerts.urls[{place}]: begins with {channel.name} and is no URL that apprise "
+                f"understands{hint}; its documentation lists how each service is written"
+            )
+
+
+def _services(apprise: Any) -> set[str]:
+    """The schemes of every service that apprise knows."""
+    found: set[str] = set()
+    for service in apprise.Apprise().details()["schemas"]:
+        for group in ("protocols", "secure_protocols"):
+            found.update(service[group] or ())
+    return found
 
 
 def static_findings(config: Config) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import JournalError
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
+from keeper.journal.url import file_of
 from keeper.venue.base import Fill
 
 _LOOK_BACK = 5_000
@@ -53,6 +54,9 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
     """
     if limit < 1:
         raise ConfigError(f"--limit {limit}: give a number of 1 or more")
+    path = file_of(journal_url)
+    if path is not None and path.is_dir():
+        raise ConfigError(f"{path} is a directory; name the file of the journal in it, such as {path / 'keeper.db'}")
     try:
         found = asyncio.run(_read(journal_url, hedge, limit, limit if as_json else _LOOK_BACK))
     except JournalError as error:

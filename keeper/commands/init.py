@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -32,7 +33,7 @@ def init(path: Path, force: bool) -> None:
             stream.write(template())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); name a file in your own directory") from None
-    config = "" if path == Path("keeper.toml") else f" -c {path}"
+    config = "" if path == Path("keeper.toml") else f" -c {shlex.quote(str(path))}"
     sys.stdout.write(
         f'Wrote {path}. It looks and sends nothing (mode = "dry-run") until you change it.\n\n'
         "Next:\n"

@@ -41,6 +41,23 @@ def load_for_venues(path: Path) -> Config:
     return load(path, exchange_check=check_exchange)
 
 
+def check_journal(config: Config) -> None:
+    """Judge ``journal.url`` as far as this machine can tell; raises :class:`ConfigError` with file and key."""
+    from keeper.journal.url import file_of
+
+    where = f"{config.path}: journal.url"
+    try:
+        path = file_of(config.journal_url)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {str(error).removeprefix('[journal] url: ')}") from None
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f'{where}: {path} is a directory; name the file, as in "sqlite:///{path}/keeper.db"')
+    if not path.parent.is_dir():
+        raise ConfigError(f"{where}: the directory {path.parent} does not exist; create it first")
+
+
 def check_exchanges(config: Config, exchange_check: ExchangeCheck) -> None:
     """Judge every ``exchange``; raises :class:`ConfigError` with file and key of each that is not known."""
     problems: list[str] = []

@@ -11,6 +11,8 @@ from keeper.commands.loading import load_for_venues
 from keeper.report import plan_document, render_plan
 from keeper.wiring import look_once
 
+_PIPE_WIDTH = 1_000
+
 
 def plan(config_path: Path, as_json: bool) -> None:
     """Look once and print the plan; writes nothing, sends nothing. Raises :class:`~keeper.errors.KeeperError`."""
@@ -24,4 +26,6 @@ def plan(config_path: Path, as_json: bool) -> None:
     from rich.console import Console
 
     bands = {hedge.name: hedge.band.to_core() for hedge in config.hedges}
-    Console().print(render_plan(document, bands))
+    # Into a pipe nothing is broken into lines of 80 characters: this is for grep.
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(width=width).print(render_plan(document, bands))

@@ -11,7 +11,7 @@ import structlog
 from keeper.api.app import build_app
 from keeper.api.server import serve
 from keeper.api.token import ensure_token, token_path
-from keeper.commands.loading import load_for_venues
+from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
 from keeper.logs import hide
 from keeper.service import describe, serving, stopped_by_signals
@@ -24,6 +24,7 @@ def run(config_path: Path, live: bool) -> None:
     """Run until SIGINT or SIGTERM. Raises :class:`~keeper.errors.KeeperError` for what is in the way at the start."""
     config = load_for_venues(config_path)
     refuse_unarmed(config, live=live)
+    check_journal(config)
     asyncio.run(_run(config, live=live))
 
 

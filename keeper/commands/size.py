@@ -154,6 +154,8 @@ def _show(result: Sizing, given: SizingInput) -> None:
 
 
 def _sentence(result: Sizing, given: SizingInput) -> str:
+    if result.side is None and given.exposure_quote <= 0:
+        return "Nothing to hedge: the exposure is not above zero."
     if result.side is None and not result.below_minimum:
         return "Nothing to trade: the futures are at their target."
     if result.side is None:

@@ -34,7 +34,7 @@ def refuse_in_file(document: Mapping[str, Any], problems: Problems) -> None:
             problems.add(
                 ("venues", str(venue), str(key)),
                 "is a credential, and this file is no place for one; remove it here and give it as "
-                f'{credential}_file = "FILE" or in the environment variable {_variable(str(venue), credential)}',
+                f'{credential}_file = "FILE" or in the environment variable {variable_of(str(venue), credential)}',
             )
 
 
@@ -51,7 +51,7 @@ def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str],
             if text is None and isinstance(table.get(path[2]), str):
                 text = _from_file(table[path[2]], base, environ, path, problems, warnings)
             elif text is None and credential != "password":
-                variable = _variable(str(venue), credential)
+                variable = variable_of(str(venue), credential)
                 if path[2] not in table:
                     problems.add(
                         ("venues", str(venue), credential),
@@ -63,7 +63,8 @@ def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str],
     return tuple(warnings)
 
 
-def _variable(venue: str, credential: str) -> str:
+def variable_of(venue: str, credential: str) -> str:
+    """The environment variable that holds a credential of a venue."""
     return DELIMITER.join((f"{PREFIX}VENUES", venue.upper().replace("-", "_"), credential.upper()))
 
 

@@ -145,6 +145,8 @@ class _Merge:
     def _named(self, target: dict[str, Any], table: str, value: Any, model: type[BaseModel] | None) -> None:
         """Venues are a table of tables, hedges a list of tables with names."""
         existing = target.get(table)
+        if existing is None and isinstance(value, dict):
+            return  # the missing table is the one problem to report
         if not isinstance(value, dict) or not isinstance(existing, dict | list):
             variable = f"{PREFIX}{table.upper()}"
             self._problems.add(

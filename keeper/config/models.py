@@ -34,7 +34,7 @@ from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequ
 from keeper.core.model import ONE, AccountId, Band, ExposureMode, InstrumentId, Unlisted
 
 VENUE_NAME = r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*"
-_JOURNAL_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg", "postgres")
+_JOURNAL_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -54,6 +54,16 @@ def mode_of(value: object) -> Mode:
             'account and sends nothing) or "testnet" (real orders with test money)'
         )
     return Mode(one_of(*Mode)(value))
+
+
+def _exchange(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be text in quotes, the exchange's id in ccxt, and is {kind_of(value)}")
+    if not re.fullmatch(r"[a-z0-9_]{2,40}", value, re.ASCII):
+        lower = value.strip().lower()
+        meant = f', "{lower}"' if re.fullmatch(r"[a-z0-9_]{2,40}", lower, re.ASCII) else ""
+        raise ValueError(f"is {shown(value)}; write the exchange's id in ccxt, in lower case{meant}")
+    return value
 
 
 def _account(value: object) -> AccountId:
@@ -118,7 +128,7 @@ class Section(BaseModel):
 class VenueConfig(Section):
     """One account at one exchange. The three credentials never come from the file itself."""
 
-    exchange: Annotated[str, BeforeValidator(text(r"[a-z0-9_]{2,40}", "a ccxt id in lower case"))]
+    exchange: Annotated[str, BeforeValidator(_exchange)]
     api_key: SecretStr
     api_secret: SecretStr
     password: SecretStr | None = None
@@ -274,6 +284,8 @@ class JournalConfig(Section):
             raise ValueError(
                 'needs three slashes before a relative path, four before an absolute one, as in "sqlite:///keeper.db"'
             )
+        if scheme.startswith("sqlite") and rest in ("/", "//", "/:memory:"):
+            raise ValueError('names no file; a journal has to survive a crash: write "sqlite:///keeper.db"')
         if scheme.startswith("postgres") and not _has_host(plain):
             raise ValueError('names no server; write it as in "postgresql://keeper@localhost/keeper"')
         return value

@@ -62,6 +62,9 @@ def decimal_of(value: object) -> Decimal:
     if not _NUMBER.fullmatch(text):
         if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII):
             raise ValueError(f'is {shown(value)}; write a decimal point, "{text.replace(",", ".")}"')
+        if re.fullmatch(r"\d{1,6}(\.\d{1,6})?\s?%", text, re.ASCII):
+            share = plain(Decimal(text.rstrip("% ")) / 100)
+            raise ValueError(f'is {shown(value)}; write it as a share of 1, "{share}"')
         raise ValueError(f'is {shown(value)}, which is not a finite number; write it as in "0.25"')
     number = Decimal(text)
     exponent = number.as_tuple().exponent
