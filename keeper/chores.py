@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -27,6 +28,7 @@ from keeper.venue.base import Observer, VenueError
 log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
+BACK_OFF_NEWS_MS = 1_000
 SETTINGS, MARKETS, FUNDING, PRUNING = "settings", "markets", "funding", "pruning"
 
 
@@ -41,6 +43,18 @@ class Times:
     keep_days: int = 90
 
 
+class BackOff(Protocol):
+    """A venue that may have asked us to stay away for a while."""
+
+    def back_off_seconds(self) -> float:
+        """For how long still; 0 when it did not."""
+        ...
+
+    def resume_back_off(self, seconds: float) -> None:
+        """Honour what was asked before a restart."""
+        ...
+
+
 class Chores:
     """Does what is due between two turns. What fails is logged and due again at its next time."""
 
@@ -51,7 +65,10 @@ class Chores:
         rebuild: Callable[[], Sequence[Hedge]],
         clock: Clock,
         times: Times | None = None,
+        back_offs: Mapping[str, BackOff] | None = None,
     ) -> None:
+        self._back_offs = dict(back_offs or {})
+        self._written_until_ms: dict[str, int] = {}
         self._observers = dict(observers)
         self._wanted = dict(wanted)
         self._rebuild = rebuild
@@ -89,7 +106,8 @@ class Chores:
         self._due[name] = None
 
     async def __call__(self, desk: Desk) -> None:
-        """Do what is due."""
+        """Do what is due; and write down, every time, when a venue has just asked us to stay away."""
+        await self._keep_back_offs(desk)
         work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding, PRUNING: self._pruning}
         while self._due:
             name = next(iter(self._due))
@@ -98,6 +116,16 @@ class Chores:
                 await work[name](desk)
             except (VenueError, JournalError) as error:
                 log.warning("chore_failed", chore=name, text=str(error))
+
+    async def _keep_back_offs(self, desk: Desk) -> None:
+        now = self._clock.now_ms()
+        for venue, asked in self._back_offs.items():
+            left = asked.back_off_seconds()
+            until = now + round(left * 1000)
+            # The same wait, read a moment later, is not worth a write.
+            if left > 0 and until - self._written_until_ms.get(venue, 0) > BACK_OFF_NEWS_MS:
+                self._written_until_ms[venue] = until
+                await desk.journal.back_off(venue, until)
 
     async def _settings(self, desk: Desk) -> None:
         """Read position mode, permissions, leverage and margin mode again; writes none of them."""

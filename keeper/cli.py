@@ -258,6 +258,19 @@ def resume(hedge: HedgeName = None, config: ConfigPath = DEFAULT_CONFIG) -> None
 
 
 @app.command()
+def flatten(
+    hedge: HedgeName = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Tell a running keeper to buy back a hedge's whole short and keep it at zero, until it is resumed. Asks first.
+
+    Example: `keeper flatten btc`  ·  `keeper flatten --yes -c keeper.toml`
+    """
+    body("status", "flatten")(config, hedge, yes)
+
+
+@app.command()
 def history(
     config: ConfigPath = DEFAULT_CONFIG,
     journal: Annotated[

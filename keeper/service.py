@@ -99,6 +99,11 @@ class Face:
         self._must_exist(name)
         await self._daemon.pause(name)
 
+    async def flatten(self, name: str) -> None:
+        """Cover one hedge to zero and keep it there."""
+        self._must_exist(name)
+        await self._daemon.flatten(name)
+
     async def resume(self, name: str) -> None:
         """Let one hedge trade again."""
         self._must_exist(name)
@@ -143,7 +148,13 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     config, clock = house.config, house.clock
     urls = [url.get_secret_value() for url in config.alerts.urls]
     queue = open_alerts(urls, clock, secrets=secrets(config))
-    chores = Chores(house.venues.observers, house.wanted, lambda: build_hedges(config, house.venues.observers), clock)
+    chores = Chores(
+        house.venues.observers,
+        house.wanted,
+        lambda: build_hedges(config, house.venues.observers),
+        clock,
+        back_offs=house.venues.back_offs,
+    )
     teller = Teller(queue, clock, config.alerts.repeat_seconds, orders_are_sent=bool(house.venues.traders))
     daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), chores)
     queue.start()

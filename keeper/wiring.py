@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 import structlog
 
 from keeper.brakes import Brakes
+from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
 from keeper.config.credentials import variable_of
@@ -66,6 +67,7 @@ class Venues:
 
     observers: Mapping[str, Observer]
     traders: Mapping[str, Trader]
+    back_offs: Mapping[str, BackOff] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,18 @@ def _used_venues(config: Config) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def open_venues(config: Config, clock: Clock, *, patience_seconds: float) -> AsyncIterator[Venues]:
-    """Connect to every venue that is used.
+async def open_venues(
+    config: Config, clock: Clock, *, patience_seconds: float, away: Mapping[str, int] | None = None
+) -> AsyncIterator[Venues]:
+    """Connect to every venue that is used; ``away`` says until when (wall ms) one asked us to stay away.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
     """
     made = {name: _make(name, config.venues[name], config, clock) for name in _used_venues(config)}
+    for name, until_ms in (away or {}).items():
+        if name in made and until_ms > clock.now_ms():
+            made[name].resume_back_off((until_ms - clock.now_ms()) / 1000)
     async with AsyncExitStack() as stack:
         for venue in made.values():
             stack.push_async_callback(venue.observer.close)
@@ -133,7 +140,7 @@ async def open_venues(config: Config, clock: Clock, *, patience_seconds: float) 
         traders: dict[str, Trader] = {}
         if policy.trading:
             traders = {name: venue.trader for name, venue in made.items()}
-        yield Venues({name: venue.observer for name, venue in made.items()}, traders)
+        yield Venues({name: venue.observer for name, venue in made.items()}, traders, made)
 
 
 async def _open_one(config: Config, name: str, observer: Observer, clock: Clock, deadline: float) -> None:
@@ -293,14 +300,19 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             venue = config.venues[name]
             stack.enter_context(lock_key(venue.exchange, venue.api_key.get_secret_value(), journal_url=url))
         patience = config.loop.start_patience_seconds
-        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=patience))
+        # The journal comes first: it knows which venue asked us to stay away.
+        journal = await _open_journal(config.journal_url)
+        stack.push_async_callback(journal.close)
+        away = await journal.back_offs()
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=patience, away=away))
         hedges = build_hedges(config, venues.observers)
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:
             name = checked.can_withdraw[0]
-            raise UnsafeError(f"venue {name}: the key may withdraw; keeper trades only with keys that may not")
-        journal = await _open_journal(url)
-        stack.push_async_callback(journal.close)
+            raise UnsafeError(
+                f"{config.path}: venues.{name}: the key may withdraw, and keeper trades only with keys that may not; "
+                'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
+            )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
         observatory.standing = checked.standing

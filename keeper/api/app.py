@@ -50,6 +50,11 @@ def build_app(operations: Operations, token: str) -> FastAPI:
         await operations.resume(name)
         return JSONResponse({"hedge": name, "paused": False})
 
+    @app.post("/api/v1/hedges/{name}/flatten")
+    async def flatten(name: str) -> JSONResponse:
+        await operations.flatten(name)
+        return JSONResponse({"hedge": name, "flattened": True})
+
     @app.post("/api/v1/wake")
     async def wake() -> JSONResponse:
         operations.wake()

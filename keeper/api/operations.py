@@ -37,6 +37,10 @@ class Operations(Protocol):
         """Stop trading one hedge, written down when this returns; raises :class:`UnknownHedgeError`."""
         ...
 
+    async def flatten(self, name: str) -> None:
+        """Cover one hedge to zero and keep it there until resumed; durable when this returns."""
+        ...
+
     async def resume(self, name: str) -> None:
         """Trade one hedge again, its halt lifted, as durably; raises :class:`UnknownHedgeError`."""
         ...
@@ -76,8 +80,8 @@ def state_document(
 ) -> dict[str, Any]:
     """The answer of ``GET /api/v1/state``: a plan document with the run around it.
 
-    Each hedge is the object of the plan contract and has three keys more: ``paused``, ``halted`` (null, or why) and
-    ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
+    Each hedge is the object of the plan contract and has four more keys: ``paused``, ``flattened``, ``halted`` (null, or
+    why) and ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
     """
     return {
         "mode": progress.mode,
@@ -91,6 +95,7 @@ def state_document(
             {
                 **hedge_json(cycle),
                 "paused": cycle.memory.paused,
+                "flattened": cycle.memory.flattened,
                 "halted": cycle.memory.halted,
                 "established": cycle.memory.established,
             }

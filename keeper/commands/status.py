@@ -60,7 +60,24 @@ def resume(config_path: Path, hedge: str | None) -> None:
     _tell(config_path, hedge, "resume")
 
 
-def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume"]) -> None:
+def flatten(config_path: Path, hedge: str | None, confirmed: bool) -> None:
+    """Cover one hedge, or every one, to zero, once somebody has said yes to it.
+
+    Raises as :func:`status`, and :class:`KeeperError` where nobody can be asked and ``confirmed`` was not given.
+    """
+    from rich.prompt import Confirm
+
+    what = f"hedge {hedge}" if hedge is not None else "every hedge"
+    question = f"Buy back the whole short of {what}? The coins are unprotected then, until it is resumed."
+    if not confirmed:
+        if not sys.stdin.isatty():
+            raise KeeperError("flatten buys back whole shorts and asks first; without a terminal, say so with --yes")
+        if not Confirm.ask(question, default=False):
+            raise KeeperError("nothing was done")
+    _tell(config_path, hedge, "flatten")
+
+
+def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume", "flatten"]) -> None:
     from rich.text import Text
 
     config = _load(config_path)
@@ -78,10 +95,14 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume"]
         else:
             done.append(name)
     if refused:
-        achieved = f"{verb}d: {', '.join(done) or 'none'}; not {verb}d: "
+        achieved = f"{verb}: done for {', '.join(done) or 'none'}; not for "
         raise KeeperError(achieved + "; ".join(refused))
-    effect = "no order is sent for it" if verb == "pause" else "it trades again"
-    _show(*(Text(f"{name}: {verb}d; {effect}") for name in done))
+    effect = {
+        "pause": "paused; no order is sent for it",
+        "resume": "resumed; it trades again",
+        "flatten": "flattening; its short is bought back, and stays at zero until it is resumed",
+    }[verb]
+    _show(*(Text(f"{name}: {effect}") for name in done))
 
 
 def _load(config_path: Path) -> Config:

@@ -101,6 +101,14 @@ class Journal(Protocol):
         """Write one hedge's memory outside a cycle, as an operator's command does."""
         ...
 
+    async def back_offs(self) -> Mapping[str, int]:
+        """Until when each venue asked us to stay away, wall milliseconds."""
+        ...
+
+    async def back_off(self, venue: str, until_ms: int) -> None:
+        """Write until when a venue asked us to stay away, so that a restart honours it."""
+        ...
+
     async def prune(self, before_ms: int) -> int:
         """Delete hold cycles that ended before then, never intents, outcomes, fills or funding; how many went."""
         ...

@@ -48,3 +48,9 @@ async def funding_total(connection: AsyncConnection, since_ms: int) -> dict[tupl
         key = (rows.instrument_of(row), row.asset)
         totals[key] = totals.get(key, Decimal(0)) + row.amount
     return totals
+
+
+async def back_offs(connection: AsyncConnection) -> dict[str, int]:
+    """Until when each venue asked us to stay away."""
+    found = await connection.execute(select(schema.back_offs))
+    return {row.venue: row.until_ms for row in found}

@@ -220,6 +220,13 @@ memories = Table(
     Column("memory", Text, nullable=False),
 )
 
+back_offs = Table(
+    "back_offs",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+)
+
 remembered_holdings = Table(
     "remembered_holdings",
     metadata,

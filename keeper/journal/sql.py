@@ -127,8 +127,8 @@ class SqlJournal:
         return await self._do("read the unresolved intents", lambda connection: queries.intents(connection, wanted))
 
     async def intents_since(self, at_ms: int) -> Sequence[Intent]:
-        """Intents created at or after then, oldest first."""
-        wanted = schema.intents.c.created_at_ms >= at_ms
+        """Intents that were created, or of which something became known, at or after then, oldest first."""
+        wanted = schema.intents.c.updated_at_ms >= at_ms
         return await self._do("read the latest intents", lambda connection: queries.intents(connection, wanted))
 
     async def intent(self, intent: Intent) -> None:
@@ -223,6 +223,16 @@ class SqlJournal:
         """Write one hedge's memory outside a cycle."""
         values = [_memory_values(hedge, memory)]
         await self._do(f"write what {hedge} remembers", lambda conn: self._upsert(conn, schema.memories, values))
+
+    async def back_offs(self) -> Mapping[str, int]:
+        """Until when each venue asked us to stay away, wall milliseconds."""
+        found = await self._do("read the back-offs", queries.back_offs)
+        return dict(found)
+
+    async def back_off(self, venue: str, until_ms: int) -> None:
+        """Write until when a venue asked us to stay away."""
+        values: list[rows.Values] = [{"venue": venue, "until_ms": until_ms}]
+        await self._do(f"write {venue}'s back-off", lambda conn: self._upsert(conn, schema.back_offs, values))
 
     async def prune(self, before_ms: int) -> int:
         """Delete the holds that ended before then; yields how many. Intents, outcomes, fills and funding all stay."""

@@ -46,6 +46,9 @@ class PaperDaemon:
     async def resume(self, name: str) -> None:
         self._tell("resume", name)
 
+    async def flatten(self, name: str) -> None:
+        self._tell("flatten", name)
+
     def wake(self) -> None:
         self.told.append("wake")
 

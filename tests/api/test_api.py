@@ -65,11 +65,11 @@ async def test_the_state_is_the_plan_with_the_run_around_it(where: str, daemon: 
     assert state["venues"]["other"] == {"ok": False, "text": "no answer", "last_read_at": None}
 
 
-def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_three_keys_more() -> None:
+def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_four_keys_more() -> None:
     cycle = hedge_cycle("0.1")
     progress = Progress("live", "0.1.0", 1, START_MS, 0, None, None)
     hedge = state_document(progress, [cycle], {}, {})["hedges"][0]
-    assert {key: hedge.pop(key) for key in ("paused", "halted", "established")}
+    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established")}
     assert hedge == plan_document("live", START_MS, [cycle])["hedges"][0]
 
 
@@ -91,11 +91,12 @@ def test_a_loop_is_alive_up_to_the_limit_and_not_beyond() -> None:
     assert not loop_health(125.1, 100.0, 25.0)[0]
 
 
-async def test_an_operator_pauses_resumes_and_wakes(where: str, daemon: PaperDaemon) -> None:
+async def test_an_operator_pauses_resumes_flattens_and_wakes(where: str, daemon: PaperDaemon) -> None:
     assert await call(where, "POST", "/api/v1/hedges/btc/pause") == (200, {"hedge": "btc", "paused": True})
     assert await call(where, "POST", "/api/v1/hedges/btc/resume") == (200, {"hedge": "btc", "paused": False})
+    assert await call(where, "POST", "/api/v1/hedges/eth/flatten") == (200, {"hedge": "eth", "flattened": True})
     assert await call(where, "POST", "/api/v1/wake", data=b"{}") == (200, {"woken": True})
-    assert daemon.told == ["pause btc", "resume btc", "wake"]
+    assert daemon.told == ["pause btc", "resume btc", "flatten eth", "wake"]
 
 
 async def test_an_unknown_hedge_is_told_with_the_names_near_it(where: str) -> None:

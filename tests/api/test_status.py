@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from keeper.commands.status import pause, resume, status
+from keeper.commands.status import flatten, pause, resume, status
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from tests.api.running import TOKEN, PaperDaemon, running
 
@@ -78,11 +78,23 @@ async def test_one_hedge_or_all_of_them_are_paused_and_resumed(
     assert "btc: paused; no order is sent for it" in capsys.readouterr().out
 
 
+async def test_flatten_asks_first_and_without_a_terminal_wants_to_be_told(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    with pytest.raises(KeeperError, match="--yes"):
+        await asyncio.to_thread(flatten, config, "btc", False)
+    assert daemon.told == []
+    await asyncio.to_thread(flatten, config, "btc", True)
+    assert daemon.told == ["flatten btc"]
+    assert "stays at zero until it is resumed" in capsys.readouterr().out
+
+
 async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, daemon: PaperDaemon) -> None:
     with pytest.raises(KeeperError, match="did you mean btc"):
         await asyncio.to_thread(pause, config, "btcc")
     daemon.names = ("btc",)  # the keeper that runs was started before the config was changed
-    with pytest.raises(KeeperError, match="paused: btc; not paused: eth: no hedge is named 'eth'"):
+    with pytest.raises(KeeperError, match="pause: done for btc; not for eth: no hedge is named 'eth'"):
         await asyncio.to_thread(pause, config, None)
 
 

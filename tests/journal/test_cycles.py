@@ -161,7 +161,7 @@ async def test_pruning_forgets_old_holds_and_nothing_else(tmp_path: Path) -> Non
 
 
 async def test_a_month_of_holds_stays_small(tmp_path: Path) -> None:
-    journal = await written(tmp_path, *(cycle(n) for n in range(1, 241)), full_every=120)
+    journal = await written(tmp_path, *(cycle(n) for n in range(1, 481)), full_every=120)
     await journal.close()
     size = (tmp_path / "keeper.db").stat().st_size
-    assert size / 240 < 700, "bytes a cycle"
+    assert size / 480 < 700, "bytes a cycle"

@@ -46,7 +46,7 @@ async def test_unknown_orders_stay_unresolved_until_their_end_is_known(tmp_path:
     unresolved = await journal.unresolved()
     assert [one.client_id for one in unresolved] == [intent(2).client_id, intent(3).client_id]
     assert (unresolved[0].not_found, unresolved[0].not_found_since_ms) == (2, START_MS + 11)
-    assert [one.cycle for one in await journal.intents_since(START_MS + 2)] == [2, 3]
+    assert [one.cycle for one in await journal.intents_since(START_MS + 3)] == [1, 3], "made or become known since"
     await journal.close()
 
 
@@ -155,3 +155,13 @@ async def test_many_callers_queue_for_the_one_writer(tmp_path: Path) -> None:
     await asyncio.gather(*(journal.intent(intent(leg)) for leg in range(1, 31)))
     assert len(await journal.unresolved()) == 30
     await journal.close()
+
+
+async def test_a_back_off_outlives_the_process(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    await journal.back_off("main", START_MS + 60_000)
+    await journal.back_off("main", START_MS + 90_000)
+    await journal.close()
+    again = await SqlJournal.open(url_of(tmp_path))
+    assert await again.back_offs() == {"main": START_MS + 90_000}
+    await again.close()

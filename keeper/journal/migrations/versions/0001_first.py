@@ -184,6 +184,12 @@ def _create_memory() -> None:
         sa.PrimaryKeyConstraint("hedge", name="pk_memories"),
     )
     op.create_table(
+        "back_offs",
+        sa.Column("venue", sa.Text(), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("venue", name="pk_back_offs"),
+    )
+    op.create_table(
         "remembered_holdings",
         sa.Column("venue", sa.Text(), nullable=False),
         sa.Column("wallet", sa.Text(), nullable=False),
