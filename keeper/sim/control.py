@@ -7,23 +7,21 @@ whatever the exchange's answers are made to say.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ValidationError
 
 from keeper.clock import Clock, SystemClock
 from keeper.sim import control_bodies as bodies
+from keeper.sim.control_faults import FaultDesk
+from keeper.sim.control_http import MalformedError, Route, answering, explain, read
 from keeper.sim.errors import SimError
 from keeper.sim.exchange import Exchange
+from keeper.sim.faults import FaultMenu
 from keeper.sim.market import Keyframe, Tick, Walk, drive, keyframes, merge, rally_and_sell_off, random_walk
 from keeper.sim.market import recorded_candles as candles
 from keeper.sim.types import MarketKey, MarketKind, Movement, Order
@@ -33,23 +31,13 @@ _log = logging.getLogger("keeper.sim.control")
 
 STEPS_PER_PLAY = 400
 BODY_MAX_BYTES = 1_000_000
-REFUSED, MALFORMED = 409, 400
-
-Body = TypeVar("Body", bound=BaseModel)
-Action: TypeAlias = Callable[[web.Request], Awaitable[Json]]
-
-
-@dataclass(frozen=True)
-class _Route:
-    method: str
-    path: str
-    action: Action
-    does: str
-    example: Mapping[str, Any]
 
 
 class ControlServer:
-    """Serves the control API; ``port`` 0 takes a free one. ``account`` is the key whose money and trades are moved."""
+    """Serves the control API; ``port`` 0 takes a free one. ``account`` is the key whose money and trades are moved.
+
+    ``faults`` is the menu that it arms, one of its own by default; it is put in place when the first fault is armed.
+    """
 
     def __init__(
         self,
@@ -59,7 +47,10 @@ class ControlServer:
         clock: Clock | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        faults: FaultMenu | None = None,
     ) -> None:
+        self.faults = faults or FaultMenu(exchange)
+        self._desk = FaultDesk(exchange, self.faults)
         self._exchange = exchange
         self._account = account
         self._clock = clock or SystemClock()
@@ -85,9 +76,9 @@ class ControlServer:
 
     async def start(self) -> None:
         """Bind the port and begin to serve."""
-        app = web.Application(middlewares=[_explain], client_max_size=BODY_MAX_BYTES)
+        app = web.Application(middlewares=[explain], client_max_size=BODY_MAX_BYTES)
         for route in self.routes:
-            app.router.add_route(route.method, route.path, _answering(route.action))
+            app.router.add_route(route.method, route.path, answering(route.action))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handle_signals=False)
         await self._runner.setup()
         try:
@@ -105,12 +96,12 @@ class ControlServer:
             await self._runner.cleanup()
             self._runner = None
 
-    def _all_routes(self) -> tuple[_Route, ...]:
+    def _all_routes(self) -> tuple[Route, ...]:
         return (
-            _Route("GET", "/", self._help, "this list", {}),
-            _Route("GET", "/state", self._state, "what is really so: prices, balances, positions, orders", {}),
-            _Route("POST", "/price", self._price, "set an asset's price", {"asset": "BTC", "price": "70000"}),
-            _Route(
+            Route("GET", "/", self._help, "this list", {}),
+            Route("GET", "/state", self._state, "what is really so: prices, balances, positions, orders", {}),
+            Route("POST", "/price", self._price, "set an asset's price", {"asset": "BTC", "price": "70000"}),
+            Route(
                 "POST",
                 "/prices/play",
                 self._play,
@@ -118,32 +109,33 @@ class ControlServer:
                 "'random_walk', or a CSV file of candles; replaces what is playing",
                 {"asset": "BTC", "keyframes": [[0, "65000"], [0.5, "75000"], [1, "60000"]], "seconds": 60},
             ),
-            _Route("POST", "/prices/stop", self._stop_prices, "stop what is playing", {}),
-            _Route("POST", "/deposit", self._deposit, "money arrives", {"asset": "BTC", "amount": "1"}),
-            _Route(
+            Route("POST", "/prices/stop", self._stop_prices, "stop what is playing", {}),
+            Route("POST", "/deposit", self._deposit, "money arrives", {"asset": "BTC", "amount": "1"}),
+            Route(
                 "POST", "/withdraw", self._withdraw, "money leaves", {"asset": "BTC", "amount": "1", "wallet": "spot"}
             ),
-            _Route(
+            Route(
                 "POST",
                 "/transfer",
                 self._transfer,
                 "money moves between wallets: spot, usdm, coinm, funding",
                 {"asset": "USDT", "amount": "500", "source": "spot", "target": "usdm"},
             ),
-            _Route(
+            Route(
                 "POST",
                 "/spot-trade",
                 self._spot_trade,
                 "the account's owner trades spot by hand",
                 {"side": "sell", "asset": "BTC", "amount": "1"},
             ),
-            _Route(
+            Route(
                 "POST",
                 "/funding",
                 self._funding,
                 "set a contract's funding rate and, unless settle is false, settle now",
                 {"symbol": "BTCUSDT", "rate": "0.0003"},
             ),
+            *self._desk.routes(),
         )
 
     # --- actions ----------------------------------------------------------------------------------------------------
@@ -157,14 +149,14 @@ class ControlServer:
         }
 
     async def _price(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Price)
+        asked = await read(request, bodies.Price)
         self._check_asset(asked.asset)
         self._exchange.set_price(asked.asset, asked.price)
         self._exchange.advance()
         return {"asset": asked.asset, "price": plain(self._exchange.index_price(asked.asset))}
 
     async def _play(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Play)
+        asked = await read(request, bodies.Play)
         path = self._path(asked)
         await self._stop_playing()
         self._playing = asyncio.create_task(self._drive(path))
@@ -174,25 +166,25 @@ class ControlServer:
         return {"stopped": await self._stop_playing()}
 
     async def _deposit(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Money)
+        asked = await read(request, bodies.Money)
         return _movement(self._exchange.deposit(self._account, asked.asset, asked.amount, asked.wallet))
 
     async def _withdraw(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Money)
+        asked = await read(request, bodies.Money)
         return _movement(self._exchange.withdraw(self._account, asked.asset, asked.amount, asked.wallet))
 
     async def _transfer(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Transfer)
+        asked = await read(request, bodies.Transfer)
         return _movement(self._exchange.transfer(self._account, asked.asset, asked.amount, asked.source, asked.target))
 
     async def _spot_trade(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.SpotTrade)
+        asked = await read(request, bodies.SpotTrade)
         key = MarketKey(MarketKind.SPOT, asked.asset + asked.quote)
         signed = asked.amount if asked.side == "buy" else -asked.amount
         return _order(self._exchange.foreign_trade(self._account, key, signed).order)
 
     async def _funding(self, request: web.Request) -> Json:
-        asked = await _read(request, bodies.Funding)
+        asked = await read(request, bodies.Funding)
         key = self._contract(asked.symbol)
         self._exchange.set_funding_rate(key, asked.rate)
         if asked.settle:
@@ -200,6 +192,10 @@ class ControlServer:
         return {"symbol": asked.symbol, "rate": plain(asked.rate), "settled": asked.settle}
 
     async def _state(self, _request: web.Request) -> Json:
+        with self.faults.aside():
+            return self._truth()
+
+    def _truth(self) -> Json:
         truth = self._exchange.truth(self._account)
         contracts: dict[str, Json] = {}
         for kind in (MarketKind.LINEAR, MarketKind.INVERSE):
@@ -230,14 +226,17 @@ class ControlServer:
     def _check_asset(self, asset: str) -> None:
         known = list(self._exchange.true_prices())
         if asset not in known:
-            raise _Malformed(f"asset: {asset!r} is not traded here; known are {', '.join(known)}")
+            raise MalformedError(f"asset: {asset!r} is not traded here; known are {', '.join(known)}")
 
     def _contract(self, symbol: str) -> MarketKey:
-        for kind in (MarketKind.LINEAR, MarketKind.INVERSE):
-            for market in self._exchange.markets(kind):
-                if market.symbol == symbol:
-                    return market.key
-        raise _Malformed(f"symbol: there is no contract {symbol!r}")
+        with self.faults.aside():
+            markets = [
+                market for kind in (MarketKind.LINEAR, MarketKind.INVERSE) for market in self._exchange.markets(kind)
+            ]
+        for market in markets:
+            if market.symbol == symbol:
+                return market.key
+        raise MalformedError(f"symbol: there is no contract {symbol!r}")
 
     def _path(self, asked: bodies.Play) -> Iterator[Tick]:
         length_ms = max(1, round(asked.seconds * 1000))
@@ -249,18 +248,18 @@ class ControlServer:
             try:
                 return iter(list(keyframes(asked.asset, frames, step_ms)))
             except ValueError as error:
-                raise _Malformed(f"keyframes: {error}") from error
+                raise MalformedError(f"keyframes: {error}") from error
         if asked.path == "rally_and_sell_off":
             return rally_and_sell_off(asked.asset, start, length_ms)
         if asked.path == "random_walk":
             walk = random_walk(Walk(asked.asset, start, step_ms=step_ms), seed=self._clock.now_ms())
             return _until(walk, length_ms)
         if asked.path is None:
-            raise _Malformed("path: give a path or keyframes")
+            raise MalformedError("path: give a path or keyframes")
         try:
             ticks = list(candles(asked.asset, Path(asked.path)))
         except (OSError, ValueError) as error:
-            raise _Malformed(f"path: {error}") from error
+            raise MalformedError(f"path: {error}") from error
         total_ms = max(1, ticks[-1].offset_ms)
         return (Tick(tick.offset_ms * length_ms // total_ms, tick.asset, tick.price) for tick in ticks)
 
@@ -279,51 +278,11 @@ class ControlServer:
         return True
 
 
-class _Malformed(Exception):  # noqa: N818  its text is the answer
-    """The request cannot be understood."""
-
-
 def _until(path: Iterator[Tick], length_ms: int) -> Iterator[Tick]:
     for tick in path:
         if tick.offset_ms > length_ms:
             return
         yield tick
-
-
-async def _read(request: web.Request, shape: type[Body]) -> Body:
-    try:
-        return shape.model_validate(json.loads(await request.text(), parse_float=Decimal))
-    except json.JSONDecodeError as error:
-        raise _Malformed(f"the body is not JSON: {error}") from error
-    except ValidationError as error:
-        told = [f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}" for each in error.errors()]
-        raise _Malformed("; ".join(told)) from error
-
-
-def _answering(action: Action) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.json_response(await action(request))
-
-    return answer
-
-
-@web.middleware
-async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal is JSON: what was wrong, and where to look."""
-    try:
-        return await handler(request)
-    except _Malformed as error:
-        return _refusal(MALFORMED, "bad_request", str(error))
-    except SimError as error:
-        return _refusal(REFUSED, error.kind.value, error.message)
-    except web.HTTPException as error:
-        if error.status < MALFORMED:
-            raise
-        return _refusal(error.status, "no_such_route", f"{request.method} {request.path}: GET / lists the routes")
-
-
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
 def _plain_all(amounts: Mapping[str, Decimal]) -> dict[str, Json]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from keeper.sim.types import WalletKind
+from keeper.sim.fault_kinds import FaultKind
+from keeper.sim.types import MarketKind, WalletKind
 
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 Asset = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 
 PLAY_MAX_SECONDS = 86_400
 FRAMES_MAX = 1_000
+SCHEDULE_MAX = 1_000
 
 
 class _Body(BaseModel):
@@ -70,3 +73,32 @@ class Funding(_Body):
     symbol: str
     rate: Annotated[Decimal, Field(ge=-1, le=1, allow_inf_nan=False)]
     settle: bool = True
+
+
+Moments = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=SCHEDULE_MAX)]
+
+Waits = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1, max_length=SCHEDULE_MAX)]
+
+
+class Schedule(_Body):
+    """When a fault is to strike: at exchange times, so many seconds from now, or at the nth opportunities."""
+
+    at_ms: Moments | None = None
+    after_seconds: Waits | None = None
+    at_event: Moments | None = None
+
+
+class Fault(_Body):
+    """A fault to arm: how often at most (``count``), or with what chance, or when; without any of them, once.
+
+    ``probability`` is a fraction ("1/20") or a decimal. ``symbol`` keeps it to one market of ``product``.
+    """
+
+    kind: FaultKind
+    count: Annotated[int, Field(ge=1)] | None = None
+    skip: Annotated[int, Field(ge=0)] = 0
+    probability: Annotated[Fraction, Field(gt=0, le=1)] | None = None
+    schedule: Schedule | None = None
+    symbol: str | None = None
+    product: MarketKind = MarketKind.LINEAR
+    parameters: dict[str, bool | int | Decimal | str] = {}

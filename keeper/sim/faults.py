@@ -154,9 +154,18 @@ class FaultMenu:
         self._garble = None
         self._views.clear()
         self._memory.clear()
-        with self._at_work():
+        with self.aside():
             self._world.undo_all()
             self._deliver(all_of_them=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens inside passes unharmed: the menu's own deeds, and whoever must see what is so."""
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
 
     # --- the seams --------------------------------------------------------------------------------------------------
 
@@ -185,7 +194,7 @@ class FaultMenu:
         """Let what is on its way arrive, what was for a time end, and the world take its turn."""
         if self._busy:
             return
-        with self._at_work():
+        with self.aside():
             self._deliver()
             self._world.undo_due()
             for armed in self._due(Site.TICK, None):
@@ -214,7 +223,7 @@ class FaultMenu:
         if self._busy:
             return
         if self._wants_snapshot():
-            with self._at_work():
+            with self.aside():
                 self._views.prepare(account, request.market)
         for armed in self._due(Site.ORDER, request.market, *_LOST_BEFORE):
             self._record(armed, account, request.market)
@@ -334,15 +343,6 @@ class FaultMenu:
 
     def _wants_snapshot(self) -> bool:
         return any(armed.kind is FaultKind.FILLS_DELAYED for armed in self._by_site[Site.ORDER])
-
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """What the menu itself does passes unharmed."""
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
 
     def _send_late(self, armed: Armed, account: str, request: OrderRequest) -> None:
         now_ms = self._exchange.clock.now_ms()

@@ -42,6 +42,8 @@ async def test_it_lists_its_routes_with_examples_that_work(control: Control) -> 
         route["path"] for route in routes
     }
     for route in routes:
+        if "{" in route["path"]:
+            continue
         await control.ask(route["method"], route["path"], route["example"] if route["method"] == "POST" else None)
 
 
