@@ -21,6 +21,9 @@ from keeper.cli import app
 from keeper.config import Mode, parse_config
 from keeper.config.models import BandConfig, HedgeConfig, LimitsConfig, LoopConfig, SafetyConfig
 from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
+from keeper.wiring import open_house
+from tests.e2e.grounds import config_text, environment, hedge_toml, other_ground, own_ground, venue_toml
+from tests.e2e.test_golden import settle
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "deploy" / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -221,3 +224,18 @@ def test_the_defaults_that_the_pages_state_are_the_defaults() -> None:
 def test_the_printed_documents_are_json() -> None:
     [document] = [json.loads(block) for block in blocks(REFERENCE, "json")]
     assert set(document) == {"mode", "taken_at", "hedges"}
+
+
+async def test_spot_on_one_venue_and_futures_on_another_as_the_readme_says(tmp_path: Path) -> None:
+    async with own_ground({"BTC": "5"}) as spot, other_ground({"BTC": "1"}) as perps:
+        hedge = venue_toml(perps, "perps") + hedge_toml(venue="perps", spot='["main"]')
+        credentials = environment(spot) | environment(perps, "perps")
+        config = parse_config(config_text(spot, tmp_path, hedge), "page", tmp_path / "keeper.toml", credentials)
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            assert perps.contracts("BTC/USDT:USDT") == -5, (
+                "the coins on the futures venue are not named, so not counted"
+            )
+            spot.sell("BTC", "2")
+            await settle(house.desk)
+            assert perps.contracts("BTC/USDT:USDT") == -3
