@@ -104,7 +104,7 @@ class FuturesWallet:
 
     def has_position(self, key: MarketKey | None = None) -> bool:
         """Whether anything is open, on one market or on any."""
-        return any(held.quantity != 0 for (market, _), held in self.positions.items() if key in (None, market))
+        return any(held.quantity and (key is None or market == key) for (market, _), held in self.positions.items())
 
 
 class OrderLog:
@@ -141,7 +141,8 @@ class OrderLog:
 
     def opened(self, key: MarketKey) -> tuple[Order, ...]:
         """Open orders of a market, oldest first."""
-        return tuple(self._orders[order_id] for order_id in self._open.get(key, ()))
+        opened = self._open.get(key)
+        return tuple(self._orders[order_id] for order_id in opened) if opened else ()
 
     def all_open(self, kind: MarketKind | None = None) -> tuple[Order, ...]:
         """Open orders of a product or of all, oldest first."""

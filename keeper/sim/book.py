@@ -20,20 +20,29 @@ class SyntheticBook:
     def __init__(self) -> None:
         self.update_id = 1
         self._ladders: dict[Side, tuple[BookLevel, ...]] = {Side.BUY: (), Side.SELL: ()}
+        self._unlaid: tuple[Market, Decimal, ExchangeOptions] | None = None
         self._taken: dict[tuple[Side, Decimal], Decimal] = {}
         self._refill_at_ms: int | None = None
 
     def rebuild(self, market: Market, mid: Decimal, options: ExchangeOptions) -> None:
-        """Lay fresh ladders around ``mid``; what was taken is forgotten."""
-        bids = _ladder(market, mid, options, Side.BUY, None)
-        floor = bids[0].price + market.filters.tick
-        self._ladders = {Side.BUY: bids, Side.SELL: _ladder(market, mid, options, Side.SELL, floor)}
+        """Lay fresh ladders around ``mid``; what was taken is forgotten. Laid when first looked at: most never are."""
+        self._unlaid = (market, mid, options)
         self._taken.clear()
         self._refill_at_ms = None
         self.update_id += 1
 
+    def _lay(self, market: Market, mid: Decimal, options: ExchangeOptions) -> None:
+        bids = _ladder(market, mid, options, Side.BUY, None)
+        floor = bids[0].price + market.filters.tick
+        self._ladders = {Side.BUY: bids, Side.SELL: _ladder(market, mid, options, Side.SELL, floor)}
+        self._unlaid = None
+
     def levels(self, side: Side) -> tuple[BookLevel, ...]:
         """What is left on a side, best first; empty levels are skipped."""
+        if self._unlaid is not None:
+            self._lay(*self._unlaid)
+        if not self._taken:
+            return self._ladders[side]
         left = (
             BookLevel(level.price, level.quantity - self._taken.get((side, level.price), ZERO))
             for level in self._ladders[side]

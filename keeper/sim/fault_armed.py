@@ -9,6 +9,8 @@ from random import Random
 from keeper.sim.fault_kinds import FaultKind, Parameter, Trigger
 from keeper.sim.types import MarketKey
 
+CHANCE_BITS = 32
+
 
 class Armed:
     """A fault that waits for its opportunities.
@@ -27,6 +29,10 @@ class Armed:
         self.opportunities = 0
         self.strikes = 0
         self._times_used = 0
+        chance = trigger.probability
+        self._denominator = 0 if chance is None else chance.denominator
+        self._bound = 0 if chance is None else chance.numerator << CHANCE_BITS
+        self._by_chance_alone = chance is not None and trigger == Trigger(probability=chance)
 
     @property
     def spent(self) -> bool:
@@ -40,6 +46,9 @@ class Armed:
 
     def is_due(self, now_ms: int, market: MarketKey | None) -> bool:
         """Count an opportunity, and tell whether it is one to strike at; :meth:`struck` tells that it did."""
+        if self._by_chance_alone:  # a swarm run arms nothing else: this is its hot path
+            self.opportunities += 1
+            return self._chance_strikes()
         trigger = self.trigger
         if trigger.market is not None and market is not None and market != trigger.market:
             return False
@@ -54,8 +63,11 @@ class Armed:
             return trigger.at_ms[self._times_used] <= now_ms
         if trigger.at_event:
             return self.opportunities in trigger.at_event
-        chance = trigger.probability
-        return chance is None or self.rng.randrange(chance.denominator) < chance.numerator
+        return not self._denominator or self._chance_strikes()
+
+    def _chance_strikes(self) -> bool:
+        """The probability, exact to one part in 2^32, in whole numbers."""
+        return self.rng.getrandbits(CHANCE_BITS) * self._denominator < self._bound
 
     def struck(self, now_ms: int) -> None:
         """It has struck."""

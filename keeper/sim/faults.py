@@ -92,6 +92,7 @@ class FaultMenu:
         self._seed = seed
         self._armed: dict[int, Armed] = {}
         self._by_site: dict[Site, list[Armed]] = {site: [] for site in Site}
+        self._by_reading: dict[Reading, tuple[Armed, ...]] = {}
         self._next_id = 1
         self._busy = False
         self._garble: Garble | None = None
@@ -114,6 +115,7 @@ class FaultMenu:
         self._next_id += 1
         self._armed[armed.id] = armed
         self._by_site[kind.site].append(armed)
+        self._by_reading.clear()
         return armed.id
 
     def disarm(self, number: int) -> bool:
@@ -122,11 +124,13 @@ class FaultMenu:
         if armed is None:
             return False
         self._by_site[armed.kind.site].remove(armed)
+        self._by_reading.clear()
         return True
 
     def clear(self) -> None:
         """Take all faults off; what they have already caused runs its course."""
         self._armed.clear()
+        self._by_reading.clear()
         for armed in self._by_site.values():
             armed.clear()
 
@@ -293,15 +297,18 @@ class FaultMenu:
 
     def _bent(self, reading: Reading, account: str | None, answer: T) -> T:
         """The answer as the armed faults leave it."""
+        striking = self._by_reading.get(reading)
+        if striking is None:
+            striking = tuple(each for each in self._by_site[Site.READ] if fault_readings.applies(each, reading))
+            self._by_reading[reading] = striking
+        if not striking:
+            return answer
         market = fault_readings.market_of(answer)
-        remembered = False
-        for armed in tuple(self._by_site[Site.READ]):
-            if not fault_readings.applies(armed, reading):
-                continue
-            if armed.kind is FaultKind.STALE and not remembered:
-                self._memory.see(reading, account, answer)
-                remembered = True
-            if not armed.is_due(self._exchange.clock.now_ms(), market):
+        now_ms = self._exchange.clock.now_ms()
+        if any(armed.kind is FaultKind.STALE for armed in striking):
+            self._memory.see(reading, account, answer)
+        for armed in striking:
+            if not armed.is_due(now_ms, market):
                 continue
             if armed.kind is FaultKind.READ_LOST:
                 self._record(armed, account, market)

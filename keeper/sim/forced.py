@@ -141,6 +141,8 @@ class Forced:
     def liquidate_if_due(self, account: Account) -> None:
         """Close every position whose margin balance is below its maintenance margin."""
         for kind in (MarketKind.LINEAR, MarketKind.INVERSE):
+            if not account.futures[kind].has_position():
+                continue
             markets = [market for market in self._state.markets.values() if market.kind is kind]
             for market in markets:
                 self._liquidate_isolated(account, market)

@@ -10,7 +10,13 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 
-class MarketKind(Enum):
+class _Name(Enum):
+    """A word that is often a key: hashed by identity, which members have for life; Enum's own way hashes its text."""
+
+    __hash__ = object.__hash__
+
+
+class MarketKind(_Name):
     """Which of the three order-taking products a market belongs to."""
 
     SPOT = "spot"
@@ -72,7 +78,7 @@ def inverse(symbol: str) -> MarketKey:
     return MarketKey(MarketKind.INVERSE, symbol)
 
 
-class Side(Enum):
+class Side(_Name):
     """Direction of an order."""
 
     BUY = "BUY"
@@ -89,7 +95,7 @@ class Side(Enum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class PositionSide(Enum):
+class PositionSide(_Name):
     """BOTH in one-way mode; LONG or SHORT in hedge (dual) mode."""
 
     BOTH = "BOTH"
@@ -113,7 +119,7 @@ class TimeInForce(Enum):
     GTX = "GTX"
 
 
-class OrderStatus(Enum):
+class OrderStatus(_Name):
     """Binance's order states."""
 
     NEW = "NEW"

@@ -49,7 +49,7 @@ class Quotes:
         """Put a contract's premium over the index in force."""
         if not (ratio.is_finite() and ratio > -1):
             raise SimError(ErrorKind.BAD_PARAMETER, f"{market.symbol}: a basis of {ratio} leaves no price")
-        self._state.basis[market.key] = ratio
+        self._state.set_basis(market.key, ratio)
         if market.key in self._state.tapes:
             self._reprice(market)
             self._matcher.rematch(market)
@@ -107,8 +107,8 @@ class Quotes:
         return OrderBook(
             market=market.key,
             update_id=book.update_id,
-            bids=self._side(market, Side.BUY)[:depth],
-            asks=self._side(market, Side.SELL)[:depth],
+            bids=self._side(market, Side.BUY, depth),
+            asks=self._side(market, Side.SELL, depth),
             time_ms=self._state.venue_now,
         )
 
@@ -117,7 +117,7 @@ class Quotes:
         tape = self.tape(market)
         now = self._state.now
         day = tape.bar(now - DAY_MS, DAY_MS, now)
-        bids, asks = self._side(market, Side.BUY), self._side(market, Side.SELL)
+        bids, asks = self._side(market, Side.BUY, 1), self._side(market, Side.SELL, 1)
         last_id = tape.prints[-1].trade_id if tape.prints else 0
         return Ticker(
             market=market.key,
@@ -162,10 +162,17 @@ class Quotes:
     def _interest(self, market: Market, quantity: Decimal, at_ms: int) -> OpenInterest:
         return OpenInterest(market.key, quantity, booked(value(market, quantity, self._state.mark(market))), at_ms)
 
-    def _side(self, market: Market, side: Side) -> tuple[BookLevel, ...]:
-        levels = {level.price: level.quantity for level in self._state.books[market.key].levels(side)}
-        for account in self._state.accounts.values():
-            for order in account.orders.opened(market.key):
-                if order.can_rest and order.side is side:
-                    levels[order.price] = levels.get(order.price, ZERO) + order.remaining
-        return tuple(BookLevel(price, levels[price]) for price in sorted(levels, reverse=side is Side.BUY))
+    def _side(self, market: Market, side: Side, depth: int) -> tuple[BookLevel, ...]:
+        laid = self._state.books[market.key].levels(side)
+        resting = [
+            order
+            for account in self._state.accounts.values()
+            for order in account.orders.opened(market.key)
+            if order.can_rest and order.side is side
+        ]
+        if not resting:
+            return laid[:depth]
+        levels = {level.price: level.quantity for level in laid}
+        for order in resting:
+            levels[order.price] = levels.get(order.price, ZERO) + order.remaining
+        return tuple(BookLevel(price, levels[price]) for price in sorted(levels, reverse=side is Side.BUY)[:depth])

@@ -51,6 +51,8 @@ class State:
         self.open_interest: dict[MarketKey, Decimal] = {}
         self.start_ms = clock.now_ms()
         self.clock_skew_ms = 0
+        self._marks: dict[MarketKey, Decimal] = {}
+        self._priced: dict[MarketKind, tuple[Market, ...]] = {}
         self._index: dict[str, Decimal] = dict(options.initial_prices)
         self._random = random.Random(seed)  # noqa: S311 (ids must repeat with the seed; nothing here is a secret)
         self._order_id = _FIRST_ORDER_ID + self._random.randrange(1_000_000)
@@ -80,6 +82,7 @@ class State:
         if market.key in self.markets:
             raise SimError(ErrorKind.BAD_PARAMETER, f"{market.symbol} is listed already")
         self.markets[market.key] = market
+        self._priced.clear()
         self.books[market.key] = SyntheticBook()
         if self.has_price(market):
             self.open_market(market)
@@ -98,6 +101,7 @@ class State:
         """Put a market's changed facts in force and tell everybody."""
         self.market(market.key)
         self.markets[market.key] = market
+        self._priced.clear()
         if market.key in self.tapes:
             self.books[market.key].rebuild(market, self.mark(market), self.options)
         self.publish(MarketChanged(self.now, market.key, market.status))
@@ -118,9 +122,25 @@ class State:
             return ONE
         raise SimError(ErrorKind.UNKNOWN_SYMBOL, f"{asset} has no index price: set one first")
 
+    def priced(self, kind: MarketKind) -> tuple[Market, ...]:
+        """A product's markets that have a price, in the order in which they were added."""
+        known = self._priced.get(kind)
+        if known is None:
+            known = tuple(each for each in self.markets.values() if each.kind is kind and self.has_price(each))
+            self._priced[kind] = known
+        return known
+
     def set_index(self, asset: str, price: Decimal) -> None:
         """Put an index price in force; books follow when they are told."""
+        if asset not in self._index:
+            self._priced.clear()
         self._index[asset] = price
+        self._marks.clear()
+
+    def set_basis(self, key: MarketKey, ratio: Decimal) -> None:
+        """Put a contract's premium over the index in force; books follow when they are told."""
+        self.basis[key] = ratio
+        self._marks.clear()
 
     def indices(self) -> Mapping[str, Decimal]:
         """A copy of all index prices."""
@@ -132,7 +152,11 @@ class State:
 
     def mark(self, market: Market) -> Decimal:
         """Mark price: pair index × (1 + basis), eight decimals."""
-        return booked(self.pair_index(market) * (ONE + self.basis.get(market.key, ZERO)))
+        known = self._marks.get(market.key)
+        if known is None:
+            known = booked(self.pair_index(market) * (ONE + self.basis.get(market.key, ZERO)))
+            self._marks[market.key] = known
+        return known
 
     def on_tick(self, market: Market, price: Decimal) -> Decimal:
         """The nearest price that the market can print."""

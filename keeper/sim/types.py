@@ -123,11 +123,10 @@ class Market:
     expiry_ms: int | None = None  # None: perpetual or spot
     onboard_ms: int = 1_569_398_400_000
     status: MarketStatus = MarketStatus.TRADING
+    key: MarketKey = field(init=False, repr=False, compare=False)  # the market's name, made once
 
-    @property
-    def key(self) -> MarketKey:
-        """The market's name."""
-        return MarketKey(self.kind, self.symbol)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", MarketKey(self.kind, self.symbol))
 
     @property
     def pair(self) -> str:

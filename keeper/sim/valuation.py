@@ -84,8 +84,11 @@ class Valuation:
         self, account: Account, market: Market, side: PositionSide, extra: Extra | None = None
     ) -> tuple[Decimal, Decimal]:
         """What resting orders that may open (buys, sells) are worth, absolute, settle currency."""
+        opened = account.orders.opened(market.key)
+        if extra is None and not opened:
+            return ZERO, ZERO
         worth = {Side.BUY: ZERO, Side.SELL: ZERO}
-        for order in account.orders.opened(market.key):
+        for order in opened:
             if order.can_rest and not order.reduce_only and order.position_side is side:
                 worth[order.side] += abs(value(market, order.remaining, order.price))
         if extra is not None and extra.market == market.key and extra.position_side is side:
@@ -96,10 +99,12 @@ class Valuation:
         self, account: Account, market: Market, side: PositionSide, extra: Extra | None = None
     ) -> tuple[Decimal, Decimal]:
         """(of the position, of its open orders): the worse of both directions counts, over leverage."""
-        leverage = self.settings(account, market).leverage
         held = account.futures[market.kind].positions.get((market.key, side))
         worth = value(market, held.quantity, self._state.mark(market)) if held is not None else ZERO
         bids, asks = self.order_worth(account, market, side, extra)
+        if not (worth or bids or asks):
+            return ZERO, ZERO
+        leverage = self.settings(account, market).leverage
         if side is PositionSide.LONG:
             asks = ZERO  # in hedge mode these only close
         elif side is PositionSide.SHORT:
@@ -188,8 +193,13 @@ class Valuation:
 
     def balance(self, account: Account, kind: MarketKind, asset: str) -> FuturesBalance:
         """One margin asset of a futures wallet."""
+        return self._balance(account, kind, asset, self.positions(account, kind))
+
+    def _balance(
+        self, account: Account, kind: MarketKind, asset: str, everything: tuple[Position, ...]
+    ) -> FuturesBalance:
         wallet = account.futures[kind]
-        positions = [position for position in self.positions(account, kind) if position.settle == asset]
+        positions = [position for position in everything if position.settle == asset]
         cross = self.cross(account, kind, asset)
         total = wallet.balances.get(asset, ZERO)
         unrealised = _total(position.unrealised_pnl for position in positions)
@@ -214,19 +224,20 @@ class Valuation:
         """A futures wallet, whole: every settle asset of the product and whatever else was put in."""
         wallet = account.futures[kind]
         assets = dict.fromkeys([market.settle for market in self._markets(kind)]) | dict.fromkeys(wallet.balances)
+        positions = self.positions(account, kind)
         return FuturesAccount(
             kind=kind,
             dual_side=wallet.dual_side,
-            balances=tuple(self.balance(account, kind, asset) for asset in assets),
-            positions=self.positions(account, kind),
+            balances=tuple(self._balance(account, kind, asset, positions) for asset in assets),
+            positions=positions,
             updated_ms=wallet.updated_ms,
         )
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
     def _markets(self, kind: MarketKind, asset: str | None = None) -> Iterator[Market]:
-        for market in self._state.markets.values():
-            if market.kind is kind and asset in (None, market.settle) and self._state.has_price(market):
+        for market in self._state.priced(kind):
+            if asset is None or market.settle == asset:
                 yield market
 
     def _liquidation_price(
