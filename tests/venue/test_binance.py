@@ -240,6 +240,9 @@ async def test_no_failure_shows_the_signed_address(served: Served, venue: CcxtVe
         return Reply(0, "", dropped=True)
 
     served.server.dispatcher.gate = drop
+    with pytest.raises(Exception, match="account") as bare:
+        await raw(venue).privateGetAccount()  # what the client itself raises is clean already
+    assert "signature" not in repr(bare.value)
     with pytest.raises(UnreachableError) as caught:
         await venue.observer.wallet("")
     outcome = await venue.trader.submit(order(venue.observer.instrument(LINEAR), "1", D(65000)))

@@ -378,6 +378,7 @@ async def test_what_the_client_would_round_is_not_sent(
 
 
 async def test_the_client_leaves_our_decimal_context_alone(venue: CcxtVenue) -> None:
+    decimal.getcontext().traps[decimal.Underflow] = False
     before = (decimal.getcontext().rounding, dict(decimal.getcontext().traps))
     await venue.trader.submit(await marketable(venue, LINEAR, "1"))
     venue.connection.client.amount_to_precision(LINEAR, "1.2345")
