@@ -80,8 +80,8 @@ def state_document(
 ) -> dict[str, Any]:
     """The answer of ``GET /api/v1/state``: a plan document with the run around it.
 
-    Each hedge is the object of the plan contract and has four more keys: ``paused``, ``flattened``, ``halted`` (null, or
-    why) and ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
+    Each hedge is the object of the plan contract and has four more keys: ``paused``, ``flattened``, ``halted`` (null,
+    or why) and ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
     """
     return {
         "mode": progress.mode,

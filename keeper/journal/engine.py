@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
@@ -51,6 +54,20 @@ def reader_engine(url: URL) -> AsyncEngine:
     engine = create_async_engine(url.set(database=path.as_uri(), query=query), pool_size=1, max_overflow=0)
     _prepare(engine, _READER, "BEGIN")
     return engine
+
+
+def probe(path: Path, *, writable: bool) -> None:
+    """Open and close the file once, synchronously; raises :class:`OSError` or :class:`sqlite3.Error` when it cannot be.
+
+    The asynchronous driver answers a failed opening from a thread that may outlive the event loop, and then complains
+    on its own account.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "the file cannot be opened: it is a directory")
+    if writable:
+        sqlite3.connect(path, timeout=BUSY_MS / 1000).close()
+    else:
+        path.open("rb").close()
 
 
 def _prepare(engine: AsyncEngine, pragmas: tuple[str, ...], begin: str) -> None:

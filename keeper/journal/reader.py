@@ -29,7 +29,7 @@ from keeper.core.model import (
 from keeper.errors import ConfigError
 from keeper.journal import codec, queries, rows, schema
 from keeper.journal.base import JournalError, Remembered
-from keeper.journal.engine import reader_engine
+from keeper.journal.engine import probe, reader_engine
 from keeper.journal.failure import driver_errors, readable
 from keeper.journal.migrate import version_of
 from keeper.journal.url import describe, file_of, parse
@@ -121,6 +121,11 @@ class JournalReader:
         path = file_of(parsed)
         if path is not None and not path.exists():
             return cls(name, None)
+        if path is not None:
+            try:
+                probe(path, writable=False)
+            except OSError as error:
+                raise readable(error, name, "open it") from error
         reader = cls(name, reader_engine(parsed))
         try:
             version = await reader._ask("open it", lambda connection: connection.run_sync(version_of, name), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from keeper.core.model import CycleRecord, HedgeMemory, InstrumentId, Intent, Outcome, OutcomeState, Snapshot
 from keeper.journal import codec, queries, rows, schema
 from keeper.journal.base import FundingEntry, JournalError, Remembered, Run
-from keeper.journal.engine import writer_engine
+from keeper.journal.engine import probe, writer_engine
 from keeper.journal.failure import driver_errors, readable
 from keeper.journal.migrate import upgrade
 from keeper.journal.url import describe, file_of, parse
@@ -74,6 +75,8 @@ class SqlJournal:
         name = describe(parsed)
         if path is not None and not path.parent.is_dir():
             raise JournalError(f"journal {name}: the directory {path.parent} does not exist; create it first")
+        if path is not None:
+            _probe(path, name)
         journal = cls(writer_engine(parsed), name, full_every, new_tag)
         try:
             await journal._migrate()
@@ -319,6 +322,13 @@ class SqlJournal:
             ) from error
         except self._errors as error:
             raise readable(error, self._name, doing) from error
+
+
+def _probe(path: Path, name: str) -> None:
+    try:
+        probe(path, writable=True)
+    except (OSError, sqlite3.Error) as error:
+        raise readable(error, name, "open it") from error
 
 
 async def _append_outcome(connection: AsyncConnection, outcome: Outcome, at_ms: int) -> None:
