@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 
 from keeper.alerts import rules
 from keeper.api.app import build_app
+from keeper.chores import Times
 from keeper.cli import app
 from keeper.config import Mode, parse_config
 from keeper.config.models import BandConfig, HedgeConfig, LimitsConfig, LoopConfig, SafetyConfig
@@ -219,6 +220,14 @@ def test_the_defaults_that_the_pages_state_are_the_defaults() -> None:
     decisions = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for key in ("unexplained_zero_seconds", "position_lag_seconds"):
         assert f"`safety.{key}` ({getattr(SafetyConfig(), key):g})" in decisions
+
+
+def test_the_chores_are_done_as_often_as_the_reference_says() -> None:
+    times, told = Times(), section("Chores")
+    assert [times.settings_seconds, times.markets_seconds, times.funding_seconds] == [300, 3600, 600]
+    assert [row[1] for row in rows(told)] == ["5 minutes", "hour", "10 minutes", "day, at 03:10 UTC"]
+    assert times.pruning_hour_utc == 3
+    assert f"older than {times.keep_days} days" in told
 
 
 def test_the_printed_documents_are_json() -> None:
