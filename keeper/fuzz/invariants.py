@@ -1,0 +1,255 @@
+"""What must hold after every event, whatever the keeper was told.
+
+The numbers are those of the failure catalogue's list. Each check runs when something happened that could break it; what
+it judges by is the exchange's own truth, the history, and what the journal holds, never what the keeper believes. A
+violation is kept and ends the run; it is not raised, since the keeper under test might catch it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from keeper.core.hedge import accounts_of
+from keeper.core.model import CycleRecord, Hedge, InstrumentId, Intent, PlannedOrder, Rebalance, Side
+from keeper.fuzz.history import Note
+from keeper.fuzz.model import Model, canonical
+from keeper.fuzz.truth import GroundTruth, Stand, one_step, size_of
+from keeper.sim.events import (
+    ExecutionType,
+    FundingSettled,
+    MoneyMoved,
+    OrderUpdated,
+    PositionForced,
+    PriceChanged,
+)
+from keeper.sim.types import MarketKey, Order, OrderStatus, Origin
+from keeper.sim.types import Side as SimSide
+
+ZERO = Decimal(0)
+FEES = Decimal("0.01")
+"""Of an order's own size: fees, the slippage that the config allows, and the spread."""
+STALE_SECONDS = 60.0
+"""A price may be read late, and stands in the order for as long as the order travels."""
+MISSENT = Decimal("0.05")
+"""How far beyond any recent true price an order may be limited: the touch, the slippage, an old reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that did not hold."""
+
+    name: str
+    text: str
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Epoch:
+    """One look of the keeper: when it began, and which of its readings failed."""
+
+    began: float = -1.0
+    failed: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order as it left, and the look that it stands on."""
+
+    order: PlannedOrder
+    epoch_began: float
+    after: float
+    """Our own last write on the symbol before it."""
+
+
+class Invariants:
+    """Watches one run."""
+
+    def __init__(
+        self,
+        model: Model,
+        account: str,
+        monotonic: Callable[[], float],
+        lag_seconds: float,
+    ) -> None:
+        self.violations: list[Violation] = []
+        self.on_violation: Callable[[], None] = lambda: None
+        self.checked = 0
+        self.epoch = Epoch()
+        self.unresolved: Callable[[], tuple[Intent, ...]] = lambda: ()
+        self.canaries: tuple[str, ...] = ()
+        self.ground: GroundTruth
+        self._model = model
+        self._symbols: dict[MarketKey, InstrumentId] = {}
+        self._account = account
+        self._monotonic = monotonic
+        self._lag = lag_seconds
+        self._intents: dict[str, Intent] = {}
+        self._sent: dict[str, Sent] = {}
+        self._last_write: dict[InstrumentId, float] = {}
+        self._accepted: dict[str, int] = {}
+        self._marks: dict[MarketKey, deque[tuple[float, Decimal]]] = {}
+
+    def name(self, keys: Mapping[InstrumentId, MarketKey]) -> None:
+        """Say which of the exchange's markets the hedges stand on."""
+        self._symbols = {key: ident for ident, key in keys.items()}
+
+    def violate(self, name: str, text: str, at_ms: int) -> None:
+        """Keep it, and let the run end."""
+        self.violations.append(Violation(name, text, at_ms))
+        self.on_violation()
+
+    # --- what the keeper does ---------------------------------------------------------------------------------------
+
+    def on_look(self) -> None:
+        """A look begins."""
+        self.epoch = Epoch(self._monotonic())
+        self.ground.look(self.epoch.began)
+
+    def on_failed_read(self, source: str) -> None:
+        """A reading of the present look failed."""
+        self.epoch.failed.add(source)
+
+    def on_intent(self, intent: Intent) -> None:
+        """An intent has been written."""
+        self._intents[intent.client_id] = intent
+
+    def on_send(self, order: PlannedOrder) -> None:
+        """An order is about to leave: is there an intent of it, is nothing unknown, is the look whole and new?"""
+        self.checked += 1
+        now, ident = self._monotonic(), order.instrument
+        who = f"{order.client_id} on {ident}"
+        if order.client_id not in self._intents:
+            self._fail("send_without_intent", f"{who} leaves, and no intent of it is written down")
+        if order.client_id in self._sent:
+            self._fail("sent_twice", f"{who} leaves a second time")
+        for intent in self.unresolved():
+            if intent.order.instrument == ident and intent.client_id != order.client_id:
+                self._fail("sent_while_unknown", f"{who} leaves while {intent.client_id} is unknown")
+        last = self._last_write.get(ident, -1.0)
+        if self.epoch.began < last:
+            text = f"{who} stands on a look begun at {self.epoch.began:.3f} s; our last write was at {last:.3f} s"
+            self._fail("old_epoch", text)
+        self._check_whole(order, who)
+        self._check_price(order, who, now)
+        self._sent[order.client_id] = Sent(order, self.epoch.began, last)
+        self._last_write[ident] = now
+
+    def on_turn(self, record: CycleRecord) -> None:
+        """A turn was written: does the model agree with the exchange, and does nothing told hold a secret?"""
+        self.checked += 1
+        for text in self._model.disagreements(self.ground.truth()):
+            self._fail("model", text)
+        for hedge in record.hedges:
+            if isinstance(hedge.decision, Rebalance) and hedge.exposure.blockers:
+                self._fail("decided_on_a_gap", f"{hedge.exposure.hedge.name} trades past {hedge.exposure.blockers}")
+        for gap in record.snapshot.gaps:
+            self.on_text(gap.text)
+
+    def on_text(self, text: str) -> None:
+        """Something that people or programs may read."""
+        for canary in self.canaries:
+            if canary in text:
+                self._fail("secret", f"a secret shows in: {text.replace(canary, '<the secret>')[:300]}")
+
+    # --- what the venue does ----------------------------------------------------------------------------------------
+
+    def on_note(self, note: Note) -> None:
+        """One more line of the history; only the venue's events are looked at."""
+        event = note.event
+        if event is None:
+            return
+        now = self._monotonic()
+        if isinstance(event, OrderUpdated):
+            self._order(event, now)
+        elif isinstance(event, PriceChanged):
+            marks = self._marks.setdefault(event.market, deque(maxlen=400))
+            marks.append((now, event.mark))
+            if event.market in self._symbols:
+                self.ground.look(now)
+        elif isinstance(event, MoneyMoved | FundingSettled | PositionForced):
+            self.ground.look(now)
+
+    def _order(self, event: OrderUpdated, now: float) -> None:
+        order = event.order
+        self.checked += 1
+        if order.origin is Origin.API and order.account == self._account:
+            if event.execution is ExecutionType.NEW:
+                self._accept(order, now)
+            ident = self._symbols.get(order.market)
+            if ident is not None:
+                self._last_write[ident] = now
+        if event.fill is not None:
+            have, said = self.ground.truth().positions.get(order.market, ZERO), self._model.position(order.market)
+            if have != said:
+                self._fail("model", f"{order.market.symbol}: the history gives {said}, the exchange holds {have}")
+            if order.origin is Origin.API and order.side is SimSide.BUY and have > 0 and order.reduce_only:
+                self._fail("net_long", f"{order.market.symbol} stands at {have} after a cover of ours")
+        if event.fill is not None or order.status is not OrderStatus.NEW:
+            self.ground.look(now)
+
+    def _accept(self, order: Order, now: float) -> None:
+        """An order of ours was taken in: once only, written down before, and within what is really held."""
+        client_id = canonical(order.client_order_id)
+        self._accepted[client_id] = self._accepted.get(client_id, 0) + 1
+        if self._accepted[client_id] > 1:
+            self._fail("accepted_twice", f"{client_id} was taken in {self._accepted[client_id]} times")
+        sent = self._sent.get(client_id)
+        if sent is None or client_id not in self._intents:
+            self._fail("accepted_unknown", f"{client_id} was taken in, and nothing like it was sent")
+            return
+        hedge = self.ground.hedges[sent.order.hedge]
+        if order.side is SimSide.BUY:
+            if not order.reduce_only:
+                self._fail("cover_can_open", f"{client_id} buys and is not reduce-only")
+            return
+        # What the look may have read: anything since our last write, or since the oldest answer it can have been given.
+        since = max(min(sent.epoch_began, now) - self._lag, sent.after)
+        seen = [*self.ground.since(hedge.name, since), self.ground.now(hedge.name, now)]
+        self._check_room(order, hedge, seen)
+
+    def _check_room(self, order: Order, hedge: Hedge, seen: list[Stand]) -> None:
+        size = size_of(hedge, order.quantity, order.price)
+        key = order.market
+        working = sum(
+            (size_of(hedge, other.remaining, other.price) for other in self.ground.truth().accepted_orders
+             if other.is_open and other.market == key and other.side is SimSide.SELL
+             and other.order_id != order.order_id),
+            ZERO,
+        )  # fmt: skip
+        slack = size * (FEES + hedge.max_slippage) + one_step(hedge, order.price)
+        room, drift = max(stand.room for stand in seen), max(stand.drift for stand in seen)
+        if size + working > room + slack:
+            text = f"{order.client_order_id} shorts {size} more ({working} work); what is held leaves room for {room}"
+            self._fail("net_short", text)
+        elif size + working > drift + slack:
+            text = f"{order.client_order_id} shorts {size} more ({working} work); the target lacks {drift}"
+            self._fail("over_hedged", text)
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    def _check_whole(self, order: PlannedOrder, who: str) -> None:
+        hedge = self.ground.hedges[order.hedge]
+        needs = {f"wallet {account.wallet}" for account in accounts_of(hedge)}
+        needs |= {"positions", "marks", "clock", f"position {hedge.instrument.id.symbol}"}
+        broken = sorted(needs & self.epoch.failed)
+        if broken:
+            self._fail("sent_on_a_gap", f"{who} leaves although these readings failed: {', '.join(broken)}")
+
+    def _check_price(self, order: PlannedOrder, who: str, now: float) -> None:
+        key = next(key for key, ident in self._symbols.items() if ident == order.instrument)
+        known = self._marks.get(key, ())
+        recent = [mark for at, mark in known if at >= now - STALE_SECONDS]
+        before = [mark for at, mark in known if at < now - STALE_SECONDS][-1:]
+        marks = recent + before
+        if not marks:
+            return
+        if order.side is Side.SELL and order.price < min(marks) * (1 - MISSENT):
+            self._fail("no_price", f"{who} sells down to {order.price}; the lowest recent mark is {min(marks)}")
+        if order.side is Side.BUY and order.price > max(marks) * (1 + MISSENT):
+            self._fail("no_price", f"{who} buys up to {order.price}; the highest recent mark is {max(marks)}")
+
+    def _fail(self, name: str, text: str) -> None:
+        self.violate(name, text, int(self._monotonic() * 1000))

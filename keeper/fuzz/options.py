@@ -1,0 +1,201 @@
+"""What one run is like, drawn before it begins: the swarm's probabilities, the market, the hedges, the crashes.
+
+Probabilities are themselves drawn, so that some runs have no crash and others little else; a fault that is off in this
+run may be the very thing that lets another one go deep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from random import Random
+
+from keeper.core.model import Band, ExposureMode, Unlisted
+from keeper.fuzz.virtual import Streams
+
+D = Decimal
+
+
+class Transport(Enum):
+    """What stands between the keeper and the exchange."""
+
+    DIRECT = "direct"
+    CLIENT = "client"
+    """The real client library, its sockets replaced by calls in memory."""
+
+
+class Storage(Enum):
+    """Where the journal is kept."""
+
+    MEMORY = "memory"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeOptions:
+    """One hedge as it would stand in a configuration. ``short`` is what is open before the keeper's first look."""
+
+    name: str
+    symbol: str
+    ratio: Decimal
+    band: Band
+    exposure: ExposureMode
+    unlisted: Unlisted
+    spot: bool
+    declared: Decimal
+    short: Decimal
+    max_slippage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MarketOptions:
+    """How the market moves: one step a tick, in shares of the price; jumps are rare and large."""
+
+    step: float
+    jump_chance: float
+    jump: float
+    tick_polls: float
+    first_level: Decimal
+    half_spread_bps: Decimal
+    funding_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """What the owner does, a chance for each tick."""
+
+    deposit: float
+    withdraw: float
+    sell: float
+    collateral: float
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalOptions:
+    """Chances for each call: refused at once, written and yet reported as failed; and how long a full disk stays so."""
+
+    locked: float
+    lost_answer: float
+    disk_full: float
+    full_seconds: float
+    slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that was drawn for one run."""
+
+    seed: int
+    transport: Transport
+    storage: Storage
+    poll_seconds: float
+    latency_seconds: float
+    slow_chance: float
+    slow_seconds: float
+    crash_turns: int
+    restart_chance: float
+    hedges: tuple[HedgeOptions, ...]
+    market: MarketOptions
+    flows: FlowOptions
+    journal: JournalOptions
+    max_order_notional: Decimal
+    margin: Decimal
+
+
+CLIENT_SHARE = 40
+DATABASE_SHARE = 25
+"""One seed in so many takes the slow road, which is the real one."""
+
+
+def draw(seed: int, *, transport: Transport | None = None, storage: Storage | None = None) -> Options:
+    """The options of a seed; what is given is not drawn."""
+    source = Streams(seed).of("options")
+    by_client, in_database = source.randrange(CLIENT_SHARE) == 0, source.randrange(DATABASE_SHARE) == 0
+    return Options(
+        seed=seed,
+        transport=transport or (Transport.CLIENT if by_client else Transport.DIRECT),
+        storage=storage or (Storage.DATABASE if in_database else Storage.MEMORY),
+        poll_seconds=source.choice((1.0, 5.0, 5.0, 15.0, 60.0)),
+        latency_seconds=source.choice((0.0, 0.005, 0.05, 0.3)),
+        slow_chance=source.choice((0.0, 0.0, 0.002, 0.02)),
+        slow_seconds=source.choice((1.0, 6.0, 20.0)),
+        crash_turns=source.choice((0, 5, 20, 60, 150)),
+        restart_chance=source.choice((0.0, 0.0, 0.01)),
+        hedges=_hedges(source),
+        market=_market(source),
+        flows=_flows(source),
+        journal=_journal(source),
+        max_order_notional=source.choice((D(5_000), D(50_000), D(100_000_000))),
+        margin=source.choice((D(150_000), D(5_000_000), D(5_000_000))),
+    )
+
+
+def _hedges(source: Random) -> tuple[HedgeOptions, ...]:
+    symbols = source.choice(
+        (
+            ("BTC/USDT:USDT",),
+            ("ETH/USDT:USDT",),
+            ("BTC/USD:BTC",),
+            ("BTC/USDT:USDT", "ETH/USDT:USDT"),
+            ("BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC"),
+            ("ETH/USDT:USDT", "BTC/USD:BTC"),
+        )
+    )
+    return tuple(_hedge(source, symbol, symbols) for symbol in symbols)
+
+
+def _hedge(source: Random, symbol: str, symbols: tuple[str, ...]) -> HedgeOptions:
+    act = source.choice((D("0.005"), D("0.02"), D("0.05"), D("0.1")))
+    band = Band(act / 2, act, source.choice((act * 2, D("0.5"), D("0.9"))))
+    inverse = symbol.endswith(":BTC")
+    alone = not (inverse and "BTC/USDT:USDT" in symbols)
+    exposure = ExposureMode.SPOT if not inverse and source.random() < 0.2 else ExposureMode.EQUITY
+    # Two hedges on one coin see each other's contract as unlisted only if neither names it; both are named here.
+    return HedgeOptions(
+        name=symbol.partition("/")[0].lower() + ("-coin" if inverse else ""),
+        symbol=symbol,
+        ratio=source.choice((D("0.25"), D("0.6"), D("0.9"), D(1))),
+        band=band,
+        exposure=exposure,
+        unlisted=source.choice((Unlisted.HOLD, Unlisted.COUNT, Unlisted.IGNORE)),
+        spot=not inverse or (alone and source.random() < 0.5),
+        declared=source.choice((D(0), D(0), D("0.5"))),
+        short=source.choice((D(0), D(0), D("0.5"))),
+        max_slippage=source.choice((D("0.001"), D("0.005"))),
+    )
+
+
+def _market(source: Random) -> MarketOptions:
+    return MarketOptions(
+        step=source.choice((0.0002, 0.002, 0.01)),
+        jump_chance=source.choice((0.0, 0.002, 0.01)),
+        jump=source.choice((0.05, 0.15, 0.3)),
+        tick_polls=source.choice((0.5, 1.0, 1.0, 3.0)),
+        first_level=source.choice((D(2_000), D(20_000), D(250_000))),
+        half_spread_bps=source.choice((D("0.5"), D(5), D(30))),
+        funding_chance=source.choice((0.0, 0.01)),
+    )
+
+
+def _flows(source: Random) -> FlowOptions:
+    busy = source.choice((0.0, 0.005, 0.02, 0.05))
+    return FlowOptions(
+        deposit=busy * source.random(),
+        withdraw=busy * source.random(),
+        sell=busy * source.random(),
+        collateral=busy * source.random() / 2,
+        pause=source.choice((0.0, 0.002)),
+    )
+
+
+def _journal(source: Random) -> JournalOptions:
+    bad = source.choice((0.0, 0.0, 0.001, 0.02))
+    return JournalOptions(
+        locked=bad,
+        lost_answer=bad / 2,
+        disk_full=bad / 10,
+        full_seconds=source.choice((30.0, 300.0)),
+        slow=source.choice((0.0, 0.01)),
+    )

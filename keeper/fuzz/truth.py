@@ -1,0 +1,113 @@
+"""What is really so about each hedge, read from the exchange behind the keeper's back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from keeper.core.model import ZERO, Contracts, ExposureMode, Hedge, InstrumentId, Kind, Unlisted
+from keeper.fuzz.model import Model
+from keeper.sim.exchange import Exchange
+from keeper.sim.types import MarketKey, MarketKind, Truth
+
+KEPT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One hedge at one moment, coins and signed coins. ``room`` is what may still be shorted before it is net short.
+
+    ``drift`` is what is left to short (positive) by the target; ``protected`` is what the target is a share of.
+    """
+
+    at: float
+    mark: Decimal
+    delta: Decimal
+    room: Decimal
+    drift: Decimal
+    protected: Decimal
+
+
+class GroundTruth:
+    """Keeps the recent stands of every hedge."""
+
+    def __init__(
+        self, exchange: Exchange, account: str, hedges: Sequence[Hedge], keys: Mapping[InstrumentId, MarketKey],
+        model: Model,
+    ) -> None:  # fmt: skip
+        self._exchange = exchange
+        self._account = account
+        self._keys = keys
+        self._model = model
+        self._listed = {keys[hedge.instrument.id] for hedge in hedges}
+        self.hedges = {hedge.name: hedge for hedge in hedges}
+        self.stands: dict[str, deque[Stand]] = {hedge.name: deque(maxlen=KEPT) for hedge in hedges}
+
+    def truth(self) -> Truth:
+        """The account, whole."""
+        return self._exchange.truth(self._account)
+
+    def look(self, at: float) -> None:
+        """Take down where every hedge stands now."""
+        truth = self.truth()
+        for name, hedge in self.hedges.items():
+            self.stands[name].append(self._stand(hedge, truth, at))
+
+    def now(self, name: str, at: float) -> Stand:
+        """Where one hedge stands."""
+        return self._stand(self.hedges[name], self.truth(), at)
+
+    def since(self, name: str, at: float) -> list[Stand]:
+        """The stands of a hedge at or after then."""
+        found = []
+        for stand in reversed(self.stands[name]):
+            if stand.at < at:
+                break
+            found.append(stand)
+        return found
+
+    def _stand(self, hedge: Hedge, truth: Truth, at: float) -> Stand:
+        instrument = hedge.instrument
+        key = self._keys[instrument.id]
+        mark = self._exchange.mark_price(key)
+        asset = instrument.base
+        coins = hedge.declared.get(asset, ZERO) + (truth.spot.get(asset, ZERO) if hedge.spot else ZERO)
+        counted = [key]
+        if hedge.unlisted is Unlisted.COUNT:
+            counted += [
+                other
+                for other in truth.positions
+                if other not in self._listed and self._exchange.market(other).base == asset
+            ]
+        delta = sum((self._delta(other, truth.positions.get(other, ZERO)) for other in counted), ZERO)
+        equity = coins
+        if hedge.collateral is not None:
+            equity += truth.coinm.get(instrument.settle, ZERO) + self._coin_pnl(key, truth, mark)
+        protected = coins if hedge.exposure is ExposureMode.SPOT else equity
+        target = -hedge.ratio * protected if protected > 0 else ZERO
+        return Stand(at, mark, delta, equity + delta, delta - target, protected)
+
+    def _delta(self, key: MarketKey, quantity: Decimal) -> Decimal:
+        market = self._exchange.market(key)
+        if market.kind is MarketKind.LINEAR:
+            return quantity * market.contract_size
+        return quantity * market.contract_size / self._exchange.mark_price(key)
+
+    def _coin_pnl(self, key: MarketKey, truth: Truth, mark: Decimal) -> Decimal:
+        quantity, entry = truth.positions.get(key, ZERO), self._model.entry(key)
+        if quantity == 0 or entry == 0 or key.kind is not MarketKind.INVERSE:
+            return ZERO
+        return quantity * self._exchange.market(key).contract_size * (1 / entry - 1 / mark)
+
+
+def size_of(hedge: Hedge, contracts: Decimal, price: Decimal) -> Decimal:
+    """Coins that so many contracts stand for at a price; positive."""
+    size = abs(contracts) * hedge.instrument.contract_size
+    return size if hedge.instrument.kind is Kind.LINEAR else size / price
+
+
+def one_step(hedge: Hedge, price: Decimal) -> Decimal:
+    """Coins of one step of the contract."""
+    return size_of(hedge, Contracts(hedge.instrument.step_contracts), price)

@@ -1,0 +1,228 @@
+"""The exchange of one run, its market, and the account's owner with their money."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
+from random import Random
+
+from keeper.core.model import AccountId, Base, Hedge, InstrumentId
+from keeper.fuzz.options import HedgeOptions, Options
+from keeper.fuzz.virtual import Streams, VirtualClock
+from keeper.sim.defaults import inverse_market, linear_market, spot_market
+from keeper.sim.errors import SimError
+from keeper.sim.exchange import Exchange
+from keeper.sim.faults import STREAM_FAULTS, FaultKind, FaultMenu, Trigger, draw_probabilities
+from keeper.sim.names import inverse, linear, spot
+from keeper.sim.types import ExchangeOptions, MarketKey, MarketStatus, WalletKind
+from keeper.venue.base import Observer
+
+D = Decimal
+VENUE = "main"
+API_KEY = "fuzz-key-0f3a9c"
+SECRET = "canary-5c1e77d0b2"  # noqa: S105  the secret that must show nowhere; it opens nothing
+COIN_PLACES = D("0.00000001")
+NOT_HERE = frozenset(STREAM_FAULTS) | {FaultKind.EXPIRED}
+"""The loop reads no streams, and no hedge here stands on a dated contract."""
+VISIBLE_WITHIN_MS = 4_000
+LATE_LOOKS = 24
+LATE_EVERY_SECONDS = 0.25
+
+MARKET_KEYS: Mapping[str, MarketKey] = {
+    "BTC/USDT:USDT": linear("BTCUSDT"),
+    "ETH/USDT:USDT": linear("ETHUSDT"),
+    "BTC/USD:BTC": inverse("BTCUSD_PERP"),
+}
+
+
+def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
+    """BTC and ETH, spot and linear, BTC inverse, and an account with coins and margin."""
+    markets = (
+        spot_market("BTC", "0.01", ("0.00001", "9000", "120")),
+        spot_market("ETH", "0.01", ("0.0001", "9000", "3000")),
+        linear_market("BTC", "0.1", ("0.001", "1000", "120"), "100", maintenance_rate="0.004", max_leverage=125),
+        linear_market("ETH", "0.01", ("0.001", "10000", "2000"), "20", maintenance_rate="0.004", max_leverage=125),
+        inverse_market("BTC", "0.1", "100", maintenance_rate="0.004", max_leverage=125),
+    )
+    book = ExchangeOptions(
+        half_spread_bps=options.market.half_spread_bps, levels=4, first_level_notional=options.market.first_level
+    )
+    exchange = Exchange(clock, options.seed, markets, book)
+    exchange.add_account(API_KEY, SECRET)
+    exchange.deposit(API_KEY, "USDT", D(100_000))
+    exchange.deposit(API_KEY, "BTC", D(5))
+    exchange.deposit(API_KEY, "ETH", D(50))
+    exchange.deposit(API_KEY, "USDT", options.margin, WalletKind.USDM)
+    exchange.deposit(API_KEY, "BTC", D(3), WalletKind.COINM)
+    return exchange
+
+
+def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
+    """A hedge with its venue's facts filled in, as the wiring does it."""
+    instrument = observer.instrument(options.symbol)
+    collateral = observer.collateral(instrument)
+    return Hedge(
+        name=options.name,
+        assets=(instrument.base,),
+        spot=(AccountId(VENUE),) if options.spot else (),
+        declared={instrument.base: Base(options.declared)} if options.declared else {},
+        instrument=instrument,
+        ratio=options.ratio,
+        band=options.band,
+        exposure=options.exposure,
+        unlisted=options.unlisted,
+        collateral=None if collateral is None else collateral[0],
+        max_slippage=options.max_slippage,
+    )
+
+
+def arm(menu: FaultMenu, source: Random) -> dict[FaultKind, Fraction]:
+    """Draw the menu's probabilities and arm it.
+
+    What hides an order or its fills ends within four seconds: with the five that a late order may take, that is inside
+    the ten for which the keeper distrusts a venue's "no such order", as its configuration promises it.
+    """
+    drawn = draw_probabilities(source, [kind for kind in FaultKind if kind not in NOT_HERE])
+    for kind, chance in drawn.items():
+        hides = kind in (FaultKind.NOT_FOUND_THEN_FOUND, FaultKind.FILLS_DELAYED)
+        parameters = {"for_ms": VISIBLE_WITHIN_MS} if hides else {}
+        menu.arm(kind, Trigger(probability=chance), **parameters)
+    return drawn
+
+
+def market_keys(hedges: tuple[Hedge, ...]) -> dict[InstrumentId, MarketKey]:
+    """The exchange's name of each hedge's contract."""
+    return {hedge.instrument.id: MARKET_KEYS[hedge.instrument.id.symbol] for hedge in hedges}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Something that the owner did."""
+
+    what: str
+    asset: str
+    amount: Decimal
+
+
+class World:
+    """Moves the market and the owner's money, one tick after the other; the fault menu strikes in between."""
+
+    def __init__(self, exchange: Exchange, menu: FaultMenu, options: Options, streams: Streams) -> None:
+        self.exchange = exchange
+        self.menu = menu
+        self.is_calm = False
+        self._options = options
+        self._market = streams.of("market")
+        self._owner = streams.of("owner")
+        self._levels = {"BTC": 65_000.0, "ETH": 3_500.0}
+
+    def open_shorts(self, hedges: tuple[Hedge, ...]) -> None:
+        """What is open before the keeper first looks."""
+        for hedge, drawn in zip(hedges, self._options.hedges, strict=True):
+            if drawn.short:
+                key = MARKET_KEYS[drawn.symbol]
+                quantity = drawn.short if key.kind is linear("").kind else D(100)
+                self.exchange.foreign_trade(API_KEY, key, -quantity)
+            del hedge
+
+    def tick(self) -> Flow | None:
+        """The market moves, time is told, and perhaps the owner does something."""
+        self.exchange.advance()
+        self._move()
+        flow = None if self.is_calm else self._flow()
+        if not self.is_calm and self._market.random() < self._options.market.funding_chance:
+            self._pay_funding()
+        return flow
+
+    def _move(self) -> None:
+        market, source = self._options.market, self._market
+        for asset in self._levels:
+            change = source.gauss(0.0, market.step)
+            if not self.is_calm and source.random() < market.jump_chance:
+                change += source.choice((-1, 1)) * source.uniform(0.0, market.jump)
+            start = 65_000.0 if asset == "BTC" else 3_500.0
+            # Pulled back where it came from, so that no run ends at nothing or at infinity.
+            change -= 0.01 * math.log(self._levels[asset] / start)
+            self._levels[asset] *= math.exp(change)
+            self.exchange.set_price(asset, D(repr(round(self._levels[asset], 2))))
+
+    def _pay_funding(self) -> None:
+        key = self._market.choice(tuple(MARKET_KEYS.values()))
+        self.exchange.set_funding_rate(key, D(self._market.randint(-30, 30)) / 10_000)
+        if self.exchange.market(key).status is MarketStatus.TRADING:
+            self.exchange.apply_funding(key)
+
+    # --- the owner --------------------------------------------------------------------------------------------------
+
+    def _flow(self) -> Flow | None:
+        drawn, flows = self._owner.random(), self._options.flows
+        doings = ((flows.deposit, self._deposit), (flows.withdraw, self._withdraw), (flows.sell, self._sell),
+                  (flows.collateral, self._collateral))  # fmt: skip
+        for chance, do in doings:
+            if drawn < chance:
+                try:
+                    return do()
+                except SimError:  # not enough money: the owner is told so, and nothing has happened
+                    return None
+            drawn -= chance
+        return None
+
+    def _asset(self) -> str:
+        return self._owner.choice(("BTC", "ETH"))
+
+    def _share(self, held: Decimal) -> Decimal:
+        share = D(self._owner.choice((1, 5, 20, 60, 100))) / 100
+        return (held * share).quantize(COIN_PLACES, rounding=ROUND_DOWN)
+
+    def _deposit(self) -> Flow:
+        asset = self._asset()
+        amount = self._share(D(5) if asset == "BTC" else D(50))
+        self.exchange.deposit(API_KEY, asset, amount)
+        return Flow("deposit", asset, amount)
+
+    def _withdraw(self) -> Flow | None:
+        asset = self._asset()
+        amount = self._share(self.exchange.truth(API_KEY).spot.get(asset, D(0)))
+        if amount <= 0:
+            return None
+        self.exchange.withdraw(API_KEY, asset, amount)
+        return Flow("withdraw", asset, amount)
+
+    def _sell(self) -> Flow | None:
+        asset = self._asset()
+        amount = self._share(self.exchange.truth(API_KEY).spot.get(asset, D(0)))
+        key = spot(f"{asset}USDT")
+        step = self.exchange.market(key).filters.step
+        amount = (amount / step).to_integral_value(rounding=ROUND_DOWN) * step
+        if amount <= 0:
+            return None
+        self.exchange.foreign_trade(API_KEY, key, -amount)
+        return Flow("sale", asset, amount)
+
+    def _collateral(self) -> Flow | None:
+        """Coins between the spot wallet and the one that margins the coin contract."""
+        into = self._owner.random() < 0.6
+        truth = self.exchange.truth(API_KEY)
+        source = truth.spot if into else truth.coinm
+        amount = self._share(source.get("BTC", D(0)) / 4)
+        if amount <= 0:
+            return None
+        wallets = (WalletKind.SPOT, WalletKind.COINM) if into else (WalletKind.COINM, WalletKind.SPOT)
+        self.exchange.transfer(API_KEY, "BTC", amount, *wallets)
+        return Flow("transfer in" if into else "transfer out", "BTC", amount)
+
+    # --- the end of trouble -----------------------------------------------------------------------------------------
+
+    def settle_down(self, hedges: tuple[Hedge, ...]) -> None:
+        """Faults off and undone, enough margin, and nothing on the account that no hedge names."""
+        self.menu.heal()
+        self.is_calm = True
+        self.exchange.deposit(API_KEY, "USDT", D(50_000_000), WalletKind.USDM)
+        self.exchange.deposit(API_KEY, "BTC", D("0.5"), WalletKind.COINM)
+        named = {MARKET_KEYS[hedge.instrument.id.symbol] for hedge in hedges}
+        for key, quantity in self.exchange.truth(API_KEY).positions.items():
+            if key not in named or quantity > 0:
+                self.exchange.foreign_trade(API_KEY, key, -quantity)
