@@ -66,7 +66,9 @@ class Chores:
         clock: Clock,
         times: Times | None = None,
         back_offs: Mapping[str, BackOff] | None = None,
+        will_trade: bool = True,
     ) -> None:
+        self._will_trade = will_trade
         self._back_offs = dict(back_offs or {})
         self._written_until_ms: dict[str, int] = {}
         self._observers = dict(observers)
@@ -129,7 +131,7 @@ class Chores:
 
     async def _settings(self, desk: Desk) -> None:
         """Read position mode, permissions, leverage and margin mode again; writes none of them."""
-        checked = await preflight(desk.hedges, self._wanted, self._observers, {})
+        checked = await preflight(desk.hedges, self._wanted, self._observers, {}, will_trade=self._will_trade)
         desk.observatory.standing = checked.standing
 
     async def _markets(self, desk: Desk) -> None:

@@ -48,8 +48,12 @@ async def preflight(
     wanted: Mapping[InstrumentId, Wanted],
     observers: Mapping[str, Observer],
     traders: Mapping[str, Trader],
+    *,
+    will_trade: bool = True,
 ) -> Preflight:
     """Check every venue that carries a hedge; with ``traders``, set what the config states first.
+
+    What only matters to somebody who trades stops no order where nobody will: a read-only key is right for a look.
 
     Raises :class:`VenueError` when a venue does not answer.
     """
@@ -64,7 +68,9 @@ async def preflight(
             written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
             if any(written):
                 facts = await observers[venue].facts(instruments)
-        _judge_account(venue, facts, blocks, findings)
+        _judge_account(venue, facts, blocks if will_trade else [], findings)
+        if facts.one_way is False and not will_trade:
+            blocks.append(_two_sided(venue))
         if facts.can_withdraw:
             withdrawers.append(venue)
         for instrument in instruments:
@@ -95,8 +101,7 @@ def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reas
     source = futures_source(venue)
     findings.append(_said(venue, facts.one_way, "position mode is one-way", "position mode is hedge mode"))
     if facts.one_way is False:
-        text = f"{venue} is in hedge (two-sided) position mode; switch the account to one-way mode"
-        blocks.append((source, Reason("position_mode", text)))
+        blocks.append(_two_sided(venue))
     findings.append(_said(venue, facts.can_trade, "the key may trade futures", "the key may not trade futures"))
     if facts.can_trade is False:
         text = f"{venue}'s key may not trade futures; allow it, or use mode dry-run"
@@ -106,6 +111,11 @@ def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reas
     if facts.can_withdraw:
         text = f"{venue}'s key may withdraw; keeper does not trade with such a key, make one that may only trade"
         blocks.append((source, Reason("withdrawal_permission", text)))
+
+
+def _two_sided(venue: str) -> tuple[str, Reason]:
+    text = f"{venue} is in hedge (two-sided) position mode; switch the account to one-way mode"
+    return futures_source(venue), Reason("position_mode", text)
 
 
 def _said(venue: str, ok: bool | None, yes: str, no: str) -> Finding:

@@ -117,16 +117,29 @@ def _used_venues(config: Config) -> tuple[str, ...]:
     return tuple(name for name in config.venues if name in used)
 
 
+def _make_all(config: Config, clock: Clock) -> dict[str, CcxtVenue]:
+    """The used venues, with nothing asked of them yet: what the mode forbids is refused here."""
+    return {name: _make(name, config.venues[name], config, clock) for name in _used_venues(config)}
+
+
 @asynccontextmanager
 async def open_venues(
-    config: Config, clock: Clock, *, patience_seconds: float, away: Mapping[str, int] | None = None
+    config: Config,
+    clock: Clock,
+    *,
+    patience_seconds: float,
+    made: Mapping[str, CcxtVenue] | None = None,
+    away: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Venues]:
-    """Connect to every venue that is used; ``away`` says until when (wall ms) one asked us to stay away.
+    """Connect to every venue that is used (``made`` already, or made here).
+
+    ``away`` says until when, in wall milliseconds, a venue asked us to stay away.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
     """
-    made = {name: _make(name, config.venues[name], config, clock) for name in _used_venues(config)}
+    if made is None:
+        made = _make_all(config, clock)
     for name, until_ms in (away or {}).items():
         if name in made and until_ms > clock.now_ms():
             made[name].resume_back_off((until_ms - clock.now_ms()) / 1000)
@@ -224,6 +237,11 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
             f"asset: {foreign[0]} is not what {entry.instrument.symbol} hedges (that is {instrument.base}); "
             f"name a contract on {foreign[0]}, or state its beta to {instrument.base} for a cross hedge"
         )
+    if instrument.expires_at_ms is not None:
+        raise ConfigError(
+            f"instrument: {entry.instrument.symbol} expires, and this version does not roll; name the perpetual, "
+            f"such as {entry.instrument.symbol.partition('-')[0]}"
+        )
     collateral = observer.collateral(instrument)
     if collateral is not None and collateral[1] and entry.exposure is ExposureMode.SPOT and entry.spot:
         raise ConfigError(
@@ -246,6 +264,10 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         max_slippage=entry.max_slippage,
         max_foreign_ratio=max_foreign_ratio,
     )
+
+
+def _will_trade(config: Config) -> bool:
+    return _POLICIES[config.mode].trading
 
 
 def _wanted(config: Config) -> dict[InstrumentId, Wanted]:
@@ -294,6 +316,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
     refuse_unarmed(config, live=live)
     clock = clock or SystemClock()
     url = config.journal_url
+    made = _make_all(config, clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_journal(url))
         for name in _used_venues(config):
@@ -304,7 +327,9 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         journal = await _open_journal(config.journal_url)
         stack.push_async_callback(journal.close)
         away = await journal.back_offs()
-        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=patience, away=away))
+        venues = await stack.enter_async_context(
+            open_venues(config, clock, patience_seconds=patience, made=made, away=away)
+        )
         hedges = build_hedges(config, venues.observers)
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:
@@ -355,7 +380,9 @@ async def _first_check(
         try:
             for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
                 await _prove_account(account, venues)
-            return await preflight(hedges, _wanted(config), venues.observers, venues.traders)
+            return await preflight(
+                hedges, _wanted(config), venues.observers, venues.traders, will_trade=_will_trade(config)
+            )
         except VenueError as error:
             final = isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError)
             if final or clock.monotonic() + _RETRY_START_SECONDS > deadline:
@@ -393,7 +420,9 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
         observatory.brakes = _brakes(config)
         try:
-            observatory.standing = (await preflight(hedges, _wanted(config), venues.observers, {})).standing
+            observatory.standing = (
+                await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
+            ).standing
         except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
             raise start_error(config, _whose(config, error), error) from error
         except VenueError as error:
@@ -450,13 +479,13 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
         for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
             try:
                 wallet = await venues.observers[account.venue].wallet(account.wallet)
-                findings.append(Finding(str(account), True, f"read, {len(wallet.totals)} assets"))
+                findings.append(Finding(str(account), True, f"the wallet can be read, {len(wallet.totals)} assets"))
             except (CredentialsRefusedError, ClockRefusedError) as error:
                 raise start_error(config, account.venue, error) from error
             except VenueError as error:
                 findings.append(Finding(str(account), False, str(error)))
         try:
-            checked = await preflight(hedges, _wanted(config), venues.observers, {})
+            checked = await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
         except VenueError as error:
             raise start_error(config, _whose(config, error), error) from error
         return (*findings, *checked.findings)
