@@ -23,7 +23,7 @@ from keeper.sim.forced import Forced
 from keeper.sim.funding import Funding
 from keeper.sim.matching import Matcher
 from keeper.sim.quotes import Quotes
-from keeper.sim.seams import Faithful, Interceptor, Reading
+from keeper.sim.seams import EVERYTHING, Faithful, Interceptor, Question, Reading
 from keeper.sim.settings import SettingsDesk
 from keeper.sim.settlement import Settlement
 from keeper.sim.state import State
@@ -156,7 +156,7 @@ class Exchange:
     def markets(self, kind: MarketKind | None = None) -> tuple[Market, ...]:
         """All markets, whatever their status, in the order in which they were added."""
         found = tuple(each for each in self._state.markets.values() if kind in (None, each.kind))
-        return self._answer(Reading.MARKETS, None, found)
+        return self._answer(Reading.MARKETS, None, found, Question(kind))
 
     def market(self, key: MarketKey) -> Market:
         """One market. Raises UNKNOWN_SYMBOL."""
@@ -239,11 +239,12 @@ class Exchange:
 
     def book(self, key: MarketKey, depth: int = 20) -> OrderBook:
         """The book with all accounts' resting orders in it, at most ``depth`` levels a side."""
-        return self._answer(Reading.BOOK, None, self._quotes.book(self._state.market(key), depth))
+        shown = self._quotes.book(self._state.market(key), depth)
+        return self._answer(Reading.BOOK, None, shown, Question(market=key, detail=depth))
 
     def ticker(self, key: MarketKey) -> Ticker:
         """24-hour statistics."""
-        return self._answer(Reading.TICKER, None, self._quotes.ticker(self._state.market(key)))
+        return self._answer(Reading.TICKER, None, self._quotes.ticker(self._state.market(key)), Question(market=key))
 
     def klines(
         self,
@@ -264,7 +265,9 @@ class Exchange:
 
     def premium(self, key: MarketKey) -> Premium:
         """Mark, index, funding rate and next settlement of a contract. Raises BAD_PARAMETER for spot."""
-        return self._answer(Reading.PREMIUM, None, self._funding.premium(self._state.contract(key)))
+        return self._answer(
+            Reading.PREMIUM, None, self._funding.premium(self._state.contract(key)), Question(market=key)
+        )
 
     def public_trades(self, key: MarketKey, limit: int = 500) -> tuple[PublicTrade, ...]:
         """The tape's last prints, oldest first."""
@@ -351,13 +354,13 @@ class Exchange:
         if key is not None:
             self._state.market(key)
         found = log.all_open(kind) if key is None else log.opened(key)
-        return self._answer(Reading.OPEN_ORDERS, api_key, found)
+        return self._answer(Reading.OPEN_ORDERS, api_key, found, Question(kind, key))
 
     def orders(self, api_key: str, key: MarketKey) -> tuple[Order, ...]:
         """All orders of a market, oldest first; the caller pages."""
         account = self._reader(api_key)
         self._state.market(key)
-        return self._answer(Reading.ORDERS, api_key, account.orders.of_market(key))
+        return self._answer(Reading.ORDERS, api_key, account.orders.of_market(key), Question(market=key))
 
     def fills(
         self, api_key: str, kind: MarketKind | None = None, key: MarketKey | None = None, since_ms: int = 0
@@ -365,7 +368,7 @@ class Exchange:
         """The account's executions from ``since_ms`` on, oldest first; the caller pages."""
         log = self._reader(api_key).fills_since(since_ms)
         found = (each for each in log if kind in (None, each.market.kind) and key in (None, each.market))
-        return self._answer(Reading.FILLS, api_key, tuple(found))
+        return self._answer(Reading.FILLS, api_key, tuple(found), Question(kind, key))
 
     # --- futures settings -------------------------------------------------------------------------------------------
 
@@ -409,7 +412,7 @@ class Exchange:
     def futures_account(self, api_key: str, kind: MarketKind) -> FuturesAccount:
         """A futures wallet with balances and positions, flat ones included."""
         view = self._valuation.futures_account(self._reader(api_key), kind)
-        return self._answer(Reading.FUTURES_ACCOUNT, api_key, view)
+        return self._answer(Reading.FUTURES_ACCOUNT, api_key, view, Question(kind))
 
     def positions(
         self, api_key: str, kind: MarketKind, key: MarketKey | None = None, *, include_flat: bool = True
@@ -418,7 +421,7 @@ class Exchange:
         if key is not None:
             self._state.contract(key)
         rows = self._valuation.positions(self._reader(api_key), kind, key, include_flat=include_flat)
-        return self._answer(Reading.POSITIONS, api_key, rows)
+        return self._answer(Reading.POSITIONS, api_key, rows, Question(kind, key, include_flat))
 
     def income(
         self, api_key: str, kind: MarketKind, *, key: MarketKey | None = None, income: IncomeKind | None = None
@@ -466,9 +469,9 @@ class Exchange:
 
     # --- choke points -----------------------------------------------------------------------------------------------
 
-    def _answer(self, reading: Reading, api_key: str | None, answer: T) -> T:
+    def _answer(self, reading: Reading, api_key: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """Every reading leaves through here."""
-        return self._state.interceptor.read(reading, api_key, answer)
+        return self._state.interceptor.read(reading, api_key, answer, question)
 
     def _reader(self, api_key: str) -> Account:
         account = self._state.account(api_key)

@@ -7,7 +7,7 @@ transport's to make (:class:`keeper.sim.troubles.Garble`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from random import Random
 from typing import Any, TypeAlias, TypeVar
@@ -82,7 +82,7 @@ def market_of(answer: object) -> MarketKey | None:
 
 
 class Memory:
-    """The last answers of each kind, so that one of them can be given again."""
+    """The last answers to each question, so that one of them can be given again."""
 
     def __init__(self) -> None:
         self._seen: dict[object, deque[object]] = {}
@@ -91,28 +91,21 @@ class Memory:
         """Forget all of them."""
         self._seen.clear()
 
-    def see(self, reading: Reading, account: str | None, answer: object) -> None:
+    def see(self, asked: Hashable, answer: object) -> None:
         """Remember an answer."""
-        if len(self._seen) < SERIES_MAX:
-            self._seen.setdefault(_series(reading, account, answer), deque(maxlen=REMEMBERED)).append(answer)
+        seen = self._seen.get(asked)
+        if seen is None:
+            if len(self._seen) >= SERIES_MAX:
+                return
+            seen = self._seen[asked] = deque(maxlen=REMEMBERED)
+        seen.append(answer)
 
-    def older(self, rng: Random, reading: Reading, account: str | None, answer: T) -> T:
+    def older(self, rng: Random, asked: Hashable, answer: T) -> T:
         """An answer that was right once, or the present one when there is none."""
-        seen = self._seen.get(_series(reading, account, answer))
+        seen = self._seen.get(asked)
         if not seen:
             return answer
-        return seen[rng.randrange(len(seen))]  # type: ignore[return-value]  # of the same series, hence of the same type
-
-
-def _series(reading: Reading, account: str | None, answer: object) -> object:
-    """What makes two answers answers to the same question."""
-    if isinstance(answer, FuturesAccount):
-        return reading, account, answer.kind
-    if reading is Reading.POSITIONS and isinstance(answer, tuple):
-        return reading, account, tuple(row.market for row in answer)
-    if isinstance(answer, OrderBook):
-        return reading, answer.market, len(answer.bids)
-    return reading, account, market_of(answer)
+        return seen[rng.randrange(len(seen))]  # type: ignore[return-value]  # to the same question: of the same type
 
 
 # --- wrong answers ------------------------------------------------------------------------------------------------

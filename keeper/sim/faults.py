@@ -30,7 +30,7 @@ from keeper.sim.fault_kinds import STREAM_FAULTS, FaultKind, Site, Trigger, draw
 from keeper.sim.fault_lag import LateViews
 from keeper.sim.fault_world import World
 from keeper.sim.margin import floor_to
-from keeper.sim.seams import Reading
+from keeper.sim.seams import EVERYTHING, Question, Reading
 from keeper.sim.troubles import Garble, RateLimitedFaultError, ReplyLostError, TroubleError
 from keeper.sim.types import MarketKey, OrderRequest, OrderResult
 
@@ -276,7 +276,7 @@ class FaultMenu:
             if self._exchange.fill_resting(account, market):
                 self._record(armed, account, market)
 
-    def read(self, reading: Reading, account: str | None, answer: T) -> T:
+    def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """Answer late, wrongly, or not at all."""
         if self._busy:
             return answer
@@ -290,12 +290,12 @@ class FaultMenu:
         if self._views:
             answer = self._views.shown(reading, account, answer)
         if self._by_site[Site.READ]:
-            answer = self._bent(reading, account, answer)
+            answer = self._bent(reading, account, answer, question)
         return answer
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
-    def _bent(self, reading: Reading, account: str | None, answer: T) -> T:
+    def _bent(self, reading: Reading, account: str | None, answer: T, question: Question) -> T:
         """The answer as the armed faults leave it."""
         striking = self._by_reading.get(reading)
         if striking is None:
@@ -303,10 +303,11 @@ class FaultMenu:
             self._by_reading[reading] = striking
         if not striking:
             return answer
-        market = fault_readings.market_of(answer)
+        market = question.market or fault_readings.market_of(answer)
         now_ms = self._exchange.clock.now_ms()
+        asked = (reading, account, question)
         if any(armed.kind is FaultKind.STALE for armed in striking):
-            self._memory.see(reading, account, answer)
+            self._memory.see(asked, answer)
         for armed in striking:
             if not armed.is_due(now_ms, market):
                 continue
@@ -325,7 +326,7 @@ class FaultMenu:
                 self._garble = Garble.NULLS
                 continue
             if armed.kind is FaultKind.STALE:
-                bent = self._memory.older(armed.rng, reading, account, answer)
+                bent = self._memory.older(armed.rng, asked, answer)
             else:
                 bent = fault_readings.bend(armed, answer)
             if bent is not answer and bent != answer:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from keeper.sim.troubles import Garble
-from keeper.sim.types import MarketKey, OrderRequest, OrderResult
+from keeper.sim.types import MarketKey, MarketKind, OrderRequest, OrderResult
 
 T = TypeVar("T")
 
@@ -42,6 +42,17 @@ class Reading(Enum):
     FUNDING_WALLET = "funding_wallet"
     PLACED = "placed"  # the answer to an order
     CANCELLED = "cancelled"  # the answer to a cancel
+
+
+class Question(NamedTuple):
+    """What a reading was asked about, where it was about a part: a product, a market, or another detail."""
+
+    kind: MarketKind | None = None
+    market: MarketKey | None = None
+    detail: object = None
+
+
+EVERYTHING = Question()
 
 
 class Interceptor(Protocol):
@@ -75,7 +86,7 @@ class Interceptor(Protocol):
         """Run before a cancel is looked at; raise to refuse it."""
         ...
 
-    def read(self, reading: Reading, account: str | None, answer: T) -> T:
+    def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """Return the answer to give instead of ``answer``; ``account`` is None for public data."""
         ...
 
@@ -106,6 +117,6 @@ class Faithful:
     def before_cancel(self, account: str, market: MarketKey) -> None:
         """Let the cancel through."""
 
-    def read(self, reading: Reading, account: str | None, answer: T) -> T:  # noqa: ARG002 (the protocol's shape)
+    def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:  # noqa: ARG002
         """Return the answer as it is."""
         return answer

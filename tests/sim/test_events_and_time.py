@@ -32,7 +32,7 @@ from keeper.sim.market import (
     random_walk,
     recorded_candles,
 )
-from keeper.sim.seams import Faithful, Reading
+from keeper.sim.seams import EVERYTHING, Faithful, Question, Reading
 from keeper.sim.types import (
     IncomeKind,
     MarketKey,
@@ -235,8 +235,8 @@ def test_the_seam_can_lose_an_answer_but_not_the_order() -> None:
         def after_order(self, account: str, result: OrderResult) -> None:
             raise ConnectionError(f"the answer about {result.order.order_id} to {account} is lost")
 
-        def read(self, reading: Reading, account: str | None, answer: T) -> T:
-            hidden = reading is Reading.OPEN_ORDERS and account == KEY
+        def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
+            hidden = reading is Reading.OPEN_ORDERS and account == KEY and question.kind is None
             return () if hidden else answer  # type: ignore[return-value]
 
     house = build(usdm="100000")
