@@ -86,6 +86,7 @@ class Observatory:
         self.hedges = tuple(hedges)
         self.observers = dict(observers)
         self.standing = Standing()
+        self.also_watched: tuple[str, ...] = ()
         self.brakes: Callable[[], Standing] = Standing
         self._clock = clock
         self._doubt = doubt or Doubt()
@@ -115,6 +116,7 @@ class Observatory:
         await asyncio.gather(
             *(self._read_wallet(look, account, remembered) for account in accounts),
             *(self._read_positions(look, venue, remembered, expected) for venue in sorted(venues)),
+            *(self._read_other_positions(look, venue) for venue in self.also_watched if venue not in venues),
             *(self._read_marks(look, venue) for venue in sorted(venues)),
             *(self._read_asset_prices(look, hedge) for hedge in self.hedges),
             *(self._check_clock(look, venue) for venue in sorted(venues | {account.venue for account in accounts})),
@@ -274,6 +276,12 @@ class Observatory:
                 for ident, instrument in own.items()
             )
         )
+
+    async def _read_other_positions(self, look: _Look, venue: str) -> None:
+        """Positions at a venue that only holds spot: none of them is a hedge's own."""
+        book = await self._try(look, futures_source(venue), self.observers[venue].positions)
+        if book is not None:
+            look.positions.update({position.instrument.id: position for position in book.positions})
 
     async def _accept_position(
         self,

@@ -36,11 +36,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What stands in the way of orders, and all that was looked at."""
+    """What stands in the way of orders, and all that was looked at.
+
+    ``also_watched`` are venues that only hold spot and whose futures positions can be read as well: a position in the
+    hedged asset there counts for as much as one beside the hedge.
+    """
 
     standing: Standing
     findings: tuple[Finding, ...]
     can_withdraw: tuple[str, ...] = ()
+    also_watched: tuple[str, ...] = ()
 
 
 async def preflight(
@@ -75,7 +80,35 @@ async def preflight(
             withdrawers.append(venue)
         for instrument in instruments:
             _judge_settings(instrument.id, wanted.get(instrument.id), facts, sell_blocks, findings)
-    return Preflight(Standing(tuple(blocks), tuple(sell_blocks)), tuple(findings), tuple(withdrawers))
+    watched: list[str] = []
+    for venue in sorted({account.venue for hedge in hedges for account in hedge.spot}):
+        if venue not in {hedge.instrument.id.venue for hedge in hedges}:
+            await _look_at_spot_venue(venue, observers[venue], findings, withdrawers, watched)
+    standing = Standing(tuple(blocks), tuple(sell_blocks))
+    return Preflight(standing, tuple(findings), tuple(withdrawers), tuple(watched))
+
+
+async def _look_at_spot_venue(
+    venue: str, observer: Observer, findings: list[Finding], withdrawers: list[str], watched: list[str]
+) -> None:
+    """A venue that carries no hedge: its key may be one for spot alone, so what it may not ask is no fault."""
+    try:
+        facts = await observer.facts([])
+    except VenueError as error:
+        findings.append(Finding(venue, None, f"what the key may do cannot be asked: {error}"))
+    else:
+        if facts.can_withdraw:
+            withdrawers.append(venue)
+        safe = None if facts.can_withdraw is None else not facts.can_withdraw
+        findings.append(_said(venue, safe, "the key may not withdraw", "the key may withdraw: use one that may not"))
+    try:
+        await observer.positions()
+    except VenueError as error:
+        text = f"its futures positions cannot be read with this key, so a position there goes unseen: {error}"
+        findings.append(Finding(venue, None, text))
+    else:
+        watched.append(venue)
+        findings.append(Finding(venue, True, "its futures positions are watched too"))
 
 
 async def _set(

@@ -340,7 +340,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
-        observatory.standing = checked.standing
+        observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         observatory.brakes = _brakes(config)
         desk = Desk(
             hedges,
@@ -420,9 +420,8 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
         observatory.brakes = _brakes(config)
         try:
-            observatory.standing = (
-                await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
-            ).standing
+            checked = await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
+            observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
             raise start_error(config, _whose(config, error), error) from error
         except VenueError as error:

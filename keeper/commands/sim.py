@@ -120,5 +120,5 @@ def _text(document: dict[str, Any]) -> Iterator[str]:
     for route in document["controls"]:
         yield f"# {route['does']}"
         body = f" -d {shlex.quote(json.dumps(route['example']))}" if route["method"] == "POST" else ""
-        method = " -X POST" if route["method"] == "POST" else ""
+        method = "" if route["method"] == "GET" else f" -X {route['method']}"
         yield f"curl -s{method} {document['control_url']}{route['path']}{body}"
