@@ -162,7 +162,7 @@ def _figures_table(hedges: Iterable[Mapping[str, Any]], bands: Mapping[str, Band
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("hedge", overflow="fold")
-    for heading in ("exposure", "futures", "ratio / target", "drift"):
+    for heading in ("exposure", "futures", "ratio / target", "drift (in coins)"):
         table.add_column(heading, justify="right", overflow="fold")
     table.add_column("decision", no_wrap=True)
     for hedge in hedges:
@@ -188,6 +188,9 @@ def _drift_cell(hedge: Mapping[str, Any], band: Band | None) -> str:
 def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
     from rich.text import Text
 
+    # A unified symbol is BASE/QUOTE:SETTLE, after the venue's name.
+    pair = hedge["instrument"].partition(":")[2].partition(":")[0]
+    base, _, quote = pair.partition("/")
     yield Text(f"{hedge['name']}: {hedge['instrument']}", style="bold")
     for flag in ("paused", "halted"):
         if hedge.get(flag):
@@ -196,12 +199,13 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
     for order in hedge["orders"]:
         cover = ", reduce-only" if order["reduce_only"] else ""
         yield Text(
-            f"  {order['side']} {rounded(order['contracts'], 8)} contracts ({rounded(order['amount_base'], 6)} base, "
-            f"{rounded(order['notional'], 2)}) at {order['price']} {order['type']} {order['time_in_force']}{cover}"
+            f"  {order['side']} {rounded(order['contracts'], 8)} contracts ({rounded(order['amount_base'], 6)} {base}, "
+            f"{rounded(order['notional'], 2)} {quote}) at {order['price']} {order['type']} "
+            f"{order['time_in_force']}{cover}"
         )
     if not hedge["orders"]:
         yield Text("  no order")
     if hedge["residual_base"] not in {None, "0"}:
-        yield Text(f"  too small to place: {rounded(hedge['residual_base'], 8)} base still open")
+        yield Text(f"  left over: {rounded(hedge['residual_base'], 8)} {base}, too small to place")
     for reason in hedge["reasons"]:
         yield Text(f"  {reason['code']}: {reason['text']}", style="dim")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
+from keeper.config.client_options import endpoints
 from keeper.config.values import nearest
 from keeper.core.orders import plain
 from keeper.errors import ConfigError
@@ -24,6 +26,7 @@ from keeper.preflight import Finding
 
 _WORDS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "bold red")}
 _UNSAFE = 4
+_ADDRESSES_SHOWN = 4
 
 
 def check(config_path: Path, connect: bool) -> int:
@@ -47,7 +50,14 @@ def check(config_path: Path, connect: bool) -> int:
     console.print(Text("\nVenues:"))
     connected = asyncio.run(check_connect(config))
     _print(console, connected)
-    return _UNSAFE if any(finding.ok is False for finding in connected) else 0
+    failed = sum(1 for finding in connected if finding.ok is False)
+    if failed:
+        console.print(
+            Text(f"\nNot ready: {failed} of these {len(connected)} would keep orders from being sent.", style="red")
+        )
+        return _UNSAFE
+    console.print(Text("\nReady: look with keeper plan, then start with keeper run.", style="green"))
+    return 0
 
 
 def check_alerts(config: Config) -> None:
@@ -114,9 +124,19 @@ def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
             yield from _keys(f"{prefix}.{name}", value)
         elif name not in ("name", "asset"):
             # A name of a credential file is not repeated: people paste the credential there.
-            text = "set" if name.endswith("_file") and value is not None else _shown(value)
+            pasted = name == "token_file" or name.removesuffix("_file") in set(type(section).model_fields) - {name}
+            text = "set" if pasted and value is not None else _shown(_short(value) if name == "ccxt" else value)
             given = name in section.model_fields_set or (name == "assets" and "asset" in section.model_fields_set)
             yield f"{prefix}.{name}", redact(text), not given
+
+
+def _short(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The client's table with its addresses told by their hosts: there may be forty of them on one."""
+    every = list(endpoints(table))
+    if len(every) < _ADDRESSES_SHOWN:
+        return table
+    hosts = ", ".join(dict.fromkeys(urlsplit(url).netloc.rpartition("@")[2] for url in every))
+    return {**table, "urls": f"{len(every)} addresses on {hosts}"}
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,10 +23,16 @@ from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import JournalError
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.journal.url import file_of
+from keeper.report import rounded
 from keeper.venue.base import Fill
 
 _LOOK_BACK = 5_000
 """Cycles read for a table: holds that say the same share a line, so that a quiet hour is one line and not the page."""
+
+_FIGURE = re.compile(r"-?\d{1,15}(\.\d+)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_DECIMALS_SHOWN = 6
+_LONG = ("why", "said", "instrument", "total")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,6 +52,8 @@ class _Section:
     title: str
     columns: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
+    left_out: tuple[str, ...] = ()
+    """Columns for programs, which a screen has no room for."""
 
 
 def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -> None:
@@ -134,7 +144,7 @@ def _cycles(cycles: Sequence[CycleRow], limit: int) -> _Section:
         "from", "to", "cycles", "hedge", "decision", "exposure_base", "futures_base", "hedge_ratio", "target_ratio",
         "drift_ratio", "why",
     )  # fmt: skip
-    return _Section("Cycles", columns, tuple(line for _, line in lines[-limit:]))
+    return _Section("Cycles", columns, tuple(line for _, line in lines[-limit:]), ("to", "target_ratio", "drift_ratio"))
 
 
 def _orders(orders: Iterable[OrderRow]) -> _Section:
@@ -167,7 +177,7 @@ def _orders(orders: Iterable[OrderRow]) -> _Section:
         )
         for intent in (row.intent for row in orders)
     )
-    return _Section("Orders", columns, lines)
+    return _Section("Orders", columns, lines, ("hedge", "id"))
 
 
 def _fills(fills: Iterable[Fill]) -> _Section:
@@ -185,7 +195,7 @@ def _fills(fills: Iterable[Fill]) -> _Section:
         )
         for fill in fills
     )
-    return _Section("Fills", columns, lines)
+    return _Section("Fills", columns, lines, ("trade", "order"))
 
 
 def _funding(totals: dict[tuple[InstrumentId, str], Decimal]) -> _Section:
@@ -202,15 +212,29 @@ def _show(headline: str, sections: Sequence[_Section]) -> None:
             sys.stdout.write("\n".join(lines) + "\n")
         return
     console = Console(file=sys.stdout)
-    console.print(Text(headline))
+    console.print(Text(f"{headline}; times are UTC"))
     for section in sections:
-        table = Table(title=section.title, title_justify="left")
-        for column in section.columns:
-            table.add_column(column, overflow="fold")
+        table = Table(
+            title=section.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        )
+        shown = [place for place, column in enumerate(section.columns) if column not in section.left_out]
+        for place in shown:
+            numbers = all(_FIGURE.fullmatch(line[place]) or not line[place] for line in section.lines)
+            heading = section.columns[place].removesuffix("_base").replace("_", " ")
+            table.add_column(
+                heading, overflow="fold", justify="right" if numbers else "left", no_wrap=heading not in _LONG
+            )
         for line in section.lines:
             # As Text: what a venue said may hold brackets, which Rich would read as its own markup.
-            table.add_row(*(Text(cell) for cell in line))
+            table.add_row(*(Text(_for_the_eye(line[place])) for place in shown))
         console.print(table)
+
+
+def _for_the_eye(cell: str) -> str:
+    """Six decimals of a figure, the day and the second of a time; anything else as it is."""
+    if _FIGURE.fullmatch(cell):
+        return rounded(cell, _DECIMALS_SHOWN)
+    return f"{cell[5:10]} {cell[11:19]}" if _TIME.fullmatch(cell) else cell
 
 
 def _document(found: _Found) -> dict[str, Any]:

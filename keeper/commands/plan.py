@@ -30,4 +30,6 @@ def plan(config_path: Path, as_json: bool) -> None:
     bands = {hedge.name: hedge.band.to_core() for hedge in config.hedges}
     # Into a pipe nothing is broken into lines of 80 characters: this is for grep.
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(width=width).print(render_plan(document, bands))
+    console = Console(width=width)
+    console.print(render_plan(document, bands))
+    console.print("One look: nothing was sent, nothing was written.", style="dim")

@@ -288,7 +288,7 @@ def test_check_connect_tells_what_the_venue_says(desk: Desk) -> None:
     done = desk.keeper(*CONNECT)
     assert done.exit_code == 0, done.output
     for part in (
-        "ok   main: clock is", "ok   main: read,", "position mode is one-way", "the key may trade futures",
+        "ok   main: clock is", "ok   main: read,", "Ready: ", "position mode is one-way", "the key may trade futures",
         "the key may not withdraw", "margin mode cross", "hedges.btc.max_slippage = 0.001   (default)",
     ):  # fmt: skip
         assert part in done.stdout, part
