@@ -18,6 +18,7 @@ from keeper.sim.types import (
     MarketKind,
     Movement,
     Order,
+    Origin,
     Permissions,
     PositionSide,
     SpotBalance,
@@ -115,6 +116,7 @@ class OrderLog:
         self._open: dict[MarketKey, dict[int, None]] = {}
         self._by_client: dict[tuple[MarketKey, str], int] = {}
         self._by_market: dict[MarketKey, list[int]] = {}
+        self._by_origin: tuple[tuple[Order, ...], tuple[Order, ...]] | None = None
 
     def put(self, order: Order) -> None:
         """Add an order, or replace it by its new state."""
@@ -122,6 +124,7 @@ class OrderLog:
             self._by_client[order.market, order.client_order_id] = order.order_id
             self._by_market.setdefault(order.market, []).append(order.order_id)
         self._orders[order.order_id] = order
+        self._by_origin = None
         opened = self._open.setdefault(order.market, {})
         if order.is_open:
             opened[order.order_id] = None
@@ -155,9 +158,13 @@ class OrderLog:
         """All orders of a market, oldest first."""
         return tuple(self._orders[order_id] for order_id in self._by_market.get(key, ()))
 
-    def everything(self) -> tuple[Order, ...]:
-        """All orders in the order of acceptance."""
-        return tuple(self._orders.values())
+    def by_origin(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+        """All orders in the order of acceptance: those that the key has placed, and those that others have."""
+        if self._by_origin is None:
+            ours = tuple(order for order in self._orders.values() if order.origin is Origin.API)
+            others = tuple(order for order in self._orders.values() if order.origin is not Origin.API)
+            self._by_origin = (ours, others)
+        return self._by_origin
 
 
 class Account:

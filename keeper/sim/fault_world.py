@@ -86,6 +86,10 @@ class World:
         except SimError:  # no such position, not enough money: then nothing has happened
             return None
 
+    def ends_ms(self) -> list[int]:
+        """When the conditions end that end by themselves."""
+        return [condition.until_ms for condition in self._conditions if condition.until_ms is not None]
+
     def undo_due(self) -> None:
         """End what was for a time."""
         now_ms = self._exchange.clock.now_ms()

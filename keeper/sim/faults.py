@@ -171,6 +171,14 @@ class FaultMenu:
         finally:
             self._busy = before
 
+    def next_due_ms(self) -> int | None:
+        """When the next thing happens by itself, exchange time: an order arrives, a condition ends; None: nothing does.
+
+        For a harness on virtual time, which has to call ``exchange.advance()`` then.
+        """
+        times = [each.due_ms for each in self._in_flight] + self._world.ends_ms()
+        return min(times, default=None)
+
     # --- the seams --------------------------------------------------------------------------------------------------
 
     def before_request(self, account: str | None) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from keeper.sim.account import Account
-from keeper.sim.types import MarketKind, Origin, Truth
+from keeper.sim.types import MarketKind, Truth
 
 
 def truth_of(account: Account) -> Truth:
     """The account as it stands."""
-    orders = account.orders.everything()
+    ours, others = account.orders.by_origin()
     held = {key: wallet.held(key) for wallet in account.futures.values() for key, _ in wallet.positions}
     return Truth(
         spot={balance.asset: balance.total for balance in account.spot.balances()},
         usdm=dict(account.futures[MarketKind.LINEAR].balances),
         coinm=dict(account.futures[MarketKind.INVERSE].balances),
         positions={key: quantity for key, quantity in held.items() if quantity},
-        accepted_orders=tuple(order for order in orders if order.origin is Origin.API),
-        other_orders=tuple(order for order in orders if order.origin is not Origin.API),
+        accepted_orders=ours,
+        other_orders=others,
         fills=tuple(account.fills),
     )

@@ -173,6 +173,22 @@ def test_the_venues_clock_steps_and_is_put_right(house: House, menu: FaultMenu) 
     assert door.clock_skew_ms == 0
 
 
+def test_a_harness_is_told_when_the_next_thing_happens(house: House, menu: FaultMenu) -> None:
+    assert menu.next_due_ms() is None
+    now = house.clock.now_ms()
+    menu.arm(FaultKind.VENUE_CLOCK_STEP, step_ms=-3_000, for_ms=30_000)
+    house.exchange.advance()
+    assert menu.next_due_ms() == now + 30_000
+    menu.arm(FaultKind.LATE_ORDER, min_delay_ms=500, max_delay_ms=500)
+    with pytest.raises(TroubleError):
+        house.sell(BTC_PERP, "1")
+    assert menu.next_due_ms() == now + 500
+    pass_time(house)
+    assert (menu.next_due_ms(), held(house)) == (now + 30_000, D(-1))
+    menu.heal()
+    assert menu.next_due_ms() is None
+
+
 def test_the_hosts_clock_is_the_harnesss_to_step(house: House, menu: FaultMenu) -> None:
     menu.arm(FaultKind.HOST_CLOCK_STEP, step_ms=2_500)
     pass_time(house)
