@@ -34,6 +34,7 @@ from keeper.core.model import (
     OrderPlan,
     Outcome,
     OutcomeState,
+    PlannedOrder,
     Quote,
     Reason,
     Rebalance,
@@ -146,6 +147,10 @@ class Desk:
     cycle: int = 0
     refusals: dict[str, Refusal] = field(default_factory=dict)
     sent: deque[Sent] = field(default_factory=deque)
+    unsent: dict[str, InstrumentId] = field(default_factory=dict)
+    """Orders that never left because their intent could not be written; the journal may hold it all the same."""
+    vouched: set[str] = field(default_factory=set)
+    """Hedges that an operator has resumed: a person has looked at what an unknown order there did to the position."""
     steady: SteadyTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -228,6 +233,11 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
         bench.pace.position_lag_ms,
     )
     said, too_large = foreign_change(exposure)
+    if said is not None and exposure.foreign_contracts > 0:
+        # Two readings of one look may be wrong together. What made the short smaller has to show in the next look too
+        # before it is opened again; by then it is what was remembered, and no foreign change any more.
+        first = Reason("foreign_change", f"{said.text}; not shorted again unless the next look shows it too")
+        exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, first))
     halts = late or too_large
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
@@ -279,7 +289,7 @@ def _expected(desk: Desk) -> dict[InstrumentId, Contracts | None]:
 
 async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]:
     """Ask after every order whose outcome is unknown; the instruments on which one still is may not be traded."""
-    questions: dict[InstrumentId, Reason] = {}
+    questions = await _tidy_unsent(desk)
     for order in snapshot.working:
         if is_ours(order.client_id, desk.tag) and order.client_id not in desk.unresolved:
             # A leftover of ours that nobody waits for: an immediate-or-cancel order has no business resting.
@@ -287,7 +297,7 @@ async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]
             questions[order.instrument] = Reason("own_order_working", text)
     for client_id, intent in list(desk.unresolved.items()):
         ident = intent.order.instrument
-        outcome = await desk.executor.resolve(intent, snapshot)
+        outcome = await desk.executor.resolve(intent, snapshot, vouched=intent.order.hedge in desk.vouched)
         if outcome.state is OutcomeState.UNKNOWN:
             current = {item.client_id: item for item in await desk.journal.unresolved()}
             desk.unresolved[client_id] = replace(current.get(client_id, intent), outcome=outcome)
@@ -300,7 +310,27 @@ async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]
         questions.setdefault(
             ident, Reason("order_resolved", f"order {intent.client_id} turned out {outcome.state.value}")
         )
+    desk.vouched &= {intent.order.hedge for intent in desk.unresolved.values()}
     return questions
+
+
+async def _tidy_unsent(desk: Desk) -> dict[InstrumentId, Reason]:
+    """Close intents that were written though the journal said that it could not: their orders never left.
+
+    Until it is known whether there are any, their instruments wait: after a crash such an intent would be a question.
+    """
+    if not desk.unsent:
+        return {}
+    try:
+        written = {intent.client_id for intent in await desk.journal.unresolved()}
+        for client_id in [each for each in desk.unsent if each in written]:
+            never = Outcome(client_id, OutcomeState.ABSENT, text="never sent: its intent could not be written")
+            await desk.journal.outcome(never, desk.clock.now_ms())
+    except JournalError as error:
+        text = f"an intent could not be written, and it is not known yet whether it was: {error}"
+        return {ident: Reason("journal_failed", text) for ident in desk.unsent.values()}
+    desk.unsent.clear()
+    return {}
 
 
 async def ask_again(desk: Desk) -> None:
@@ -352,14 +382,15 @@ async def _carry_out(desk: Desk, judgement: Judgement) -> Outcome | None:
     """Execute an approved plan's next order; the rest of the plan is decided anew from the next look."""
     if judgement.approved is None:
         return None
-    if judgement.adds:
-        desk.sent.append(Sent(desk.now_ms(), judgement.approved.next.notional))
     try:
         outcome = await desk.executor.execute(judgement.approved, desk.run, desk.cycle)
     except JournalError as error:
         # Nothing was sent: the intent comes first. The other hedges' orders go their way.
         log.error("intent_not_written", hedge=judgement.exposure.hedge.name, text=str(error))
+        desk.unsent[judgement.approved.next.client_id] = judgement.approved.next.instrument
         return None
+    if outcome is not None and judgement.adds:
+        desk.sent.append(Sent(desk.now_ms(), _turnover(judgement.approved.next, outcome)))
     if outcome is not None and outcome.state is OutcomeState.UNKNOWN:
         order = judgement.approved.next
         created = desk.clock.now_ms()
@@ -367,6 +398,13 @@ async def _carry_out(desk: Desk, judgement: Judgement) -> Outcome | None:
             order, judgement.approved.position_before, desk.run, desk.cycle, created, outcome
         )
     return outcome
+
+
+def _turnover(order: PlannedOrder, outcome: Outcome) -> Quote:
+    """What an order counts against the day's turnover: what was filled, or all of it while that is not known."""
+    if outcome.state is OutcomeState.UNKNOWN:
+        return order.notional
+    return Quote(order.notional * outcome.filled / order.contracts)
 
 
 def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCycle:
@@ -421,5 +459,5 @@ async def restore(desk: Desk) -> None:
             memory = replace(desk.memories.get(intent.order.hedge, HedgeMemory()), expected_contracts=None)
             desk.memories[intent.order.hedge] = expect(memory, before, filled, desk.now_ms())
     for intent in await desk.journal.intents_since(desk.clock.now_ms() - DAY_MS):
-        if intent.order.side is Side.SELL and intent.outcome.state is not OutcomeState.REJECTED:
-            desk.sent.append(Sent(intent.created_at_ms, intent.order.notional))
+        if intent.order.side is Side.SELL:
+            desk.sent.append(Sent(intent.created_at_ms, _turnover(intent.order, intent.outcome)))

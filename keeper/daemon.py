@@ -114,19 +114,16 @@ class Daemon:
         await self._tell(hedge, lambda memory: replace(memory, flattened=True, paused=False))
 
     async def resume(self, hedge: str) -> None:
-        """Let a paused or halted hedge trade again; written down when this returns."""
+        """Let a paused or halted hedge trade again; written down when this returns.
+
+        It says too that a person has looked at the account, which ends the wait for an order of which the venue knows
+        nothing and beside which somebody else has moved the position. A fill of ours that the venue does not show yet
+        is still waited for: nobody who resumes a hedge means to have it sent again.
+        """
         await self._tell(
-            hedge,
-            lambda memory: replace(
-                memory,
-                paused=False,
-                flattened=False,
-                halted=None,
-                established=False,
-                expected_contracts=None,
-                expected_since_ms=None,
-            ),
+            hedge, lambda memory: replace(memory, paused=False, flattened=False, halted=None, established=False)
         )
+        self.desk.vouched.add(hedge)
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the decision loop lives, and how one knows."""

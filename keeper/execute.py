@@ -70,8 +70,11 @@ class Executor(Protocol):
         """Send the plan's next order once; None when this keeper sends nothing."""
         ...
 
-    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
-        """Find out what became of an order whose outcome is unknown; ``snapshot`` was read after it was sent."""
+    async def resolve(self, intent: Intent, snapshot: Snapshot, *, vouched: bool = False) -> Outcome:
+        """Find out what became of an order whose outcome is unknown; ``snapshot`` was read after it was sent.
+
+        ``vouched``: an operator has looked, and a position that somebody else has moved stands in the way no longer.
+        """
         ...
 
     async def withdraw(self, order: WorkingOrder) -> str:
@@ -91,7 +94,7 @@ class NullExecutor:
         )  # fmt: skip
         return None
 
-    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
+    async def resolve(self, intent: Intent, snapshot: Snapshot, *, vouched: bool = False) -> Outcome:  # noqa: ARG002
         """An order left over from another mode cannot be asked after here; it stays unknown."""
         return replace(intent.outcome, text=f"no trader here to look for {intent.client_id} ({snapshot.taken_at_ms})")
 
@@ -110,6 +113,8 @@ class OrderExecutor:
         self._journal = journal
         self._clock = clock
         self._patience = patience or Patience()
+        # How often, and since when by the clock that does not step, this process was told that there is no such order.
+        self._denied: dict[str, tuple[int, float]] = {}
 
     async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome:
         """Write the intent, send it once, and follow it for a moment.
@@ -181,7 +186,7 @@ class OrderExecutor:
                 text = answer.text
         return Outcome(order.client_id, OutcomeState.UNKNOWN, venue_order_id=venue_id, text=text)
 
-    async def resolve(self, intent: Intent, snapshot: Snapshot) -> Outcome:
+    async def resolve(self, intent: Intent, snapshot: Snapshot, *, vouched: bool = False) -> Outcome:
         """One more attempt at an unknown outcome; it stays unknown unless it is shown or its absence is proved."""
         trader = self._traders.get(intent.order.instrument.venue)
         if trader is None:
@@ -192,12 +197,14 @@ class OrderExecutor:
             if outcome.state is OutcomeState.UNKNOWN:
                 outcome = await self._end_open_order(trader, intent, outcome)
         elif isinstance(answer, NotFound):
-            outcome = await self._weigh_absence(trader, intent, snapshot)
+            outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
         else:
             outcome = replace(intent.outcome, text=answer.text)
         if outcome.state is not OutcomeState.UNKNOWN:
             outcome = await self._record(intent, outcome)
             _say(intent.order, outcome)
+        if outcome.state is not OutcomeState.UNKNOWN:
+            self._denied.pop(intent.client_id, None)
         return outcome
 
     async def _end_open_order(self, trader: Trader, intent: Intent, outcome: Outcome) -> Outcome:
@@ -215,10 +222,9 @@ class OrderExecutor:
             return replace(outcome, text=f"open, and cancelling failed: {error}")
         return replace(outcome, text="open; cancelled, to be looked at again")
 
-    async def _weigh_absence(self, trader: Trader, intent: Intent, snapshot: Snapshot) -> Outcome:
+    async def _weigh_absence(self, trader: Trader, intent: Intent, snapshot: Snapshot, *, vouched: bool) -> Outcome:
         """Prove that an order never arrived, or leave it unknown."""
-        now = self._clock.now_ms()
-        since = intent.not_found_since_ms if intent.not_found_since_ms is not None else now
+        since = intent.not_found_since_ms if intent.not_found_since_ms is not None else self._clock.now_ms()
         count = intent.not_found + 1
         await self._journal.not_found(intent.client_id, count, since)
         try:
@@ -228,24 +234,31 @@ class OrderExecutor:
         if filled:
             state = OutcomeState.FILLED if filled >= intent.order.contracts else OutcomeState.PARTIAL
             return Outcome(intent.client_id, state, filled, text="found among the fills")
-        if count < self._patience.not_found_needed or now - since < self._patience.visibility_ms:
+        times, began = self._denied.get(intent.client_id, (0, self._clock.monotonic()))
+        self._denied[intent.client_id] = (times + 1, began)
+        waited_ms = (self._clock.monotonic() - began) * 1000
+        if times + 1 < self._patience.not_found_needed or waited_ms < self._patience.visibility_ms:
             return replace(intent.outcome, text=f"not found {count} times; absence is not proved yet")
         position = snapshot.positions.get(intent.order.instrument)
         if position is None:
             return replace(intent.outcome, text="not found, and the position could not be read")
-        if position.contracts != intent.position_before:
-            text = (
-                f"not found, but the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
-            )
+        moved = f"the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
+        if position.contracts == intent.position_before:
+            moved = "position unmoved"
+        elif not vouched:
+            text = f"not found, but {moved}; look at the account, then resume the hedge"
             return replace(intent.outcome, text=text)
-        return Outcome(
-            intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, position unmoved"
-        )
+        return Outcome(intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, {moved}")
 
     async def _filled_of(self, trader: Trader, intent: Intent) -> Contracts:
         """Contracts of this order among the venue's executions; raises :class:`VenueError`."""
         fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
-        mine = (fill for fill in fills if fill.client_id == intent.client_id)
+        venue_id = intent.outcome.venue_order_id
+        mine = (
+            fill
+            for fill in fills
+            if fill.client_id == intent.client_id or (venue_id is not None and fill.venue_order_id == venue_id)
+        )
         by_trade = {fill.trade_id: fill.contracts for fill in mine}
         return Contracts(sum(by_trade.values(), ZERO))
 
@@ -260,7 +273,12 @@ class OrderExecutor:
             log.warning("fills_not_read", client_id=intent.client_id, text=str(error))
             return
         wanted = (intent.client_id, outcome.venue_order_id)
-        mine = [fill for fill in fills if fill.client_id == wanted[0] or (fill.venue_order_id or "") == wanted[1]]
+        # Some venues name only their own order id in an execution; the record names ours in any case.
+        mine = [
+            replace(fill, client_id=intent.client_id)
+            for fill in fills
+            if fill.client_id == wanted[0] or (fill.venue_order_id or "") == wanted[1]
+        ]
         await self._journal.fills(mine)
 
 

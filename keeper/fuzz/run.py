@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keeper.core.model import CycleRecord, Hedge, Hold, OutcomeState
+from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold, OutcomeState
 from keeper.daemon import Daemon
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
 from keeper.fuzz.history import History
@@ -45,6 +45,7 @@ LIVENESS_SECONDS = 3_600.0
 """Turns and virtual time, since the last order, within which everything has to be in its band once faults are over."""
 CALM_TURNS = 3
 FRUITLESS_MAX = 2
+HOST_OFF_SECONDS = 120.0
 LAST_NOTES = 60
 CHANNEL_TOKEN = "channel-token-91be"  # noqa: S105  a second secret that must show nowhere
 STEADY = ("within_band", "below_minimum", "nothing_to_protect")
@@ -240,8 +241,7 @@ class Simulation:
             daemon.stop()
             return
         for hedge in record.hedges:
-            name, memory = hedge.exposure.hedge.name, hedge.memory
-            stuck = memory.halted is not None or memory.paused or memory.flattened
+            name, stuck = hedge.exposure.hedge.name, _waits_for_a_person(hedge)
             if stuck and source.random() < 0.05:
                 self._tell("resume", daemon, name)
             elif not stuck and source.random() < flows.pause:
@@ -267,8 +267,7 @@ class Simulation:
     def _check_liveness(self, record: CycleRecord, daemon: Daemon) -> None:
         self._liveness_turns += 1
         for hedge in record.hedges:
-            memory = hedge.memory
-            if memory.halted is not None or memory.paused or memory.flattened:
+            if _waits_for_a_person(hedge):
                 self._tell("resume", daemon, hedge.exposure.hedge.name)
         if any(outcome.filled for hedge in record.hedges for outcome in hedge.outcomes):
             self._moved_at, self._moved_turn = self._loop.time(), self._liveness_turns
@@ -311,7 +310,12 @@ class Simulation:
     # --- what happens beside ----------------------------------------------------------------------------------------
 
     def _step_host(self, step_ms: int) -> None:
+        """The host's clock is off until something sets it right."""
         self._host_clock.step_ms += step_ms
+        self._loop.call_later(HOST_OFF_SECONDS, self._set_host)
+
+    def _set_host(self) -> None:
+        self._host_clock.step_ms = 0
 
     def _landed(self) -> None:
         """An order has arrived; one that the menu has made late is looked for often, so that it is not later still."""
@@ -368,6 +372,13 @@ class Simulation:
             options=described(self._options),
             last=self.history.last(LAST_NOTES) if first is not None else (),
         )
+
+
+def _waits_for_a_person(hedge: HedgeCycle) -> bool:
+    """Whether an operator has to look: halted, paused, flattened, or an order of which nothing can be found out."""
+    memory, decision = hedge.memory, hedge.decision
+    unknown = isinstance(decision, Hold) and any(reason.code == "unresolved_order" for reason in decision.reasons)
+    return memory.halted is not None or memory.paused or memory.flattened or unknown
 
 
 async def _told(doing: Any) -> None:

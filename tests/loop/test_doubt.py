@@ -1,0 +1,146 @@
+"""What the simulation found: lies told twice, intents written unsaid, orders that nothing more can be learnt about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from keeper.core.model import Hold, Intent, OutcomeState, Rebalance
+from keeper.daemon import Daemon, Rhythm
+from keeper.journal.base import JournalError
+from keeper.sim.types import linear as linear_key
+from keeper.venue.base import PositionBook
+from tests.loop.house import KEY, D
+from tests.loop.test_faults import FlakyHouse
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[FlakyHouse]:
+    made = FlakyHouse(tmp_path)
+    yield made
+    await made.close()
+
+
+async def resume(house: FlakyHouse) -> None:
+    """Give the daemon the operator's command and let it be obeyed, as it is between two turns."""
+    assert house.desk is not None
+    daemon = Daemon(house.desk, house.clock, Rhythm())
+    command = asyncio.ensure_future(daemon.resume("btc"))
+    await house.clock.sleep(0)
+    await daemon._obey()
+    await command
+
+
+def code(decision: object) -> str:
+    assert isinstance(decision, Hold), decision
+    return decision.reasons[0].code
+
+
+async def test_an_intent_whose_writing_seemed_to_fail_is_closed_and_leaves_no_question(
+    house: FlakyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.start()
+    assert house.desk is not None
+    write = house.desk.journal.intent
+
+    async def answer_lost(intent: Intent) -> None:
+        await write(intent)
+        raise JournalError("the answer was lost")
+
+    monkeypatch.setattr(house.desk.journal, "intent", answer_lost)
+    await house.turn()
+    monkeypatch.undo()
+    assert house.orders == ()
+    assert len(await house.desk.journal.unresolved()) == 1
+    await house.turn(2)
+    assert await house.desk.journal.unresolved() == ()
+    assert [each.outcome.state for each in await house.desk.journal.intents_since(0)] == [
+        OutcomeState.ABSENT,
+        OutcomeState.FILLED,
+    ]
+    assert house.position() == D(-5)
+
+
+async def test_nothing_is_sent_while_nobody_knows_whether_an_intent_was_written(
+    house: FlakyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.start()
+    assert house.desk is not None
+
+    async def fails(*_: object) -> None:
+        raise JournalError("disk full")
+
+    monkeypatch.setattr(house.desk.journal, "intent", fails)
+    await house.turn()
+    monkeypatch.undo()
+    monkeypatch.setattr(house.desk.journal, "unresolved", fails)
+    assert code((await house.one()).decision) == "journal_failed"
+    monkeypatch.undo()
+    await house.turn(2)
+    assert house.position() == D(-5)
+
+
+async def test_a_person_ends_the_wait_for_a_lost_order_beside_which_others_have_traded(house: FlakyHouse) -> None:
+    """The venue knows nothing of the order, but the position is not what it was: only somebody who looks can tell."""
+    await house.start(ratio="0.6")
+    house.line.lose_before = 1
+    await house.turn()
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-1))
+    await house.turn(20)
+    assert code((await house.one()).decision) == "unresolved_order"
+    await resume(house)
+    await house.turn(3)
+    assert house.position() == D(-3)
+    assert len(house.orders) == 1
+
+
+async def test_a_person_cannot_hurry_a_venue_that_has_not_denied_the_order_for_long_enough(house: FlakyHouse) -> None:
+    await house.start()
+    house.line.lose_reply_after = 1
+    house.line.lookups_blind = 7
+    house.line.fills_blind = True
+    await house.turn()
+    await resume(house)
+    await house.turn()
+    assert code((await house.one()).decision) in ("unresolved_order", "order_resolved")
+    house.line.fills_blind = False
+    await house.turn(4)
+    assert house.position() == D(-5)
+    assert len(house.orders) == 1
+
+
+async def test_resuming_a_hedge_does_not_send_a_fill_that_is_not_shown_yet_again(house: FlakyHouse) -> None:
+    await house.start()
+    house.line.stale_positions = PositionBook((), ())
+    await house.turn()
+    await resume(house)
+    await house.turn(2)
+    assert len(house.orders) == 1
+    house.line.stale_positions = None
+    await house.turn(2)
+    assert house.position() == D(-5)
+
+
+async def test_a_short_that_two_readings_of_one_look_deny_is_not_opened_again(house: FlakyHouse) -> None:
+    await house.start(ratio="0.2")
+    await house.turn(2)
+    position = house.position()
+    real = house.line.position
+
+    async def denied(instrument: object) -> object:
+        shown = await real(instrument)  # type: ignore[arg-type]
+        return type(shown)(shown.instrument, D(0))  # type: ignore[arg-type]
+
+    house.line.stale_positions = PositionBook((), ())
+    house.line.position = denied  # type: ignore[method-assign,assignment]
+    assert code((await house.one()).decision) == "foreign_change"
+    house.line.stale_positions = None
+    del house.line.position
+    record = await house.one()
+    assert not isinstance(record.decision, Rebalance)
+    assert house.position() == position
+    assert len(house.orders) == 1
