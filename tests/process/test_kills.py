@@ -9,7 +9,7 @@ import os
 import random
 from pathlib import Path
 
-from tests.e2e.grounds import D, OwnGround, environment
+from tests.e2e.grounds import D, OwnGround, environment, hedge_toml
 from tests.process.dying import POINTS
 from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_both
 from tests.process.venues import CLOCK, Shaky
@@ -17,6 +17,8 @@ from tests.process.venues import CLOCK, Shaky
 KILLS = int(os.environ.get("KEEPER_KILLS", "10"))
 LATE_SECONDS = 2.2
 """Longer than a keeper takes to start: the venue then takes a held order in while the next one asks after it."""
+TIGHT = 'band = { warn = "0.0005", act = "0.001", halt = "0.9" }'
+"""Each coin more is worth an order, however many there are by then."""
 PATIENT = """
 [safety]
 visibility_seconds = 1.5
@@ -71,7 +73,9 @@ async def killed_again_and_again(shaky: Shaky, folder: Path) -> None:
     offset = 0 if isinstance(shaky.ground, OwnGround) else 1
     chance = random.Random(KILLS + offset)
     coins = 5
-    async with keeping(configure(shaky.ground, folder, tail=PATIENT), environment(shaky.ground), start=False) as keeper:
+    async with keeping(
+        configure(shaky.ground, folder, hedge_toml(more=TIGHT), tail=PATIENT), environment(shaky.ground), start=False
+    ) as keeper:
         for number in range((KILLS + offset) // 2):
             death = DEATHS[(2 * number + offset) % len(DEATHS)]
             if isinstance(death, str):
