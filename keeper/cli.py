@@ -5,6 +5,7 @@ Command bodies load when they are called, so that ``keeper --help`` does not wai
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -69,6 +70,9 @@ DEFAULT_CONFIG = Path("keeper.toml")
 
 def main() -> None:
     """The ``keeper`` program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our signs shows others, and no failure
     try:
         app(prog_name="keeper")
     except KeyboardInterrupt:
@@ -287,7 +291,7 @@ def history(
     if journal is None:
         url: str = body("loading", "load")(config, need_credentials=False).journal_url
     else:
-        url = journal if "://" in journal else f"sqlite:///{journal}"
+        url = journal if "://" in journal else f"sqlite:///{Path(journal).expanduser()}"
     body("history")(url, hedge=hedge, limit=limit, as_json=as_json)
 
 

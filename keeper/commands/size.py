@@ -141,6 +141,9 @@ def _show(result: Sizing, given: SizingInput) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True, overflow="ignore")
+    table.add_column(no_wrap=True, overflow="ignore")
+    table.add_column(overflow="fold")
     words = {
         "contracts": "to trade now", "amount_base": "the same in base units", "notional": "the same in quote money",
         "side": "", "target_base": "futures wanted, short is negative", "drift_base": "to short; negative: to buy back",

@@ -15,7 +15,8 @@ import pytest
 from keeper import __version__, cli
 from keeper.commands import check as check_module
 from keeper.commands import loading
-from keeper.config import load_config
+from keeper.config import BandConfig, HedgeConfig, load_config
+from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
 from tests.cli.support import API_KEY, API_SECRET, CREDENTIALS, keeper, process
 
@@ -114,6 +115,25 @@ def test_check_tells_what_is_in_force_and_no_secret(config_file: Path) -> None:
     assert "--connect" in result.stdout
     assert API_KEY not in result.output
     assert API_SECRET not in result.output
+
+
+def test_check_prints_every_key_that_there_is(config_file: Path) -> None:
+    result = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+    shown = {line.split(" = ")[0].strip() for line in result.stdout.splitlines() if " = " in line}
+    for section, model in SECTIONS.items():
+        assert {f"{section}.{name}" for name in model.model_fields} <= shown
+    assert {f"hedges.btc.{name}" for name in HedgeConfig.model_fields} - shown == {
+        *("hedges.btc.name", "hedges.btc.asset", "hedges.btc.band")
+    }
+    assert {f"hedges.btc.band.{name}" for name in BandConfig.model_fields} <= shown
+    assert "safety.kill_file = keeper.kill   (default)" in result.stdout
+
+
+def test_check_tells_forty_addresses_by_their_host(config_file: Path) -> None:
+    table = "".join(f'[venues.main.ccxt.urls.api.part{n}]\nx = "http://127.0.0.1:9/{n}"\n' for n in range(40))
+    config_file.write_text(config_file.read_text().replace("[[hedges]]", table + "[[hedges]]"))
+    result = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+    assert "venues.main.ccxt = { urls = 40 addresses on 127.0.0.1:9 }" in result.stdout
 
 
 def test_check_masks_what_the_client_table_and_file_names_may_hold(config_file: Path) -> None:

@@ -52,6 +52,7 @@ INDEX = "--kind index --value 500000 --ratio 0.5 --index 2000 --multiplier 100"
         ("history --limit many", ("--limit", "valid integer")),
         ("history --journal none/keeper.db", ("there is no journal at", "none/keeper.db")),
         ("history --journal .", ("is a directory; name the file of the journal in it",)),
+        ("history --journal=~/none/keeper.db", ("there is no journal at", "/none/keeper.db")),
         ("history --journal mysql://x/y", ('"mysql" is not supported', "sqlite:///PATH")),
         # sim and demo
         ("sim --port 70000", ("--port", "65535")),
@@ -145,9 +146,18 @@ def test_head_may_close_the_pipe(tmp_path: Path) -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+def test_a_terminal_without_our_signs_is_no_failure(tmp_path: Path) -> None:
+    done = command("init", "keeper.toml", environ={"PYTHONIOENCODING": "ascii"}, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "KEEPER_VENUES__MAIN__API_KEY=?" in done.stdout
+
+
 def test_narrow_terminals_lose_no_word() -> None:
-    done = command("plan", "--josn", environ={"COLUMNS": "30", "TERM": "xterm"})
-    judge(done.returncode, done.stdout, done.stderr, expected=2, says=("--josn", "--json"))
+    done = in_process("size", *HALF.split(), environ={"COLUMNS": "30"})
+    assert "amount_base" in done.stdout
+    assert "residual_base" in done.stdout
+    wrong = command("plan", "--josn", environ={"COLUMNS": "30", "TERM": "xterm"})
+    judge(wrong.returncode, wrong.stdout, wrong.stderr, expected=2, says=("--josn", "--json"))
 
 
 def test_a_taken_port_is_named() -> None:
