@@ -15,7 +15,7 @@ from keeper.sim.errors import ErrorKind, SimError
 from keeper.sim.exchange import Exchange
 from keeper.sim.fault_armed import Armed
 from keeper.sim.margin import booked, pnl, value
-from keeper.sim.seams import Reading
+from keeper.sim.seams import EVERYTHING, Question, Reading
 from keeper.sim.types import (
     ZERO,
     Fill,
@@ -37,6 +37,7 @@ _FILL_VIEWS = (
     Reading.PLACED,
     Reading.ORDER,
     Reading.ORDERS,
+    Reading.OPEN_ORDERS,
     Reading.FILLS,
     Reading.POSITIONS,
     Reading.FUTURES_ACCOUNT,
@@ -130,7 +131,7 @@ class LateViews:
 
     # --- showing ----------------------------------------------------------------------------------------------------
 
-    def shown(self, reading: Reading, account: str | None, answer: T) -> T:
+    def shown(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """The answer as a view that lags gives it. Raises UNKNOWN_ORDER."""
         now_ms = self._exchange.clock.now_ms()
         self._late = [late for late in self._late if not all(until.is_over(now_ms) for until in late.views.values())]
@@ -138,14 +139,16 @@ class LateViews:
         for late in self._late:
             if late.order.account != account:
                 continue
-            done = self._show(reading, late, bent, now_ms)
+            done = self._show(reading, late, bent, now_ms, question)
             if done is not bent:
                 bent = done
                 if reading in (Reading.POSITIONS, Reading.FUTURES_ACCOUNT, Reading.SPOT_BALANCES):
                     break  # the oldest state that is still shown holds the later ones too
         return bent  # type: ignore[return-value]  # the same type, rebuilt
 
-    def _show(self, reading: Reading, late: _Late, answer: object, now_ms: int) -> object:
+    def _show(self, reading: Reading, late: _Late, answer: object, now_ms: int, question: Question) -> object:
+        if reading is Reading.OPEN_ORDERS and late.before is not None:
+            return _still_open(late, answer, now_ms, question)
         if reading in (Reading.POSITIONS, Reading.FUTURES_ACCOUNT, Reading.SPOT_BALANCES):
             return self._show_account(reading, late, answer, now_ms)
         number = late.order.order_id
@@ -182,6 +185,16 @@ class LateViews:
         return tuple(
             _revalued(market, row, past[row.side]) if row.market == key and row.side in past else row for row in rows
         )
+
+
+def _still_open(late: _Late, answer: object, now_ms: int, question: Question) -> object:
+    """The open orders with one among them that has filled by now."""
+    key = late.order.market
+    asked = question.market in (None, key) and question.kind in (None, key.kind)
+    if not asked or not isinstance(answer, tuple) or not late.lags(Reading.OPEN_ORDERS, now_ms):
+        return answer
+    others = tuple(row for row in answer if not _is_of(row, late.order.order_id))
+    return (*others, _as_new(late.order))
 
 
 def _is_of(row: object, order_id: int) -> bool:

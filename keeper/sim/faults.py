@@ -296,7 +296,7 @@ class FaultMenu:
                 raise ReplyLostError(after=True)
             return answer
         if self._views:
-            answer = self._views.shown(reading, account, answer)
+            answer = self._views.shown(reading, account, answer, question)
         if self._by_site[Site.READ]:
             answer = self._bent(reading, account, answer, question)
         return answer

@@ -80,6 +80,8 @@ def test_every_view_lags_and_catches_up(house: House, menu: FaultMenu) -> None:
     house.price(66_000)
     assert asked(house).executed_quantity == 0
     assert [each.status for each in house.exchange.orders(KEY, BTC_PERP)] == [OrderStatus.FILLED, OrderStatus.NEW]
+    assert [each.client_order_id for each in house.exchange.open_orders(KEY, LINEAR)] == ["mine"]
+    assert house.exchange.open_orders(KEY, MarketKind.INVERSE) == ()
     assert len(house.exchange.fills(KEY, LINEAR)) == 1
     seen = row(house)
     assert (seen.quantity, seen.notional, seen.mark_price) == (D(-1), D(-66_000), D(66_000))
@@ -89,6 +91,7 @@ def test_every_view_lags_and_catches_up(house: House, menu: FaultMenu) -> None:
     assert account.balances[0].margin_balance == wallet - 1_000
     house.clock.advance(5)
     assert asked(house).status is OrderStatus.FILLED
+    assert house.exchange.open_orders(KEY, LINEAR) == ()
     assert len(house.exchange.fills(KEY, LINEAR)) == 2
     assert row(house).quantity == in_account(house) == D(-3)
 
