@@ -11,6 +11,7 @@ the answer as Binance does. One module a secret:
 ``futures_orders``  orders, fills, income           ``futures_account``  balances, positions, settings
 ``streams``         sockets and subscriptions       ``public_feed``   what public streams carry
 ``user_streams``    what an account is told         ``ws_api``        requests over a WebSocket
+``troubles``        requests that go wrong          ``stream_faults`` streams that do
 ``urls``            where a client finds all this   ``routes``        all of them together
 ``order_params``    a new order's parameters        ``paging``        windows of a history
 ``payloads``, ``user_payloads``, ``position_rows``  messages and rows, field by field; ``text`` how numbers are spelled
