@@ -41,6 +41,8 @@ class FaultDesk:
 
     async def _arm(self, request: web.Request) -> Json:
         asked = await read(request, Fault)
+        if asked.kind is FaultKind.HOST_CLOCK_STEP and self._menu.on_host_step is None:
+            raise MalformedError("kind: the host's clock is not the exchange's to step; venue_clock_step is")
         try:
             number = self._menu.arm(asked.kind, self._trigger(asked), **asked.parameters)
         except ValueError as error:

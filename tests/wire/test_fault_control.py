@@ -86,6 +86,7 @@ async def test_chances_and_schedules_are_taken(control: Control, client: Any) ->
     ("body", "words"),
     [
         ({"kind": "gremlins"}, "kind"),
+        ({"kind": "host_clock_step"}, "venue_clock_step"),
         ({"kind": "maintenance", "parameters": {"for_m": 1}}, "for_ms"),
         ({"kind": "maintenance", "parameters": {"for_ms": "soon"}}, "not a number"),
         ({"kind": "empty", "parameters": {"reading": "fills"}}, "spot_balances"),
