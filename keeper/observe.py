@@ -36,7 +36,7 @@ from keeper.core.model import (
 )
 from keeper.core.orders import plain
 from keeper.journal.base import Remembered
-from keeper.venue.base import Observer, PositionBook, VenueError, Wallet
+from keeper.venue.base import BadReadingError, Observer, PositionBook, VenueError, Wallet
 
 log = structlog.get_logger(__name__)
 
@@ -299,7 +299,10 @@ class Observatory:
         value = row.contracts if row is not None else NO_CONTRACTS
         known = value in (before, expected) or (before is None and expected is None)
         if row is None and known:
-            look.positions[instrument.id] = Position(instrument, NO_CONTRACTS)
+            first = before is None and expected is None
+            flat = await self._first_position(look, observer, instrument) if first else None
+            if flat is not None or not first:
+                look.positions[instrument.id] = flat or Position(instrument, NO_CONTRACTS)
             return
         if not known and expected is None and before is not None:
             look.foreign[instrument.id] = Contracts(value - before)
@@ -318,6 +321,19 @@ class Observatory:
         look.foreign.pop(instrument.id, None)
         text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {_said(before)}"
         look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
+
+    async def _first_position(self, look: _Look, observer: Observer, instrument: Instrument) -> Position | None:
+        """The very first look at a contract that the list does not show: asked for by name before it counts as flat.
+
+        A venue that shows nothing for a flat contract leaves the list's word.
+        """
+        try:
+            return await observer.position(instrument)
+        except BadReadingError:
+            return Position(instrument, NO_CONTRACTS)
+        except VenueError as error:
+            look.gaps.append(Gap(str(instrument.id), error.code, str(error)))
+            return None
 
     # -- prices and clocks -----------------------------------------------------------------------------------------
 

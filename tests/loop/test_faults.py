@@ -287,6 +287,14 @@ async def test_positions_that_are_never_returned_open_nothing_new(house: FlakyHo
     assert len(house.orders) == 1
 
 
+async def test_a_short_that_the_first_list_does_not_show_is_asked_for_by_name(house: FlakyHouse) -> None:
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-5))
+    await house.start()
+    house.line.stale_positions = PositionBook((), ())
+    assert await house.turns_watched(4) == D(5)
+    assert house.orders == ()
+
+
 @pytest.mark.parametrize("point", ["before submit", "after submit"])
 async def test_a_crash_around_the_send_loses_and_repeats_nothing(house: FlakyHouse, point: str) -> None:
     await house.start()
