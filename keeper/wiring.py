@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 
 import structlog
 
@@ -15,7 +14,6 @@ from keeper.brakes import Brakes
 from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
-from keeper.config.credentials import variable_of
 from keeper.core.limits import Limits
 from keeper.core.model import (
     ONE,
@@ -23,22 +21,19 @@ from keeper.core.model import (
     Base,
     ExposureMode,
     Hedge,
-    HedgeCycle,
     InstrumentId,
     Quote,
-    Snapshot,
 )
-from keeper.core.orders import Epoch
-from keeper.cycle import Desk, Judgement, LookOnly, Pace, judge, memory_of, restore
-from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
+from keeper.cycle import Desk, Pace, restore
+from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
-from keeper.journal.reader import JournalReader
 from keeper.journal.sql import SqlJournal
 from keeper.journal.url import file_of
 from keeper.locks import lock_journal, lock_key
 from keeper.observe import Doubt, Observatory
-from keeper.preflight import Finding, Preflight, Wanted, preflight
+from keeper.preflight import Preflight, Wanted, preflight
+from keeper.refusals import start_error, wallet_fault, whose
 from keeper.venue.base import (
     BadReadingError,
     ClockRefusedError,
@@ -46,7 +41,7 @@ from keeper.venue.base import (
     HostRefusedError,
     Observer,
     Trader,
-    UnreachableError,
+    UnknownWalletError,
     VenueError,
 )
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
@@ -173,40 +168,6 @@ async def _open_one(config: Config, name: str, observer: Observer, clock: Clock,
             return
 
 
-def start_error(config: Config, name: str, error: VenueError, *, tried_seconds: float = 0.0) -> KeeperError:
-    """The message and the exit code for a venue that fails before the loop runs; it names the file and the table."""
-    where = f"{config.path}: venues.{name}"
-    if isinstance(error, HostRefusedError):
-        return UnsafeError(f"{where}: {error}")
-    if isinstance(error, CredentialsRefusedError):
-        return VenueStartError(
-            f"{where}: the venue refuses the credentials: {error}; check {_credentials_of(config, name)}, what the key "
-            "may do, and the addresses that it may be used from"
-        )
-    if isinstance(error, ClockRefusedError):
-        return VenueStartError(
-            f"{where}: the venue refuses our time: {error}; set this machine's clock (for example with NTP)"
-        )
-    tried = f" (tried for {tried_seconds:.0f} s)" if tried_seconds >= _RETRY_START_SECONDS else ""
-    address = "urls.api of its ccxt table" if "urls" in config.venues[name].ccxt else "its exchange and proxy settings"
-    return VenueStartError(
-        f"{where}: the venue cannot be used{tried}: {error}; check the network, {address}, and the venue's status"
-    )
-
-
-def _credentials_of(config: Config, name: str) -> str:
-    """Where this venue's credentials are to be looked for."""
-    if config.venues[name].api_key_file is not None:
-        return "the files of api_key_file and api_secret_file (or the variables that stand in for them)"
-    return f"{variable_of(name, 'api_key')} and {variable_of(name, 'api_secret')}"
-
-
-def _whose(config: Config, error: VenueError) -> str:
-    """The venue that an error speaks of: its text begins with the name."""
-    used = _used_venues(config)
-    return next((name for name in used if str(error).startswith(f"{name} ")), used[0])
-
-
 # -- hedges ----------------------------------------------------------------------------------------------------------
 
 
@@ -266,15 +227,18 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
     )
 
 
-def _will_trade(config: Config) -> bool:
+def will_trade(config: Config) -> bool:
+    """Whether this mode sends orders at all."""
     return _POLICIES[config.mode].trading
 
 
-def _wanted(config: Config) -> dict[InstrumentId, Wanted]:
+def wanted_of(config: Config) -> dict[InstrumentId, Wanted]:
+    """Leverage and margin mode as the config states them, by contract."""
     return {hedge.instrument: Wanted(hedge.leverage, hedge.margin_mode) for hedge in config.hedges}
 
 
-def _doubt(config: Config) -> Doubt:
+def doubt_of(config: Config) -> Doubt:
+    """When a reading is doubted."""
     safety = config.safety
     return Doubt(
         confirm_jump_ratio=safety.confirm_jump_ratio,
@@ -284,11 +248,13 @@ def _doubt(config: Config) -> Doubt:
     )
 
 
-def _pace(config: Config) -> Pace:
+def pace_of(config: Config) -> Pace:
+    """How long is waited."""
     return Pace(position_lag_ms=round(config.safety.position_lag_seconds * 1000))
 
 
-def _limits(config: Config) -> Limits:
+def limits_of(config: Config) -> Limits:
+    """The hard limits."""
     largest = config.limits.max_short_notional
     turnover = config.limits.max_daily_turnover
     return Limits(
@@ -300,7 +266,8 @@ def _limits(config: Config) -> Limits:
     )
 
 
-def _brakes(config: Config) -> Brakes:
+def brakes_of(config: Config) -> Brakes:
+    """The kill file and the floor under the disk."""
     return Brakes(config.kill_file, file_of(config.journal_url), config.safety.min_free_mb * 1_000_000)
 
 
@@ -339,22 +306,22 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
                 'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
             )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
-        observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
+        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
-        observatory.brakes = _brakes(config)
+        observatory.brakes = brakes_of(config)
         desk = Desk(
             hedges,
             observatory,
             _executor(config, venues, journal, clock),
             journal,
             clock,
-            _limits(config),
+            limits_of(config),
             run.tag,
             run.number,
-            _pace(config),
+            pace_of(config),
         )
         await restore(desk)
-        yield House(config, desk, clock, venues, _wanted(config), checked)
+        yield House(config, desk, clock, venues, wanted_of(config), checked)
 
 
 def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) -> Executor:
@@ -381,12 +348,14 @@ async def _first_check(
             for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
                 await _prove_account(account, venues)
             return await preflight(
-                hedges, _wanted(config), venues.observers, venues.traders, will_trade=_will_trade(config)
+                hedges, wanted_of(config), venues.observers, venues.traders, will_trade=will_trade(config)
             )
+        except UnknownWalletError as error:
+            raise wallet_fault(config, error) from error
         except VenueError as error:
             final = isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError)
             if final or clock.monotonic() + _RETRY_START_SECONDS > deadline:
-                raise start_error(config, _whose(config, error), error) from error
+                raise start_error(config, whose(config, error), error) from error
             log.warning("check_failed", text=str(error))
             await clock.sleep(_RETRY_START_SECONDS)
 
@@ -397,99 +366,3 @@ async def _prove_account(account: AccountId, venues: Venues) -> None:
         await venues.observers[account.venue].wallet(account.wallet)
     except BadReadingError as error:
         log.warning("wallet_unreadable", account=str(account), text=str(error))
-
-
-# -- one look --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look saw and what it would do; nothing was sent or written."""
-
-    taken_at_ms: int
-    hedges: tuple[HedgeCycle, ...]
-
-
-async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
-    """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing."""
-    clock = clock or SystemClock()
-    async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(await _reader(config))
-        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
-        hedges = build_hedges(config, venues.observers)
-        observatory = Observatory(hedges, venues.observers, clock, _doubt(config))
-        observatory.brakes = _brakes(config)
-        try:
-            checked = await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
-            observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
-        except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
-            raise start_error(config, _whose(config, error), error) from error
-        except VenueError as error:
-            log.warning("check_failed", text=str(error))
-        try:
-            memories, remembered = dict(await reader.memories()), await reader.remembered()
-        except JournalError as error:
-            raise KeeperError(f"the journal cannot be read: {error}") from error
-        bench = LookOnly(hedges, clock, _limits(config), _pace(config), memories)
-        expected = {hedge.instrument.id: memory_of(bench, hedge).expected_contracts for hedge in hedges}
-        snapshot, _ = await observatory.observe(remembered, expected)
-        judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
-        _refuse_blindness(config, snapshot, judged)
-        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged))
-
-
-def _refuse_blindness(config: Config, snapshot: Snapshot, judged: Sequence[Judgement]) -> None:
-    """One reading that is missing is shown as missing; where a venue let us see nothing at all, there was no look."""
-    seen = [figure for each in judged for figure in (each.exposure.spot_base, each.exposure.futures_base)]
-    if any(figure is not None for figure in seen):
-        return
-    for gap in snapshot.gaps:
-        for kind in (ClockRefusedError, CredentialsRefusedError, UnreachableError):
-            if gap.code == kind.code:
-                error = kind(gap.text)
-                raise start_error(config, _whose(config, error), error)
-
-
-def _as_cycle(judgement: Judgement) -> HedgeCycle:
-    """A judgement in the form in which a turn is reported."""
-    return HedgeCycle(judgement.exposure, judgement.decision, judgement.plan, judgement.reasons, (), judgement.memory)
-
-
-async def _reader(config: Config) -> JournalReader:
-    try:
-        return await JournalReader.open(config.journal_url)
-    except JournalError as error:
-        raise KeeperError(f"the journal cannot be read: {error}") from error
-
-
-async def check_connect(config: Config) -> tuple[Finding, ...]:
-    """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
-    clock = SystemClock()
-    async with open_venues(config, clock, patience_seconds=0.0) as venues:
-        hedges = build_hedges(config, venues.observers)
-        findings: list[Finding] = []
-        for name, observer in venues.observers.items():
-            try:
-                offset = await observer.clock_offset_ms()
-                fine = abs(offset) <= config.safety.max_clock_offset_ms
-                findings.append(Finding(name, fine, f"clock is {offset} ms from ours"))
-            except VenueError as error:
-                raise start_error(config, name, error) from error
-        for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
-            try:
-                wallet = await venues.observers[account.venue].wallet(account.wallet)
-                findings.append(Finding(str(account), True, f"the wallet can be read, {len(wallet.totals)} assets"))
-            except (CredentialsRefusedError, ClockRefusedError) as error:
-                raise start_error(config, account.venue, error) from error
-            except VenueError as error:
-                findings.append(Finding(str(account), False, str(error)))
-        try:
-            checked = await preflight(hedges, _wanted(config), venues.observers, {}, will_trade=_will_trade(config))
-        except VenueError as error:
-            raise start_error(config, _whose(config, error), error) from error
-        return (*findings, *checked.findings)
-
-
-def journal_file(config: Config) -> Path | None:
-    """The journal's file, where it is one."""
-    return file_of(config.journal_url)

@@ -45,7 +45,7 @@ def check(config_path: Path, connect: bool) -> int:
     if not connect:
         console.print(Text("\nNo venue was asked; add --connect to check credentials, permissions and symbols."))
         return 0
-    from keeper.wiring import check_connect
+    from keeper.look import check_connect
 
     console.print(Text("\nVenues:"))
     connected = asyncio.run(check_connect(config))

@@ -17,7 +17,7 @@ def plan(config_path: Path, as_json: bool) -> None:
     """Look once and print the plan; writes nothing, sends nothing. Raises :class:`~keeper.errors.KeeperError`."""
     config = load_for_venues(config_path)
     # Loaded after the configuration was judged: whoever mistyped a key does not wait for an exchange library.
-    from keeper.wiring import look_once
+    from keeper.look import look_once
 
     look = asyncio.run(look_once(config))
     document = plan_document(config.mode.value, look.taken_at_ms, look.hedges)

@@ -26,10 +26,10 @@ from keeper.core.model import Rebalance
 from keeper.demo.drift import FUNDING_MS, STEP_SECONDS, steps, wander
 from keeper.demo.setting import HEDGES, fund
 from keeper.errors import ConfigError
+from keeper.look import look_once
 from keeper.sim.events import FundingSettled
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import MarketKind
-from keeper.wiring import look_once
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "import sys; from keeper.commands.sim import sim; sim(0, 0, 5, {speed}, {as_json})"

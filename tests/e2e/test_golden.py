@@ -11,8 +11,9 @@ import pytest_asyncio
 
 from keeper.core.model import CycleRecord, Hold
 from keeper.cycle import Desk, turn
+from keeper.look import look_once
 from keeper.sim.types import WalletKind
-from keeper.wiring import look_once, open_house
+from keeper.wiring import open_house
 from tests.e2e.grounds import D, Ground, OwnGround, config_of, hedge_toml, other_ground, own_ground
 
 

@@ -1,0 +1,117 @@
+"""One look with no keeper behind it, as ``keeper plan`` and ``keeper check --connect`` take it; nothing is sent."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from keeper.clock import Clock, SystemClock
+from keeper.config import Config
+from keeper.core.model import HedgeCycle
+from keeper.core.orders import Epoch
+from keeper.cycle import Judgement, LookOnly, judge, memory_of
+from keeper.errors import KeeperError
+from keeper.journal.base import JournalError
+from keeper.journal.reader import JournalReader
+from keeper.observe import Observatory
+from keeper.preflight import Finding, preflight
+from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
+from keeper.venue.base import (
+    ClockRefusedError,
+    CredentialsRefusedError,
+    HostRefusedError,
+    UnknownWalletError,
+    VenueError,
+)
+from keeper.wiring import (
+    brakes_of,
+    build_hedges,
+    doubt_of,
+    limits_of,
+    open_venues,
+    pace_of,
+    wanted_of,
+    will_trade,
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw and what it would do; nothing was sent or written."""
+
+    taken_at_ms: int
+    hedges: tuple[HedgeCycle, ...]
+
+
+async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
+    """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(await _reader(config))
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
+        hedges = build_hedges(config, venues.observers)
+        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config))
+        observatory.brakes = brakes_of(config)
+        try:
+            checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
+            observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
+        except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
+            raise start_error(config, whose(config, error), error) from error
+        except VenueError as error:
+            log.warning("check_failed", text=str(error))
+        try:
+            memories, remembered = dict(await reader.memories()), await reader.remembered()
+        except JournalError as error:
+            raise KeeperError(f"the journal cannot be read: {error}") from error
+        bench = LookOnly(hedges, clock, limits_of(config), pace_of(config), memories)
+        expected = {hedge.instrument.id: memory_of(bench, hedge).expected_contracts for hedge in hedges}
+        snapshot, _ = await observatory.observe(remembered, expected)
+        judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
+        refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
+        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged))
+
+
+def _as_cycle(judgement: Judgement) -> HedgeCycle:
+    """A judgement in the form in which a turn is reported."""
+    return HedgeCycle(judgement.exposure, judgement.decision, judgement.plan, judgement.reasons, (), judgement.memory)
+
+
+async def _reader(config: Config) -> JournalReader:
+    try:
+        return await JournalReader.open(config.journal_url)
+    except JournalError as error:
+        raise KeeperError(f"the journal cannot be read: {error}") from error
+
+
+async def check_connect(config: Config) -> tuple[Finding, ...]:
+    """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
+    clock = SystemClock()
+    async with open_venues(config, clock, patience_seconds=0.0) as venues:
+        hedges = build_hedges(config, venues.observers)
+        findings: list[Finding] = []
+        for name, observer in venues.observers.items():
+            try:
+                offset = await observer.clock_offset_ms()
+                fine = abs(offset) <= config.safety.max_clock_offset_ms
+                findings.append(Finding(name, fine, f"clock is {offset} ms from ours"))
+            except VenueError as error:
+                raise start_error(config, name, error) from error
+        for account in dict.fromkeys(account for hedge in hedges for account in hedge.spot):
+            try:
+                wallet = await venues.observers[account.venue].wallet(account.wallet)
+                findings.append(Finding(str(account), True, f"read, {len(wallet.totals)} assets"))
+            except (CredentialsRefusedError, ClockRefusedError) as error:
+                raise start_error(config, account.venue, error) from error
+            except UnknownWalletError as error:
+                raise wallet_fault(config, error) from error
+            except VenueError as error:
+                findings.append(Finding(str(account), False, str(error)))
+        try:
+            checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
+        except VenueError as error:
+            raise start_error(config, whose(config, error), error) from error
+        return (*findings, *checked.findings)
