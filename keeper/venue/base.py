@@ -85,6 +85,12 @@ class UnknownSymbolError(VenueError):
         self.near = tuple(near)
 
 
+class UnknownWalletError(VenueError):
+    """The venue has no wallet of that name; nothing was asked."""
+
+    code = "unknown_wallet"
+
+
 class HostRefusedError(VenueError):
     """A request was about to leave for a host, or to do a thing, that this mode does not allow; nothing was signed."""
 

@@ -14,6 +14,7 @@ from keeper.venue.base import (
     FundingEntry,
     PositionBook,
     SymbolSettings,
+    UnknownWalletError,
     VenueError,
     Wallet,
 )
@@ -32,7 +33,7 @@ from keeper.venue.parsing import (
     working_order,
 )
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, is_contract, stated
+from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, is_contract, near, stated
 
 T = TypeVar("T")
 
@@ -83,8 +84,12 @@ class CcxtObserver:
                 params = dict(capability.unified_wallets[wallet])
                 totals = unified_totals(await self._at.unified("fetch_balance", params, level=Urgency.POSITION))
             else:
-                known = ", ".join(f'"{name}"' for name in {**capability.wallets, **capability.unified_wallets})
-                raise VenueError(f'{self.name}: {self._at.exchange_id} has no wallet "{wallet}"; it has {known}')
+                known = [name for name in {**capability.wallets, **capability.unified_wallets} if name]
+                listed = ", ".join(f'"{self.name}.{name}"' for name in known) or "none by name"
+                raise UnknownWalletError(
+                    f'{self.name} has no wallet "{wallet}"{near(wallet, known)}; besides "{self.name}" '
+                    f"alone there are: {listed}"
+                )
         if not totals:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
         return Wallet(AccountId(self.name, wallet), totals)

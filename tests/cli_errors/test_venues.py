@@ -149,6 +149,14 @@ def test_an_asset_that_its_instrument_does_not_hedge(desk: Desk, asset: str) -> 
         desk.refused(line, 2, 'hedges[0].asset (hedge "btc")', f"{asset} is not what BTC/USDT:USDT hedges", "beta")
 
 
+def test_a_wallet_that_the_venue_does_not_have(desk: Desk) -> None:
+    desk.write(hedge_toml(spot='["main", "main.eran"]'))
+    for line in ALL:
+        desk.refused(
+            line, 2, 'hedges[0].spot[1] (hedge "btc"): main has no wallet "eran"', "did you mean earn", '"main.funding"'
+        )
+
+
 def test_every_fault_of_every_hedge_at_once(desk: Desk) -> None:
     desk.write(hedge_toml("BTC/USTD:USTD") + hedge_toml("ETH/USDT:USDT", name="eth", asset="SOL"))
     desk.refused(PLAN, 2, "hedges[0].instrument", 'hedges[1].asset (hedge "eth")')
