@@ -1,4 +1,4 @@
-"""What a person is told, and with which exit code, when a venue stands in the way: file, table, what, and the remedy."""
+"""What a person is told, and with which exit code, when a venue stands in the way: file, table, fault, remedy."""
 
 from __future__ import annotations
 
