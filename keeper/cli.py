@@ -312,6 +312,29 @@ def sim(
     body("sim")(port, control_port, seed, speed, as_json)
 
 
+@app.command()
+def fuzz(
+    seeds: Annotated[
+        int, typer.Option("--seeds", "-n", min=1, help="How many runs, each from a seed of its own.")
+    ] = 100,
+    seed: Annotated[
+        str | None, typer.Option(metavar="SEED|HASH", help="The first seed, or a commit's hash; drawn when left out.")
+    ] = None,
+    cycles: Annotated[int, typer.Option(min=1, max=1_000_000, help="Turns of the loop in a run, with faults.")] = 500,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes; left out: one for each processor.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the keeper under faults, on virtual time against the simulated exchange; what fails can be run again.
+
+    Example: `keeper fuzz --seeds 1000`  ·  `keeper fuzz --seeds 1 --seed 59 --cycles 500`
+    """
+    from keeper.commands.fuzz import FuzzFlags
+
+    raise typer.Exit(body("fuzz")(FuzzFlags(seeds, seed, cycles, jobs), as_json))
+
+
 def _is_command_line_fault(error: Exception) -> bool:
     """Whether this is Typer's own word for a bad command line, which it reports with exit code 2."""
     return hasattr(error, "exit_code") and hasattr(error, "format_message")

@@ -223,7 +223,10 @@ class Daemon:
             if not self.desk.unresolved:
                 return
             await self._clock.sleep(min(1.0, self._rhythm.poll_seconds))
-            await ask_again(self.desk)
+            try:
+                await ask_again(self.desk)
+            except JournalError as error:
+                log.warning("last_question_failed", text=f"the journal failed: {error}")
         if self.desk.unresolved:
             names = ", ".join(str(intent.order.instrument) for intent in self.desk.unresolved.values())
             log.warning("stopped_with_unknown_orders", instruments=names, text="the next start resolves them first")

@@ -36,6 +36,7 @@ class Pages:
     tag: str | None = None
     runs: int = 0
     intents: dict[str, Intent] = field(default_factory=dict)
+    known_at_ms: dict[str, int] = field(default_factory=dict)
     memories: dict[str, HedgeMemory] = field(default_factory=dict)
     holdings: dict[tuple[AccountId, str], Base] = field(default_factory=dict)
     positions: dict[InstrumentId, Contracts] = field(default_factory=dict)
@@ -48,7 +49,8 @@ class Pages:
     def copy(self) -> Pages:
         """The same state, apart."""
         return Pages(
-            self.tag, self.runs, dict(self.intents), dict(self.memories), dict(self.holdings), dict(self.positions),
+            self.tag, self.runs, dict(self.intents), dict(self.known_at_ms), dict(self.memories),
+            dict(self.holdings), dict(self.positions),
             self.taken_at_ms, dict(self.fills), dict(self.funding), dict(self.back_offs), self.cycles,
         )  # fmt: skip
 
@@ -126,8 +128,9 @@ class MemoryJournal:
         return self._disk.unresolved()
 
     async def intents_since(self, at_ms: int) -> Sequence[Intent]:
-        """Intents created at or after then, oldest first."""
-        return tuple(intent for intent in self._disk.live.intents.values() if intent.created_at_ms >= at_ms)
+        """Intents that were created, or of which something became known, at or after then, oldest first."""
+        pages = self._disk.live
+        return tuple(intent for key, intent in pages.intents.items() if pages.known_at_ms[key] >= at_ms)
 
     async def intent(self, intent: Intent) -> None:
         """Write an intent, durably."""
@@ -136,15 +139,19 @@ class MemoryJournal:
 
         def change(pages: Pages) -> None:
             pages.intents[intent.client_id] = intent
+            pages.known_at_ms[intent.client_id] = intent.created_at_ms
 
         self._disk.write(change, sync=True)
 
-    async def outcome(self, outcome: Outcome, at_ms: int) -> None:  # noqa: ARG002  times of outcomes are not asked for
+    async def outcome(self, outcome: Outcome, at_ms: int) -> None:
         """Write what became of an intent."""
         self._known(outcome.client_id)
+        if self._disk.live.intents[outcome.client_id].outcome == outcome:
+            return
 
         def change(pages: Pages) -> None:
             pages.intents[outcome.client_id] = replace(pages.intents[outcome.client_id], outcome=outcome)
+            pages.known_at_ms[outcome.client_id] = at_ms
 
         self._disk.write(change, sync=False)
 

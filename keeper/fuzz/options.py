@@ -127,7 +127,7 @@ def draw(seed: int, *, transport: Transport | None = None, storage: Storage | No
         market=_market(source),
         flows=_flows(source),
         journal=_journal(source),
-        max_order_notional=source.choice((D(5_000), D(50_000), D(100_000_000))),
+        max_order_notional=source.choice((D(20_000), D(100_000), D(100_000_000))),
         margin=source.choice((D(150_000), D(5_000_000), D(5_000_000))),
     )
 
@@ -173,7 +173,7 @@ def _market(source: Random) -> MarketOptions:
         jump_chance=source.choice((0.0, 0.002, 0.01)),
         jump=source.choice((0.05, 0.15, 0.3)),
         tick_polls=source.choice((0.5, 1.0, 1.0, 3.0)),
-        first_level=source.choice((D(2_000), D(20_000), D(250_000))),
+        first_level=source.choice((D(5_000), D(20_000), D(250_000))),
         half_spread_bps=source.choice((D("0.5"), D(5), D(30))),
         funding_chance=source.choice((0.0, 0.01)),
     )

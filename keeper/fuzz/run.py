@@ -40,12 +40,15 @@ from keeper.venue.base import Observer, Trader
 
 CYCLES = 500
 LIVENESS_CYCLES = 400
-LIVENESS_CYCLES_MAX = 6_000
+LIVENESS_CYCLES_MAX = 2_000
 LIVENESS_SECONDS = 3_600.0
 """Turns and virtual time, since the last order, within which everything has to be in its band once faults are over."""
 CALM_TURNS = 3
 FRUITLESS_MAX = 2
 HOST_OFF_SECONDS = 120.0
+OPERATOR_SECONDS = 30.0
+STUCK_SECONDS, STUCK_POLLS = 3_600.0, 200
+"""Without a turn for so long, the keeper is taken to be stuck: longer than any outage that the menu knows."""
 LAST_NOTES = 60
 CHANNEL_TOKEN = "channel-token-91be"  # noqa: S105  a second secret that must show nowhere
 STEADY = ("within_band", "below_minimum", "nothing_to_protect")
@@ -95,8 +98,9 @@ class Simulation:
         self._in_liveness = False
         self._liveness_turns = self._calm_turns = 0
         self._orders_before = 0
-        self._moved_at = 0.0
+        self._moved_at = self._turned_at = 0.0
         self._moved_turn = 0
+        self._told_at: dict[str, float] = {}
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._converged = False
@@ -167,6 +171,9 @@ class Simulation:
             flow = self.world.tick()
             if flow is not None:
                 self.history.note("owner", flow.what, flow.asset, flow.amount)
+            if self._loop.time() - self._turned_at > STUCK_SECONDS + STUCK_POLLS * self._options.poll_seconds:
+                self.invariants.violate("stalled", "no turn is completed any more", self._true_clock.now_ms())
+                return
             await self._true_clock.sleep(seconds)
 
     async def _one_process(self, ticker: asyncio.Task[None]) -> None:
@@ -224,6 +231,7 @@ class Simulation:
 
     def _on_turn(self, record: CycleRecord) -> None:
         self.cycles += 1
+        self._turned_at = self._loop.time()
         if self._process is None or self._process.daemon is None:
             return
         if self._in_liveness:
@@ -248,6 +256,10 @@ class Simulation:
                 self._tell(source.choice(("pause", "flatten")), daemon, name)
 
     def _tell(self, what: str, daemon: Daemon, name: str) -> None:
+        """One command, and not another to the same hedge at once: a command wakes the loop, and people take longer."""
+        if self._loop.time() < self._told_at.get(name, -OPERATOR_SECONDS) + OPERATOR_SECONDS:
+            return
+        self._told_at[name] = self._loop.time()
         self.history.note("operator", what, name)
         doing = {"resume": daemon.resume, "pause": daemon.pause, "flatten": daemon.flatten}[what](name)
         self._loop.create_task(_told(doing))

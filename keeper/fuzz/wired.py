@@ -106,8 +106,8 @@ class MemorySession:
 
 async def open_client(
     exchange: Exchange, true_clock: VirtualClock, host_clock: VirtualClock
-) -> tuple[Observer, Trader]:
-    """The real venue layer over an in-memory wire, its markets loaded."""
+) -> tuple[Observer, Trader, Callable[[], None]]:
+    """The real venue layer over an in-memory wire, its markets loaded, and how to let go of it."""
     venue_clock = VenueClock(true_clock, exchange.door)
     authenticator = Authenticator(exchange, venue_clock)
     dispatcher = Dispatcher(all_routes(exchange, venue_clock), authenticator, true_clock, None, exchange.door)

@@ -24,6 +24,8 @@ D = Decimal
 VENUE = "main"
 API_KEY = "fuzz-key-0f3a9c"
 SECRET = "canary-5c1e77d0b2"  # noqa: S105  the secret that must show nowhere; it opens nothing
+COINS = {"BTC": D(5), "ETH": D(50)}
+START = {"BTC": 65_000.0, "ETH": 3_500.0}
 COIN_PLACES = D("0.00000001")
 NOT_HERE = frozenset(STREAM_FAULTS) | {FaultKind.EXPIRED}
 """The loop reads no streams, and no hedge here stands on a dated contract."""
@@ -53,8 +55,8 @@ def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
     exchange = Exchange(clock, options.seed, markets, book)
     exchange.add_account(API_KEY, SECRET)
     exchange.deposit(API_KEY, "USDT", D(100_000))
-    exchange.deposit(API_KEY, "BTC", D(5))
-    exchange.deposit(API_KEY, "ETH", D(50))
+    for asset, coins in COINS.items():
+        exchange.deposit(API_KEY, asset, coins)
     exchange.deposit(API_KEY, "USDT", options.margin, WalletKind.USDM)
     exchange.deposit(API_KEY, "BTC", D(3), WalletKind.COINM)
     return exchange
@@ -117,7 +119,8 @@ class World:
         self._options = options
         self._market = streams.of("market")
         self._owner = streams.of("owner")
-        self._levels = {"BTC": 65_000.0, "ETH": 3_500.0}
+        self._levels = dict(START)
+        self._moves = 0
 
     def open_shorts(self, hedges: tuple[Hedge, ...]) -> None:
         """What is open before the keeper first looks."""
@@ -139,15 +142,15 @@ class World:
 
     def _move(self) -> None:
         market, source = self._options.market, self._market
-        for asset in self._levels:
-            change = source.gauss(0.0, market.step)
-            if not self.is_calm and source.random() < market.jump_chance:
-                change += source.choice((-1, 1)) * source.uniform(0.0, market.jump)
-            start = 65_000.0 if asset == "BTC" else 3_500.0
-            # Pulled back where it came from, so that no run ends at nothing or at infinity.
-            change -= 0.01 * math.log(self._levels[asset] / start)
-            self._levels[asset] *= math.exp(change)
-            self.exchange.set_price(asset, D(repr(round(self._levels[asset], 2))))
+        self._moves += 1
+        asset = ("BTC", "ETH")[self._moves % 2]
+        change = source.gauss(0.0, market.step)
+        if not self.is_calm and source.random() < market.jump_chance:
+            change += source.choice((-1, 1)) * source.uniform(0.0, market.jump)
+        # Pulled back where it came from, so that no run ends at nothing or at infinity.
+        change -= 0.01 * math.log(self._levels[asset] / START[asset])
+        self._levels[asset] *= math.exp(change)
+        self.exchange.set_price(asset, D(repr(round(self._levels[asset], 2))))
 
     def _pay_funding(self) -> None:
         key = self._market.choice(tuple(MARKET_KEYS.values()))
@@ -177,9 +180,11 @@ class World:
         share = D(self._owner.choice((1, 5, 20, 60, 100))) / 100
         return (held * share).quantize(COIN_PLACES, rounding=ROUND_DOWN)
 
-    def _deposit(self) -> Flow:
+    def _deposit(self) -> Flow | None:
         asset = self._asset()
-        amount = self._share(D(5) if asset == "BTC" else D(50))
+        amount = self._share(COINS[asset])
+        if self.exchange.truth(API_KEY).spot.get(asset, D(0)) > 3 * COINS[asset]:
+            return None
         self.exchange.deposit(API_KEY, asset, amount)
         return Flow("deposit", asset, amount)
 
