@@ -270,5 +270,5 @@ def test_the_same_as_a_process(tmp_path: Path, state: dict[str, str]) -> None:
     assert done.stdout == ""
     assert "\x1b" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    missing = command("run", "-c", "none.toml", environ=CREDENTIALS, cwd=tmp_path)
+    missing = command("history", "-c", "none.toml", environ=CREDENTIALS, cwd=tmp_path)
     judge(missing.returncode, missing.stdout, missing.stderr, expected=2, says=("none.toml: there is no such file",))
