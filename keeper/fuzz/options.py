@@ -6,13 +6,15 @@ run may be the very thing that lets another one go deep.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from random import Random
+from typing import Any
 
 from keeper.core.model import Band, ExposureMode, Unlisted
 from keeper.fuzz.virtual import Streams
+from keeper.sim.faults import FaultKind
 
 D = Decimal
 
@@ -85,7 +87,10 @@ class JournalOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything that was drawn for one run."""
+    """Everything that was drawn for one run.
+
+    ``often`` are faults that strike often in any case; with ``only_those`` the rest of the menu stays off.
+    """
 
     seed: int
     transport: Transport
@@ -102,6 +107,8 @@ class Options:
     journal: JournalOptions
     max_order_notional: Decimal
     margin: Decimal
+    often: tuple[FaultKind, ...] = ()
+    only_those: bool = False
 
 
 CLIENT_SHARE = 40
@@ -109,14 +116,14 @@ DATABASE_SHARE = 25
 """One seed in so many takes the slow road, which is the real one."""
 
 
-def draw(seed: int, *, transport: Transport | None = None, storage: Storage | None = None) -> Options:
-    """The options of a seed; what is given is not drawn."""
+def draw(seed: int, **given: Any) -> Options:
+    """The options of a seed; what is given, by the name of its field, is not as it was drawn."""
     source = Streams(seed).of("options")
     by_client, in_database = source.randrange(CLIENT_SHARE) == 0, source.randrange(DATABASE_SHARE) == 0
-    return Options(
+    drawn = Options(
         seed=seed,
-        transport=transport or (Transport.CLIENT if by_client else Transport.DIRECT),
-        storage=storage or (Storage.DATABASE if in_database else Storage.MEMORY),
+        transport=Transport.CLIENT if by_client else Transport.DIRECT,
+        storage=Storage.DATABASE if in_database else Storage.MEMORY,
         poll_seconds=source.choice((1.0, 5.0, 5.0, 15.0, 60.0)),
         latency_seconds=source.choice((0.0, 0.005, 0.05, 0.3)),
         slow_chance=source.choice((0.0, 0.0, 0.002, 0.02)),
@@ -130,6 +137,7 @@ def draw(seed: int, *, transport: Transport | None = None, storage: Storage | No
         max_order_notional=source.choice((D(20_000), D(100_000), D(100_000_000))),
         margin=source.choice((D(150_000), D(5_000_000), D(5_000_000))),
     )
+    return replace(drawn, **given)
 
 
 def _hedges(source: Random) -> tuple[HedgeOptions, ...]:

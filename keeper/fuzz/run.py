@@ -152,7 +152,7 @@ class Simulation:
         self.model.start(self.exchange.truth(API_KEY))
         self.history.listeners += [self.model.take, self.invariants.on_note]
         self.world.open_shorts(self._hedges)
-        drawn = arm(self.menu, self._streams.of("faults"))
+        drawn = arm(self.menu, self._streams.of("faults"), self._options)
         self.history.note("drawn", {kind.value: str(chance) for kind, chance in drawn.items()})
         self.exchange.intercept(self.menu)
 

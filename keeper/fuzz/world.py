@@ -15,7 +15,7 @@ from keeper.fuzz.virtual import Streams, VirtualClock
 from keeper.sim.defaults import inverse_market, linear_market, spot_market
 from keeper.sim.errors import SimError
 from keeper.sim.exchange import Exchange
-from keeper.sim.faults import STREAM_FAULTS, FaultKind, FaultMenu, Trigger, draw_probabilities
+from keeper.sim.faults import STREAM_FAULTS, FaultKind, FaultMenu, Trigger, draw_probabilities, frequent
 from keeper.sim.names import inverse, linear, spot
 from keeper.sim.types import ExchangeOptions, MarketKey, MarketStatus, WalletKind
 from keeper.venue.base import Observer
@@ -81,13 +81,16 @@ def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
     )
 
 
-def arm(menu: FaultMenu, source: Random) -> dict[FaultKind, Fraction]:
-    """Draw the menu's probabilities and arm it.
+def arm(menu: FaultMenu, source: Random, options: Options) -> dict[FaultKind, Fraction]:
+    """Draw the menu's probabilities and arm it; what is to strike often does.
 
     What hides an order or its fills ends within four seconds: with the five that a late order may take, that is inside
     the ten for which the keeper distrusts a venue's "no such order", as its configuration promises it.
     """
     drawn = draw_probabilities(source, [kind for kind in FaultKind if kind not in NOT_HERE])
+    if options.only_those:
+        drawn.clear()
+    drawn |= {kind: frequent(kind) for kind in options.often}
     for kind, chance in drawn.items():
         hides = kind in (FaultKind.NOT_FOUND_THEN_FOUND, FaultKind.FILLS_DELAYED)
         parameters = {"for_ms": VISIBLE_WITHIN_MS} if hides else {}

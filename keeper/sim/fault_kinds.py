@@ -240,6 +240,11 @@ _CHANCES = {
 _NEVER_BY_CHANCE = frozenset({FaultKind.EXPIRED})  # it cannot be undone: only who asks for it gets it
 
 
+def frequent(kind: FaultKind) -> Fraction:
+    """The chance of one opportunity for a fault that is to strike often."""
+    return _CHANCES[kind.site][1]
+
+
 def draw_probabilities(rng: Random, kinds: Iterable[FaultKind]) -> dict[FaultKind, Fraction]:
     """The probabilities of a swarm run, drawn before it: about a half of the kinds off, the rest rare or frequent."""
     drawn: dict[FaultKind, Fraction] = {}
