@@ -57,6 +57,10 @@ class CredentialsRefusedError(VenueError):
     code = "credentials_refused"
 
 
+class NotPermittedError(CredentialsRefusedError):
+    """The key is good, and this one thing it may not do."""
+
+
 class ClockRefusedError(VenueError):
     """The venue refused our timestamp."""
 

@@ -1,5 +1,5 @@
-"""What differs from venue to venue: the one table. With :mod:`keeper.venue.lesser_venues` the only place outside the
-simulator that knows a venue's name.
+"""What differs from venue to venue: the one table. With :mod:`keeper.venue.bybit` and :mod:`keeper.venue.lesser_venues`
+the only place outside the simulator that knows a venue's name.
 
 Everything here was read in the client's source or in the venue's own answers. A venue that is not in the table gets
 :data:`GENERIC`: unified calls only, no coin-margined contracts, nothing assumed that could not be asked.
@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
 
+from keeper.venue.bybit import BYBIT
 from keeper.venue.lesser_venues import DERIBIT, OTHERS
 from keeper.venue.recipes import (
-    NOTHING,
     Capability,
     Codes,
     Cursor,
@@ -33,23 +32,6 @@ from keeper.venue.recipes import (
     signed_sum,
     stated,
 )
-
-
-def _bybit_total(row: Row) -> Decimal:
-    """Wallet less what is owed.
-
-    A debt shows as a negative walletBalance, or (spot margin) beside a walletBalance that does not hold it:
-    ``equity = walletBalance - spotBorrow + unrealised``. Equity tells which; without it, the sign does.
-    """
-    wallet = decimal_of(row.get("walletBalance"), "walletBalance")
-    names = [name for name in ("spotBorrow", "borrowAmount") if stated(row, name)]
-    owed = decimal_of(row[names[0]], names[0]) if names else Decimal(0)
-    if owed == 0:
-        return wallet
-    if stated(row, "equity") and stated(row, "unrealisedPnl"):
-        net = decimal_of(row["equity"], "equity") - decimal_of(row["unrealisedPnl"], "unrealisedPnl")
-        return min(wallet - owed, wallet, key=lambda total: abs(total - net))
-    return wallet - owed if wallet >= 0 else wallet
 
 
 def _okx_total(row: Row) -> Decimal:
@@ -187,166 +169,6 @@ BINANCE = Capability(
     ),
 )
 
-
-_BYBIT_FIELDS = Fields(
-    size="size",
-    side="side",
-    sides={"Buy": 1, "Sell": -1},
-    entry="avgPrice",
-    liquidation="liqPrice",
-    notional="positionValue",
-    notional_inverse="positionValue",
-    index="positionIdx",
-    hedge_texts=frozenset({"1", "2"}),
-    leverage="leverage",
-)
-_BYBIT_MARK = {
-    "mark": "markPrice",
-    "bid": "bid1Price",
-    "ask": "ask1Price",
-    "index": "indexPrice",
-    "funding_rate": "fundingRate",
-    "at_ms": "@time",
-}
-_BYBIT_LIST: Path = ("result", "list")
-
-
-def _bybit_product(category: str, covers: Callable[[Row], bool], scopes: tuple[Mapping[str, str], ...]) -> Product:
-    cursor = Cursor("cursor", ("result", "nextPageCursor"))
-    base = {"category": category}
-    return Product(
-        covers=covers,
-        positions=tuple(
-            Read("privateGetV5PositionList", {**base, **scope}, _BYBIT_LIST, cursor, 200) for scope in scopes
-        ),
-        orders=tuple(
-            Read(
-                "privateGetV5OrderRealtime",
-                {**base, **scope, "openOnly": 0, "orderFilter": "Order"},
-                _BYBIT_LIST,
-                cursor,
-                50,
-            )
-            for scope in scopes
-        ),
-        position=Read("privateGetV5PositionList", base, _BYBIT_LIST),
-        fields=_BYBIT_FIELDS,
-        marks=((Read("publicGetV5MarketTickers", base, _BYBIT_LIST), _BYBIT_MARK),),
-    )
-
-
-def _category(market: Row) -> Mapping[str, Any]:
-    return {"category": "spot" if market.get("spot") else "linear" if market.get("linear") else "inverse"}
-
-
-def _bybit_may(row: Row, group: str, right: str) -> bool | None:
-    permissions = row.get("permissions")
-    return right in (permissions.get(group) or ()) if isinstance(permissions, Mapping) else None
-
-
-def _bybit_trade(row: Row) -> bool | None:
-    return False if str(row.get("readOnly", "0")) != "0" else _bybit_may(row, "ContractTrade", "Order")
-
-
-def _bybit_left(row: Row) -> bool:
-    """A transfer, a withdrawal, a conversion, or a trade on the spot market."""
-    kind = str(row.get("type"))
-    if any(word in kind for word in ("TRANSFER", "WITHDRAW", "CONVERT", "REPAY")):
-        return True
-    return kind == "TRADE" and str(row.get("category") or "spot") == "spot"
-
-
-BYBIT = Capability(
-    funding_sign=-1,
-    options={
-        "fetchMarkets": {"types": ["spot", "linear", "inverse"]},
-        "defaultType": "swap",
-        "recvWindow": 5000,
-        "enableUnifiedMargin": False,  # said here, so that the client does not ask before its first order
-        "enableUnifiedAccount": True,
-    },
-    wallets={
-        "": WalletRead(
-            (Read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}, ("result", "list", 0, "coin")),),
-            "coin",
-            _bybit_total,
-        ),
-        "funding": WalletRead(
-            (
-                Read(
-                    "privateGetV5AssetTransferQueryAccountCoinsBalance", {"accountType": "FUND"}, ("result", "balance")
-                ),
-            ),
-            "coin",
-            signed_sum(("walletBalance",)),
-        ),
-        "earn": WalletRead(
-            (Read("privateGetV5EarnPosition", {"category": "FlexibleSaving"}, _BYBIT_LIST),),
-            "coin",
-            signed_sum(("amount",)),
-        ),
-    },
-    collateral="",
-    products=(
-        _bybit_product("linear", is_linear, ({"settleCoin": "USDT"}, {"settleCoin": "USDC"})),
-        _bybit_product("inverse", is_inverse, (NOTHING,)),
-    ),
-    inverse_contract_size=Decimal(1),
-    min_notional_on_covers=False,
-    order_params={"positionIdx": 0},
-    client_id_fields=("clientOrderId", "orderLinkId"),
-    lookups=Lookups(
-        reads=(
-            (Read("privateGetV5OrderRealtime", rows=_BYBIT_LIST), "orderLinkId"),
-            (Read("privateGetV5OrderHistory", rows=_BYBIT_LIST), "orderLinkId"),
-        )
-    ),
-    fills_window_ms=7 * 86_400_000 - 1,
-    fill_rows=(
-        Read(
-            "privateGetV5ExecutionList",
-            rows=_BYBIT_LIST,
-            cursor=Cursor("cursor", ("result", "nextPageCursor")),
-            limit=100,
-        ),
-        "execType",
-        frozenset({"Trade", "AdlTrade", "BustTrade", "Delivery", "BlockTrade", "MovePosition"}),
-    ),
-    outflows=(
-        Outflow(
-            Read("privateGetV5AccountTransactionLog", {"accountType": "UNIFIED", "limit": 50}, _BYBIT_LIST),
-            "currency",
-            "startTime",
-            "change",
-            "transactionTime",
-            "type",
-            counts=_bybit_left,
-        ),
-    ),
-    spot_params={"type": "spot"},
-    permissions=Read("privateGetV5UserQueryApi", rows=("result",), single=True),
-    can_withdraw=lambda row: _bybit_may(row, "Wallet", "Withdraw"),
-    can_trade=_bybit_trade,
-    account_margin_mode=(
-        Read("privateGetV5AccountInfo", rows=("result",), single=True),
-        "marginMode",
-        {"REGULAR_MARGIN": "cross", "ISOLATED_MARGIN": "isolated", "PORTFOLIO_MARGIN": "portfolio"},
-    ),
-    codes=Codes(
-        ambiguous=frozenset({"10000", "10016", "10019", "10429", "170007", "170032"}),
-        retry_later=frozenset({"10006", "10018", "20003"}),
-        duplicate=frozenset({"110072", "170141"}),
-        not_found=frozenset({"110001", "170213", "20001"}),
-        unchanged=frozenset({"110043", "110025", "110026", "110036", "3400045", "30084", "34036"}),
-        clock=frozenset({"10002"}),
-        credentials=frozenset({"10003", "10004", "10005", "10007", "10009", "10010", "33004"}),
-        rejected=r"10001|10002|10003|10004|10005|10007|10008|10009|10010|10014|10017|10024|10027|10028|10029"
-        r"|110\d{3}|170\d{3}|34\d{5}|181\d{3}|182\d{3}|33004",
-        limits=frozenset({"10006", "10018"}),
-        limit_statuses=frozenset({403, 418, 429}),  # 403: "access too frequent", an address that asks too much
-    ),
-    params_by_product=_category,
-)
 
 _OKX_DATA: Path = ("data",)
 _OKX_FIELDS = Fields(

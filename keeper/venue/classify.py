@@ -18,6 +18,7 @@ from keeper.venue.base import (
     ClockRefusedError,
     CredentialsRefusedError,
     HostRefusedError,
+    NotPermittedError,
     RateLimitedError,
     Rejected,
     RetryLater,
@@ -40,7 +41,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ccxt.InvalidNonce,
 )
 """The client's classes of explicit refusals; they count only together with a venue code."""
-NOT_FOUND = 404
+NOT_THERE = frozenset({404, 405, 410, 501})
 PROVES_NOTHING = frozenset({408, 409, 425, 499})
 
 
@@ -96,14 +97,16 @@ def reading_error(
     status = answer.status if answer is not None else None
     if code in codes.clock or (code is None and isinstance(failure, ccxt.InvalidNonce)):
         return ClockRefusedError(text)
+    if code in codes.permission:
+        return NotPermittedError(text)
     if code in codes.credentials:
         return CredentialsRefusedError(text)
     if code in codes.limits or status in codes.limit_statuses:
         return RateLimitedError(text, _wait(answer))
+    if status in NOT_THERE and code is None:
+        return VenueError(text)  # the client takes these for an outage; it is an endpoint that is not there
     if status is not None and status >= 500:
         return UnreachableError(text)
-    if status == NOT_FOUND and code is None:
-        return VenueError(text)  # the client takes 404 for an outage; it is an endpoint that is not there
     return _reading_by_class(failure, text, answer)
 
 

@@ -48,7 +48,7 @@ CREDENTIAL_KEYS = frozenset(
     {"apiKey", "secret", "password", "uid", "login", "token", "privateKey", "walletAddress", "twofa", "accountId"}
 )
 UNSAFE_OPTIONS = frozenset({"maxRetriesOnFailure", "sandbox", "sandboxMode", "testnet", "enableDemoTrading"})
-CREDENTIAL_FIELDS = ("apiKey", "secret", "password", "uid", "token", "privateKey", "walletAddress", "login", "twofa")
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class CcxtClient(Protocol):
@@ -190,7 +190,12 @@ class GuardMixin:
     async def _judge_hop(self, request: aiohttp.ClientRequest, handler: Any) -> Any:
         if self.guard is not None:
             self.guard.check_url(str(request.url.with_query(None)))
-        return await handler(request)
+        answer = await handler(request)
+        if request.method != "GET" and answer.status in REDIRECTS:
+            # Followed, it could be carried out a second time, or come back as the answer to another question.
+            answer.close()
+            raise HostRefusedError(f"an answer to {request.method} {request.url.path} sent us elsewhere; not followed")
+        return answer
 
 
 _CURRENT: ContextVar[Answer | None] = ContextVar("keeper_venue_current", default=None)
@@ -364,10 +369,16 @@ def _settings(
 def _switch_to_test(name: str, client: Any, capability: Capability) -> None:
     if capability.demo == "none":
         raise UnsafeError(f"venue {name}: {client.id} has no test environment; give an endpoint under urls.api")
-    if capability.demo == "demo_trading":
-        client.enable_demo_trading(True)
-    else:
-        client.set_sandbox_mode(True)
+    try:
+        if capability.demo == "demo_trading":
+            client.enable_demo_trading(True)
+        else:
+            client.set_sandbox_mode(True)
+    except Exception as failure:  # noqa: BLE001 - the client says in many ways that there is none
+        raise UnsafeError(
+            f"venue {name}: {client.id} has no test environment that the client knows ({type(failure).__name__}); "
+            "give an endpoint under urls.api"
+        ) from None
 
 
 def _assert_safe(name: str, client: Any, timeout_seconds: float | None) -> None:

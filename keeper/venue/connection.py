@@ -6,6 +6,7 @@ Every request made through here has a deadline, an urgency, and a failure that i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from keeper.clock import Clock
 from keeper.core.model import Instrument
 from keeper.venue.base import BadReadingError, UnreachableError, VenueError
 from keeper.venue.budget import Budget, Urgency, urgency
-from keeper.venue.classify import reading_error
+from keeper.venue.classify import reading_error, say
 from keeper.venue.client import CcxtClient
 from keeper.venue.guard import ANSWERS, Answer, Guard
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
@@ -27,6 +28,8 @@ WINDOWS_MAX = 40
 CLOCK_SLACK_MS = 60_000
 """A venue's clock may be a little ahead of ours."""
 OPEN_SECONDS_MIN = 60.0
+TRIPPED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What parsing raises over values of the wrong kind."""
 MARKET_TABLES = (
     *("markets", "markets_by_id", "symbols", "ids", "currencies", "currencies_by_id", "codes", "baseCurrencies"),
     *("quoteCurrencies", "markets_loading"),
@@ -49,6 +52,7 @@ class Connection:
     read_seconds: float
     order_seconds: float
     _instruments: dict[str, Instrument] = field(default_factory=dict)
+    _about: dict[int, bool] = field(default_factory=dict)
 
     async def open(self) -> None:
         """Load the markets, anew when they are there already; a reload that fails leaves what was known."""
@@ -60,8 +64,12 @@ class Connection:
             silent = [answer.path for answer in ANSWERS.get() or [] if not _has_list(answer.body)]
             if silent:
                 raise BadReadingError(f"{silent[0]} answered without a list")
-            if not any(market.get("contract") for market in (client.markets or {}).values()):
+            now = _kinds(client.markets)
+            if not now["linear"] + now["inverse"]:
                 raise BadReadingError("the venue shows no contracts")
+            lost = [kind for kind, count in _kinds(known["markets"]).items() if now[kind] < count / 2]
+            if lost:
+                raise BadReadingError(f"most of the {lost[0]} markets are gone from the list")
 
         try:
             async with self.deadline(max(OPEN_SECONDS_MIN, self.read_seconds)):
@@ -71,6 +79,7 @@ class Connection:
                 setattr(client, name, value)
             raise
         self._instruments.clear()
+        self._about.clear()
 
     async def close(self) -> None:
         """Give back every socket."""
@@ -78,16 +87,22 @@ class Connection:
 
     @asynccontextmanager
     async def deadline(self, seconds: float | None = None) -> AsyncIterator[None]:
-        """At most so long for everything inside; the default is a reading's."""
+        """At most so long for everything inside; the default is a reading's.
+
+        This is also the edge at which the client's parsers, or ours, may trip over an answer that nobody foresaw: that
+        is a bad reading, and never an end of the loop.
+        """
         limit = self.read_seconds if seconds is None else seconds
-        late = False
+        failure: VenueError
         try:
             async with asyncio.timeout(limit):
                 yield
+            return
         except TimeoutError:
-            late = True
-        if late:
-            raise UnreachableError(f"{self.name}: no answer within {limit:g} s")
+            failure = UnreachableError(f"{self.name}: no answer within {limit:g} s")
+        except TRIPPED as error:
+            failure = BadReadingError(f"{self.name}: the answer makes no sense: {say(error, self.guard.secrets)}")
+        raise failure
 
     async def ask(self, call: Callable[[], Awaitable[T]], level: Urgency, what: str) -> T:
         """One call of the client; what it raises is a :class:`VenueError` without secrets or addresses in it."""
@@ -175,6 +190,15 @@ class Connection:
             raise unknown_symbol(self.name, symbol, contracts)
         return markets[symbol]
 
+    def is_about(self, read: Read) -> bool:
+        """Whether the venue has any market that a listing is about; raises while the markets are not loaded."""
+        if read.about is None:
+            return True
+        known = self._about.get(id(read))
+        if known is None:
+            known = self._about[id(read)] = any(read.about(market) for market in self.markets().values())
+        return known
+
     def market_by_id(self, market_id: Any, product: Product) -> Row | None:
         """The contract of a product that the venue calls ``market_id``."""
         by_id = self.client.markets_by_id or {}
@@ -197,6 +221,12 @@ class Connection:
         """The parameters by which the venue's raw endpoints name a market."""
         name = product.symbol_param if product is not None else "symbol"
         return {name: market["id"], **self.capability.params_by_product(market)}
+
+
+def _kinds(markets: Mapping[str, Row] | None) -> Counter[str]:
+    """How many markets there are of each kind."""
+    kinds = ("spot", "linear", "inverse")
+    return Counter(kind for market in (markets or {}).values() for kind in kinds if market.get(kind))
 
 
 def _has_list(body: Any, depth: int = 3) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from keeper.core.model import Instrument
@@ -20,25 +21,30 @@ async def funding_entries(at: Connection, instrument: Instrument, since_ms: int)
     sign = at.capability.funding_sign
     if sign == 0 or at.client.has.get("fetchFundingHistory") is not True:
         return ()
+    width = at.capability.funding_window_ms
+    spans: Sequence[tuple[int, int | None]] = [(since_ms, None)] if width is None else at.windows(since_ms, width)
     found: dict[str, FundingEntry] = {}
-    start = since_ms
-    for _ in range(PAGES_MAX):
-        page = await _page(at, instrument, start)
-        fresh = [entry for row in page if (entry := _entry(row, instrument, sign)).entry_id not in found]
-        found.update({entry.entry_id: entry for entry in fresh})
-        if not fresh or len(page) < PAGE:
-            break
-        start = max(entry.at_ms for entry in fresh)
+    for begin, end in spans:
+        start = begin
+        for _ in range(PAGES_MAX):
+            page = await _page(at, instrument, start, end)
+            entries = [_entry(row, instrument, sign) for row in page]
+            fresh = [entry for entry in entries if entry.entry_id not in found]
+            found.update({entry.entry_id: entry for entry in fresh})
+            if not fresh or len(page) < PAGE:
+                break
+            start = max(entry.at_ms for entry in fresh)
     recent = (entry for entry in found.values() if entry.at_ms >= since_ms)
     return tuple(sorted(recent, key=lambda entry: (entry.at_ms, entry.entry_id)))
 
 
-async def _page(at: Connection, instrument: Instrument, start: int) -> list[Row]:
+async def _page(at: Connection, instrument: Instrument, start: int, end: int | None) -> list[Row]:
     call = at.client.fetch_funding_history
     symbol = instrument.id.symbol
+    params = {"limit": PAGE} if end is None else {"limit": PAGE, "until": end}
     async with at.deadline():
-        answer = await at.ask(lambda: call(symbol, start, PAGE, {"limit": PAGE}), Urgency.READ, "funding")
-    return rows_at(answer, (), f"{at.name} funding")
+        answer = await at.ask(lambda: call(symbol, start, PAGE, params), Urgency.READ, "funding")
+        return rows_at(answer, (), f"{at.name} funding")
 
 
 def _entry(row: Row, instrument: Instrument, sign: int) -> FundingEntry:

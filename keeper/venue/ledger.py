@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable
+import functools
 from typing import Any
 
 from keeper.core.model import AccountId, Instrument
@@ -11,6 +11,7 @@ from keeper.venue.base import (
     BadReadingError,
     CredentialsRefusedError,
     FundingEntry,
+    NotPermittedError,
     RateLimitedError,
     UnreachableError,
     VenueError,
@@ -39,22 +40,26 @@ class Ledger:
     async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
         """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
         ledgers = [each for each in self._at.capability.outflows if account.wallet in each.wallets]
-        for ledger in ledgers:
-            text = await self._explained(self._ledger_entry(ledger, asset, since_ms))
-            if text is not None:
-                return text
+        searches = [functools.partial(self._ledger_entry, ledger, asset, since_ms) for ledger in ledgers]
         if account.wallet == "" and self._at.client.has.get("fetchMyTrades") is True:
-            return await self._explained(self._spot_sale(asset, since_ms))
+            searches.append(functools.partial(self._spot_sale, asset, since_ms))
+        failure: VenueError | None = None
+        for search in searches:
+            try:
+                async with self._at.deadline():
+                    text = await search()
+            except NotPermittedError:
+                continue
+            except CANNOT_TELL as error:
+                failure = error  # the other records may explain it all the same
+            except VenueError:
+                continue  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
+            else:
+                if text is not None:
+                    return text
+        if failure is not None:
+            raise failure
         return None
-
-    async def _explained(self, search: Awaitable[str | None]) -> str | None:
-        try:
-            async with self._at.deadline():
-                return await search
-        except CANNOT_TELL:
-            raise
-        except VenueError:
-            return None  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
 
     async def _ledger_entry(self, ledger: Outflow, asset: str, since_ms: int) -> str | None:
         params: dict[str, Any] = {}

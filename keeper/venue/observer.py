@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from keeper.venue.base import (
     BadReadingError,
     EmptyReadingError,
     FundingEntry,
+    NotPermittedError,
     PositionBook,
     SymbolSettings,
     UnknownWalletError,
@@ -19,10 +21,13 @@ from keeper.venue.base import (
     Wallet,
 )
 from keeper.venue.budget import Urgency
-from keeper.venue.connection import Connection, together
+from keeper.venue.connection import TRIPPED, Connection, together
+from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import CANNOT_TELL, Ledger
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
+    UNIFIED_SLOTS,
+    Once,
     PositionRow,
     merged,
     optional_positive,
@@ -113,8 +118,8 @@ class CcxtObserver:
             if not self._at.capability.products:
                 return await self._unified_book()
             products = self._at.capability.products
-            jobs = [(product, read) for product in products for read in product.positions]
-            tasks = [(product, read) for product in products for read in product.orders]
+            jobs = [(product, read) for product in products for read in product.positions if self._at.is_about(read)]
+            tasks = [(product, read) for product in products for read in product.orders if self._at.is_about(read)]
             pages = await together(
                 *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
             )
@@ -130,7 +135,7 @@ class CcxtObserver:
     async def _held(self, product: Product, rows: list[Row]) -> list[tuple[Instrument, PositionRow]]:
         fields = product.fields
         found: list[tuple[Instrument, PositionRow]] = []
-        seen: dict[tuple[str, ...], Decimal] = {}
+        once = Once(fields)
         for row in rows:
             if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
                 continue
@@ -140,13 +145,9 @@ class CcxtObserver:
                 continue
             market = await self._known_market(market_id, product)
             instrument = self._at.instrument(str(market["symbol"]))
-            key = (str(market_id), *(str(row.get(name)) for name in (fields.index, fields.margin_mode) if name))
-            if key in seen:
-                if seen[key] != size:
-                    raise BadReadingError(f"{instrument.id} changed while its list was read, page by page")
-                continue
-            seen[key] = size
-            found.append((instrument, position_row(row, fields, instrument, self._at.unit(instrument.id.symbol))))
+            if once.is_new(row, str(instrument.id)):
+                unit = self._at.unit(instrument.id.symbol)
+                found.append((instrument, position_row(row, fields, instrument, unit)))
         return found
 
     async def _known_market(self, market_id: Any, product: Product) -> Row:
@@ -183,6 +184,7 @@ class CcxtObserver:
     async def _unified_book(self) -> PositionBook:
         held: list[tuple[Instrument, PositionRow]] = []
         working: dict[str, WorkingOrder] = {}
+        once = Once(UNIFIED_SLOTS)
         capability = self._at.capability
         level = Urgency.POSITION
         books = await together(
@@ -201,7 +203,8 @@ class CcxtObserver:
                     _raw_zero(row, symbol)
                     continue
                 instrument = self._at.instrument(symbol)
-                held.append((instrument, position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))))
+                if once.is_new(row, str(instrument.id)):
+                    held.append((instrument, position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))))
         for listed in orders:
             for order in rows_at(listed, (), f"{self.name} open orders"):
                 market = self._at.markets().get(str(order.get("symbol")))
@@ -216,8 +219,8 @@ class CcxtObserver:
         """A second look at one position, at a source that shows an explicit zero; raises when it shows nothing."""
         async with self._at.deadline():
             rows, fields = await self._rows_of(instrument)
-        unit = self._at.unit(instrument.id.symbol)
-        return merged(instrument, [position_row(row, fields, instrument, unit) for row in rows])
+            unit = self._at.unit(instrument.id.symbol)
+            return merged(instrument, [position_row(row, fields, instrument, unit) for row in rows])
 
     async def _rows_of(self, instrument: Instrument) -> tuple[list[Row], Fields]:
         symbol = instrument.id.symbol
@@ -235,8 +238,9 @@ class CcxtObserver:
                 rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
             rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
         if not rows:
-            raise BadReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
-        return rows, fields
+            raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
+        once = Once(fields if product is not None else UNIFIED_SLOTS)
+        return [row for row in rows if once.is_new(row, str(instrument.id))], fields
 
     # Prices
 
@@ -263,16 +267,27 @@ class CcxtObserver:
         before = self._at.clock.now_ms()
         began = self._at.clock.monotonic()
         async with self._at.deadline():
-            theirs = await self._at.unified("fetch_time")
+            theirs = decimal_of(await self._at.ask(self._time, Urgency.READ, "time"), f"{self.name} time")
         halfway = before + (self._at.clock.monotonic() - began) * 500
-        return round(decimal_of(theirs, f"{self.name} time") - Decimal(halfway))
+        return round(theirs - Decimal(halfway))
+
+    async def _time(self) -> Any:
+        """The venue's time; where it does not tell, the hour that its answer is stamped with (to the second)."""
+        call: Any = self._at.client
+        try:
+            theirs = await call.fetch_time()
+        except Exception:
+            theirs = _stamped(ANSWERS.get() or [])
+            if theirs is None:
+                raise
+        return _stamped(ANSWERS.get() or []) if theirs is None else theirs
 
     async def facts(self, instruments: Sequence[Instrument]) -> AccountFacts:
         """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked."""
         capability = self._at.capability
         async with self._at.deadline():
-            rights = await self._asked(self._rights())
-            mode = await self._asked(self._account_margin_mode())
+            rights = await self._asked(self._rights(), optional=True)
+            mode = await self._asked(self._account_margin_mode(), optional=True)
             settings: dict[InstrumentId, SymbolSettings] = {}
             one_way: list[bool] = [True] if capability.always_one_way else []
             for instrument in instruments:
@@ -292,13 +307,18 @@ class CcxtObserver:
             settings=settings,
         )
 
-    async def _asked(self, question: Awaitable[T]) -> T | None:
+    async def _asked(self, question: Awaitable[T], *, optional: bool = False) -> T | None:
+        """The answer, or None where the venue has no such question; ``optional``: or does not let this key ask it."""
         try:
             return await question
+        except NotPermittedError:
+            if not optional:
+                raise
+            return None
         except CANNOT_TELL:
             raise
-        except VenueError:
-            return None  # the venue has no such question; the fact is reported as not known
+        except (VenueError, *TRIPPED):
+            return None  # the fact is reported as not known
 
     async def _rights(self) -> tuple[bool | None, bool | None] | None:
         read = self._at.capability.permissions
@@ -346,6 +366,17 @@ def _merge(held: Iterable[tuple[Instrument, PositionRow]]) -> tuple[Position, ..
     for instrument, row in held:
         rows.setdefault(instrument, []).append(row)
     return tuple(merged(instrument, each) for instrument, each in rows.items())
+
+
+def _stamped(answers: Sequence[Answer]) -> int | None:
+    """The moment that the ``Date`` of the last answer names, or None: an outage and a limit are no answers."""
+    if not answers or answers[-1].status is None or answers[-1].status in (403, 418, 429, 500, 502, 503, 504):
+        return None
+    try:
+        moment = email.utils.parsedate_to_datetime(answers[-1].headers.get("date", ""))
+    except ValueError:
+        return None
+    return round(moment.timestamp() * 1000) + 500 if moment.tzinfo is not None else None
 
 
 RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Any
 
@@ -38,6 +38,9 @@ def at(answer: Any, path: Path, what: str) -> Any:
     """What an answer holds at ``path``; raises when any step of it is not there."""
     part = answer
     for step in path:
+        if isinstance(step, tuple):
+            part = _row_that_says(part, *step, what)
+            continue
         inside = step in part if isinstance(part, Mapping) else isinstance(part, list) and step in range(len(part))
         if inside:
             part = part[step]
@@ -46,6 +49,17 @@ def at(answer: Any, path: Path, what: str) -> Any:
         else:
             raise BadReadingError(f"{what}: the answer has no {'.'.join(map(str, path))}")
     return part
+
+
+def _row_that_says(part: Any, field: str, text: str, what: str) -> Any:
+    """The one row whose field has this text; one that does not say may be it, one that says otherwise is not."""
+    if part == []:
+        raise EmptyReadingError(f"{what}: the list is empty")
+    rows = [row for row in part if isinstance(row, Mapping)] if isinstance(part, list) else []
+    found = [row for row in rows if row.get(field) in (text, None, "")]
+    if len(found) != 1:
+        raise BadReadingError(f"{what}: {len(found)} rows have {field} {text}")
+    return found[0]
 
 
 def rows_at(answer: Any, path: Path, what: str, *, single: bool = False, blank_is_empty: bool = False) -> list[Row]:
@@ -168,7 +182,7 @@ def unknown_symbol(venue: str, symbol: str, symbols: Iterable[str]) -> UnknownSy
 
 
 def wallet_totals(rows: Iterable[Row], recipe: WalletRead, code_of: Callable[[str], str]) -> dict[str, Base]:
-    """Coins per asset; several rows of one asset are added up."""
+    """Coins per asset; several rows of one asset are added up where the wallet has several."""
     totals: dict[str, Decimal] = {}
     for row in rows:
         name = row.get(recipe.asset)
@@ -179,6 +193,8 @@ def wallet_totals(rows: Iterable[Row], recipe: WalletRead, code_of: Callable[[st
         except BadReadingError as failure:
             raise BadReadingError(f"{name}: {failure}") from None
         code = code_of(name)
+        if code in totals and recipe.once:
+            raise BadReadingError(f"{code} has more than one row")
         totals[code] = totals.get(code, ZERO) + amount
     return {code: Base(amount) for code, amount in totals.items()}
 
@@ -293,6 +309,25 @@ def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal
     return PositionRow(contracts, entry, liquidation)
 
 
+class Once:
+    """Rows of positions, each slot once: a page that overlaps another repeats rows, and must not change them."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        self._seen: dict[tuple[str, ...], tuple[Decimal, str]] = {}
+
+    def is_new(self, row: Row, what: str) -> bool:
+        """Whether the row's slot was not seen yet; raises when it was, with another size or side."""
+        fields = self._fields
+        names = (fields.symbol, fields.index, fields.margin_mode)
+        slot = tuple(str(row.get(name)) for name in names if name is not None)
+        size = decimal_of(row.get(fields.size), f"{what} {fields.size}")
+        held = (size, str(row.get(fields.side)) if fields.side is not None and size else "")
+        if self._seen.setdefault(slot, held) != held:
+            raise BadReadingError(f"{what} has two rows that contradict each other")
+        return self._seen[slot] is held
+
+
 def merged(instrument: Instrument, rows: list[PositionRow]) -> Position:
     """One position from the rows of both sides: sizes added with their signs, the entry such that profit is kept."""
     total = sum((row.contracts for row in rows), ZERO)
@@ -318,6 +353,8 @@ UNIFIED_FIELDS = Fields(
     margin_modes={"cross": "cross", "isolated": "isolated"},
 )
 """The client's own position dict."""
+UNIFIED_SLOTS = replace(UNIFIED_FIELDS, index="side")
+"""The same, where each side is a position of its own."""
 
 
 # Orders, fills, marks

@@ -38,12 +38,12 @@ class Prices:
                 values.update(part)
             if plain:
                 values.update(await self._unified_marks(plain))
-        found = {}
-        for symbol, fields in values.items():
-            mark = mark_of(fields, f"{self.name}:{symbol}")
-            if mark is not None:
-                found[InstrumentId(self.name, symbol)] = mark
-        return found
+            found = {}
+            for symbol, fields in values.items():
+                mark = mark_of(fields, f"{self.name}:{symbol}")
+                if mark is not None:
+                    found[InstrumentId(self.name, symbol)] = mark
+            return found
 
     async def _collect(self, product: Product, markets: list[Row]) -> dict[str, dict[str, Any]]:
         if product.marks_by_symbol is not None:

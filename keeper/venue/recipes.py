@@ -15,7 +15,8 @@ from typing import Any
 from keeper.venue.base import BadReadingError
 
 Row = Mapping[str, Any]
-Path = tuple[str | int, ...]
+Path = tuple[str | int | tuple[str, str], ...]
+"""Where something is in an answer: names, places in lists, and (field, text) for the row that says so."""
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -25,17 +26,26 @@ def near(wrong: str, names: Iterable[str]) -> str:
     return f"; did you mean {', '.join(close)}?" if close else ""
 
 
+DIGITS_MAX = 80
+"""Longer texts are no numbers of a venue, and matching megabytes of digits would stop everything else."""
+
+
 def decimal_of(value: Any, name: str) -> Decimal:
     """A finite number from the venue's own text; raises :class:`BadReadingError` naming the field."""
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise BadReadingError(f"{name} is {value!r}, not a number")
+        raise BadReadingError(f"{name} is {shown(value)}, not a number")
     text = repr(value) if isinstance(value, float) else str(value).strip()
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text):
-        raise BadReadingError(f"{name} is {value!r}, not a number")
+    if len(text) > DIGITS_MAX or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII):
+        raise BadReadingError(f"{name} is {shown(value)}, not a number")
     number = Decimal(text)
     if abs(number) > Decimal("1e20"):
-        raise BadReadingError(f"{name} is {value!r}, which is absurd")
+        raise BadReadingError(f"{name} is {shown(value)}, which is absurd")
     return number
+
+
+def shown(value: Any) -> str:
+    """A value as an error may show it: the beginning is enough."""
+    return f"{value!r:.60}"
 
 
 def stated(row: Row, name: str) -> bool:
@@ -82,6 +92,8 @@ class Read:
     """The answer is one row, not a list."""
     blank_is_empty: bool = False
     """The venue writes null for an empty list here."""
+    about: Callable[[Row], bool] | None = None
+    """Markets that this listing is about; where the venue has none of them, it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,8 @@ class WalletRead:
     reads: tuple[Read, ...]
     asset: str
     total: Total
+    once: bool = True
+    """A coin has one row: a second one is a fault of the answer, and adding it up would count the coins twice."""
     open_pnl: tuple[Read, str, str] | None = None
     """Positions (read, field of the market's id, field of the profit) whose open profit the total contains: it is taken
     off, because whoever values a position adds it.
@@ -163,6 +177,8 @@ class Codes:
     unchanged: frozenset[str] = frozenset()
     clock: frozenset[str] = frozenset()
     credentials: frozenset[str] = frozenset()
+    permission: frozenset[str] = frozenset()
+    """The key is good, and may not do this."""
     limits: frozenset[str] = frozenset()
     """Codes of "too many requests"; ``limit_statuses`` are the HTTP statuses that say so, by which nothing was done."""
     limit_statuses: frozenset[int] = frozenset({418, 429})
@@ -231,6 +247,8 @@ class Capability:
     funding_sign: int = 0
     """+1 where the client's funding history is what was received, -1 where it is what was paid; 0 where that is not
     known, and nothing is booked then."""
+    funding_window_ms: int | None = None
+    """How far one reading of funding goes, where the venue answers for a span and shows its newest rows alone."""
     outflows: tuple[Outflow, ...] = ()
     spot_params: Mapping[str, Any] = field(default_factory=dict)
     permissions: Read | None = None

@@ -210,10 +210,10 @@ class CcxtTrader:
                 trades = await self._raw_fills(instrument, since_ms)
             else:
                 trades = await self._unified_fills(instrument, since_ms)
-        unit = self._at.unit(instrument.symbol)
-        found = {fill.trade_id: fill for fill in (fill_of(t, instrument, unit, self._at.capability) for t in trades)}
-        recent = [fill for fill in found.values() if fill.at_ms >= since_ms]
-        return tuple(sorted(recent, key=lambda fill: (fill.at_ms, fill.trade_id)))
+            unit = self._at.unit(instrument.symbol)
+            fills = [fill_of(trade, instrument, unit, self._at.capability) for trade in trades]
+        recent = {fill.trade_id: fill for fill in fills if fill.at_ms >= since_ms}
+        return tuple(sorted(recent.values(), key=lambda fill: (fill.at_ms, fill.trade_id)))
 
     async def _raw_fills(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
         recipe = self._at.capability.fill_rows

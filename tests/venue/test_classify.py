@@ -19,7 +19,8 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
-from keeper.venue.capabilities import BINANCE, BYBIT, GENERIC, OKX
+from keeper.venue.bybit import BYBIT
+from keeper.venue.capabilities import BINANCE, GENERIC, OKX
 from keeper.venue.classify import order_failure, reading_error
 from keeper.venue.guard import Answer
 from keeper.venue.lesser_venues import DERIBIT
@@ -62,7 +63,15 @@ ORDERS: list[tuple[Capability, Exception, Answer | None, type[Any]]] = [
     (BYBIT, ccxt.InvalidOrder("x"), answered(200, {"retCode": 110072}), Ambiguous),
     (BYBIT, ccxt.InsufficientFunds("x"), answered(200, {"retCode": 110007}), Rejected),
     (BYBIT, ccxt.InvalidOrder("x"), answered(200, {"retCode": 110017}), Rejected),
-    (BYBIT, ccxt.ExchangeError("x"), answered(200, {"retCode": 110999}), Rejected),
+    (BYBIT, ccxt.ExchangeError("x"), answered(200, {"retCode": 110999}), Ambiguous),
+    *((BYBIT, ccxt.ExchangeError("x"), answered(200, {"retCode": code}), Ambiguous) for code in (5004, 110063, 110066)),
+    (BYBIT, ccxt.BadRequest("duplicate"), answered(200, {"retCode": 10014}), Ambiguous),
+    (BYBIT, ccxt.InvalidOrder("creation timeout"), answered(200, {"retCode": 170146}), Ambiguous),
+    (BYBIT, ccxt.InvalidOrder("duplicate id"), answered(200, {"retCode": 110030}), Ambiguous),
+    (BYBIT, ccxt.RequestTimeout("Request timeout"), answered(200, {"retCode": 110007}), Rejected),
+    (BYBIT, ccxt.BadRequest("position idx not match"), answered(200, {"retCode": 10001}), Rejected),
+    (BYBIT, ccxt.InvalidOrder("notional"), answered(200, {"retCode": 110094}), Rejected),
+    (BYBIT, ccxt.ExchangeNotAvailable("x"), answered(400, None), Ambiguous),
     (BYBIT, ccxt.InvalidNonce("x"), answered(200, {"retCode": 10002}), Rejected),
     (BYBIT, ccxt.PermissionDenied("x"), answered(200, {"retCode": 10005}), Rejected),
     # binance

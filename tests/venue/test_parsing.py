@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from keeper.core.model import AccountId, Contracts, InstrumentId, Kind, Position, Side
 from keeper.venue.base import BadReadingError, EmptyReadingError, OrderState, UnknownSymbolError
-from keeper.venue.capabilities import BINANCE, BYBIT, GENERIC, OKX, TABLE, capability_of
+from keeper.venue.bybit import BYBIT
+from keeper.venue.capabilities import BINANCE, GENERIC, OKX, TABLE, capability_of
 from keeper.venue.lesser_venues import DERIBIT
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
