@@ -36,7 +36,7 @@ from keeper.core.model import (
 )
 from keeper.core.orders import plain
 from keeper.journal.base import Remembered
-from keeper.venue.base import BadReadingError, Observer, PositionBook, VenueError, Wallet
+from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +92,7 @@ class Observatory:
         self._doubt = doubt or Doubt()
         self._steady = SteadyTime(clock)
         self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
+        self._shown_nothing: set[InstrumentId] = set()
         self._last_marks: dict[InstrumentId, Decimal] = {}
         self._offsets_ms: dict[str, int] = {}
         self._offset_checked: dict[str, float] = {}
@@ -174,7 +175,7 @@ class Observatory:
                 look.gaps.append(fault)
             else:
                 look.holdings[(account, asset)] = value
-                if value != 0:
+                if value > 0:
                     self._zero_since_ms.pop((account, asset), None)
         for asset in first.totals.keys() - set(self._assets_in(account)):
             # The other coins are kept as well: a sale shows as money that came in.
@@ -189,7 +190,7 @@ class Observatory:
         if again != value:
             text = f"{asset} read {plain(value)} and then {plain(again)} where it was {plain(before)}"
             return Gap(str(account), "unconfirmed_reading", text)
-        if value != 0 or before <= 0:
+        if value > 0 or before <= 0:
             return None
         now = self._clock.monotonic() * 1000
         since = self._zero_since_ms.setdefault((account, asset), now)
@@ -204,7 +205,8 @@ class Observatory:
             failure = ""
         if why is not None:
             return None
-        text = f"{asset} reads zero where it was {plain(before)}, and no trade or transfer explains it{failure}"
+        shown = "zero" if value == 0 else plain(value)
+        text = f"{asset} reads {shown} where it was {plain(before)}, and no trade or transfer explains it{failure}"
         return Gap(str(account), "unexplained_zero", text)
 
     def _sold(self, account: AccountId, asset: str, before: Base, now: Wallet, remembered: Remembered) -> bool:
@@ -325,12 +327,17 @@ class Observatory:
     async def _first_position(self, look: _Look, observer: Observer, instrument: Instrument) -> Position | None:
         """The very first look at a contract that the list does not show: asked for by name before it counts as flat.
 
-        A venue that shows nothing for a flat contract leaves the list's word.
+        A venue that answers with no row for a flat contract leaves the list's word, from the second such look on; an
+        answer that cannot be understood is no such word.
         """
         try:
             return await observer.position(instrument)
-        except BadReadingError:
-            return Position(instrument, NO_CONTRACTS)
+        except EmptyReadingError as error:
+            if instrument.id in self._shown_nothing:
+                return Position(instrument, NO_CONTRACTS)
+            self._shown_nothing.add(instrument.id)
+            look.gaps.append(Gap(str(instrument.id), error.code, f"{error}; not taken for flat at the first look"))
+            return None
         except VenueError as error:
             look.gaps.append(Gap(str(instrument.id), error.code, str(error)))
             return None

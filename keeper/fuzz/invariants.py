@@ -80,6 +80,8 @@ class Invariants:
         self.epoch = Epoch()
         self.unresolved: Callable[[], tuple[Intent, ...]] = lambda: ()
         self.canaries: tuple[str, ...] = ()
+        self.strays: set[str] = set()
+        """Orders that the run itself has left on the venue in the keeper's name."""
         self.ground: GroundTruth
         self._model = model
         self._symbols: dict[MarketKey, InstrumentId] = {}
@@ -175,7 +177,7 @@ class Invariants:
     def _order(self, event: OrderUpdated, now: float) -> None:
         order = event.order
         self.checked += 1
-        if order.origin is Origin.API and order.account == self._account:
+        if order.origin is Origin.API and order.client_order_id not in self.strays:
             if event.execution is ExecutionType.NEW:
                 self._accept(order, now)
             ident = self._symbols.get(order.market)

@@ -20,6 +20,7 @@ from keeper.fuzz.virtual import VirtualClock
 from keeper.venue.base import (
     AccountFacts,
     Ambiguous,
+    EmptyReadingError,
     Fill,
     FundingEntry,
     Lookup,
@@ -121,7 +122,9 @@ class Line:
             answer = await ask()
         except VenueError as error:
             self._history.note("unread", source, error.code)
-            self._watch.on_failed_read(source)
+            # A venue that shows nothing of a flat contract has answered; what was made of it is judged by the truth.
+            if not (source.startswith("position ") and isinstance(error, EmptyReadingError)):
+                self._watch.on_failed_read(source)
             raise
         self._life.check()
         self._history.note("read", source)

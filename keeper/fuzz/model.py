@@ -7,7 +7,7 @@ disagree, one of them is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -186,8 +186,11 @@ class Model:
                 found.append(f"{wallet.value} {asset}: the history gives {amount}, the exchange holds {have}")
         return found
 
-    def fates(self, outcomes: Mapping[str, tuple[str, Decimal]]) -> list[str]:
-        """Where the journal's last word on an order is not what became of it: by client id, (state, filled)."""
+    def fates(self, outcomes: Mapping[str, tuple[str, Decimal]], strays: Collection[str] = ()) -> list[str]:
+        """Where the journal's last word on an order is not what became of it: by client id, (state, filled).
+
+        ``strays`` are orders that nobody wrote down because the run itself has placed them.
+        """
         found = []
         for client_id, (state, filled) in outcomes.items():
             accepted, executed = client_id in self.accepted, self.executed.get(client_id, ZERO)
@@ -195,6 +198,8 @@ class Model:
                 found.append(f"{client_id}: the journal says {state}, the venue had taken it in ({executed} filled)")
             elif state in ("filled", "partial", "none") and filled != executed:
                 found.append(f"{client_id}: the journal says {state} {filled}, the venue executed {executed}")
-        strangers = sorted(client_id for client_id in self.accepted if client_id not in outcomes)
+        strangers = sorted(
+            client_id for client_id in self.accepted if client_id not in outcomes and client_id not in strays
+        )
         found += [f"{client_id}: the venue took it in, and no intent of it is written down" for client_id in strangers]
         return found

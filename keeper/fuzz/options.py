@@ -72,6 +72,8 @@ class FlowOptions:
     sell: float
     collateral: float
     pause: float
+    stray: float
+    """Chance of an order of ours that rests without anybody waiting for it, as another version may have left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def _flows(source: Random) -> FlowOptions:
         sell=busy * source.random(),
         collateral=busy * source.random() / 2,
         pause=source.choice((0.0, 0.002)),
+        stray=source.choice((0.0, 0.0, 0.02)),
     )
 
 

@@ -248,12 +248,20 @@ class Simulation:
             self.history.note("operator", "restart")
             daemon.stop()
             return
+        if source.random() < flows.stray and self._options.transport is Transport.DIRECT:
+            self._leave_order(daemon.desk.tag)
         for hedge in record.hedges:
             name, stuck = hedge.exposure.hedge.name, _waits_for_a_person(hedge)
             if stuck and source.random() < 0.05:
                 self._tell("resume", daemon, name)
             elif not stuck and source.random() < flows.pause:
                 self._tell(source.choice(("pause", "flatten")), daemon, name)
+
+    def _leave_order(self, tag: str) -> None:
+        client_id = f"{tag}{self._operator.getrandbits(88):022x}"
+        key = self._operator.choice(tuple(market_keys(self._hedges).values()))
+        self.invariants.strays.add(client_id)
+        self.history.note("left behind", client_id, self.world.leave_order(key, client_id))
 
     def _tell(self, what: str, daemon: Daemon, name: str) -> None:
         """One command, and not another to the same hedge at once: a command wakes the loop, and people take longer."""
@@ -355,7 +363,7 @@ class Simulation:
         now_ms = self._true_clock.now_ms()
         intents = await self._store.intents()
         fates = {each.client_id: (each.outcome.state.value, each.outcome.filled) for each in intents}
-        for text in self.model.fates(fates):
+        for text in self.model.fates(fates, self.invariants.strays):
             self.invariants.violate("journal", text, now_ms)
         for intent in intents:
             if intent.outcome.state is OutcomeState.UNKNOWN:

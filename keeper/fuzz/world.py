@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from fractions import Fraction
 from random import Random
 
@@ -17,7 +17,17 @@ from keeper.sim.errors import SimError
 from keeper.sim.exchange import Exchange
 from keeper.sim.faults import STREAM_FAULTS, FaultKind, FaultMenu, Trigger, draw_probabilities, frequent
 from keeper.sim.names import inverse, linear, spot
-from keeper.sim.types import ExchangeOptions, MarketKey, MarketStatus, WalletKind
+from keeper.sim.troubles import TroubleError
+from keeper.sim.types import (
+    ExchangeOptions,
+    MarketKey,
+    MarketKind,
+    MarketStatus,
+    OrderRequest,
+    OrderType,
+    Side,
+    WalletKind,
+)
 from keeper.venue.base import Observer
 
 D = Decimal
@@ -221,6 +231,22 @@ class World:
         wallets = (WalletKind.SPOT, WalletKind.COINM) if into else (WalletKind.COINM, WalletKind.SPOT)
         self.exchange.transfer(API_KEY, "BTC", amount, *wallets)
         return Flow("transfer in" if into else "transfer out", "BTC", amount)
+
+    def leave_order(self, key: MarketKey, client_id: str) -> bool:
+        """Let a small order of ours rest far from the market; whether the exchange took it in."""
+        market, mark = self.exchange.market(key), self.exchange.mark_price(key)
+        tick, step = market.filters.tick, market.filters.step
+        worth = max(market.filters.min_notional, D(200))
+        quantity = D(2) if key.kind is MarketKind.INVERSE else (worth / mark / step).to_integral_value(ROUND_UP) * step
+        price = (mark * D("0.98") / tick).to_integral_value(ROUND_DOWN) * tick
+        request = OrderRequest(
+            market=key, side=Side.BUY, type=OrderType.LIMIT, quantity=quantity, price=price, client_order_id=client_id
+        )
+        try:
+            self.exchange.place_order(API_KEY, request)
+        except (SimError, TroubleError):  # refused, or its answer lost: then it may rest, or not
+            return False
+        return True
 
     # --- the end of trouble -----------------------------------------------------------------------------------------
 

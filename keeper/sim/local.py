@@ -149,7 +149,7 @@ class LocalVenue:
         found = self._ask(partial(self.exchange.positions, self._key, key.kind, key))
         rows = [row for row in found if row.market == key]
         if not rows:
-            raise BadReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
+            raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
         return self._position(instrument, rows)
 
     def _position(self, instrument: Instrument, rows: Sequence[SimPosition]) -> Position:
