@@ -58,10 +58,16 @@ class Tamper:
             text = await answer.read()
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in LEFT_OUT}
             reply = Reply(text, answer.status, kept)
-        twist = next((twist for path, twist in self.twists.items() if request.path.endswith(path)), None)
+        twist = next((twist for path, twist in self.twists.items() if _is_meant(path, request)), None)
         if twist is not None:
             reply = twist(text)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+
+def _is_meant(path: str, request: web.Request) -> bool:
+    """Whether a twist is for this request: the end of its path, and after a ``?`` a part of its query."""
+    end, _, query = path.partition("?")
+    return request.path.endswith(end) and query in request.query_string
 
 
 @asynccontextmanager
