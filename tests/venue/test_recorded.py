@@ -19,10 +19,7 @@ from keeper.venue.ccxt_venue import CcxtVenue
 from tests.venue.helpers import DRY_RUN, opened, venue_of
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "recorded"
-pytestmark = [
-    pytest.mark.shared,
-    pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not beside the repository"),
-]
+pytestmark = pytest.mark.shared
 D = Decimal
 
 

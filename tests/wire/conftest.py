@@ -76,13 +76,3 @@ async def client(venue: Venue) -> Any:
     made = venue.client()
     await made.load_markets()
     return made
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what compares with the recorded samples where they are not there."""
-    if SAMPLES.is_dir():
-        return
-    gone = [item for item in items if item.get_closest_marker("shared")]
-    if gone:
-        config.hook.pytest_deselected(items=gone)
-        items[:] = [item for item in items if item not in gone]
