@@ -175,6 +175,7 @@ BYBIT = Capability(
     inverse_contract_size=Decimal(1),
     min_notional_on_covers=False,
     order_params={"positionIdx": 0},
+    order_figures={"amount": "qty", "filled": "cumExecQty"},
     client_id_fields=("clientOrderId", "orderLinkId"),
     lookups=Lookups(
         reads=(

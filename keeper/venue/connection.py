@@ -217,6 +217,11 @@ class Connection:
         """What one contract is in the amount of an order."""
         return unit_of(self.market(symbol), self.capability)
 
+    def order(self, row: Row, market: Row) -> Row:
+        """An order of the venue in the client's form, without the figures that the client makes up for blank ones."""
+        stated = {ours: row.get(theirs) for ours, theirs in self.capability.order_figures.items()}
+        return {**self.client.parse_order(row, market), **stated}
+
     def keys(self, market: Row, product: Product | None) -> dict[str, Any]:
         """The parameters by which the venue's raw endpoints name a market."""
         name = product.symbol_param if product is not None else "symbol"

@@ -175,7 +175,7 @@ class CcxtObserver:
             if market is None:
                 continue  # spot and options: no contracts are working there
             symbol = str(market["symbol"])
-            order = self._at.client.parse_order(row, market)
+            order = self._at.order(row, market)
             found.append(
                 working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
             )

@@ -234,6 +234,8 @@ class Capability:
     inverse_contract_size: Decimal | None = None
     min_notional_on_covers: bool = True
     order_params: Mapping[str, Any] = field(default_factory=dict)
+    order_figures: Mapping[str, str] = field(default_factory=dict)
+    """The raw fields of the client's ``amount`` and ``filled``, where the client reckons them from others if blank."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     client_id_param: str = "clientOrderId"

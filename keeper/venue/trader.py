@@ -151,7 +151,7 @@ class CcxtTrader:
             if param:
                 params[param] = text
             for row in await self._at.rows(read, params, Urgency.LOOKUP):
-                order = self._at.client.parse_order(row, market)
+                order = self._at.order(row, market)
                 named = client_id_of(order, self._at.capability)
                 if named == client_id or (venue_order_id is not None and order.get("id") == venue_order_id):
                     return order

@@ -11,6 +11,7 @@ from keeper.clock import Clock, SystemClock
 from keeper.core.model import Base, Contracts, Instrument, Kind, PlannedOrder, Quote, Side
 from keeper.venue.base import Accepted, OrderReport
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
+from tests.support.bybit_v5 import BybitV5
 
 API_KEY, API_SECRET, PASSPHRASE = "planted-key-4711", "planted-secret-0815", "planted-passphrase-42"
 PLANTED = Credentials(API_KEY, API_SECRET, PASSPHRASE)
@@ -35,6 +36,18 @@ def venue_of(
 def raw(venue: CcxtVenue) -> Any:
     """The client inside, for looking at."""
     return venue.connection.client
+
+
+def stand_in_venue(stand_in: BybitV5, **more: Any) -> CcxtVenue:
+    """A venue that leads to the stand-in, and nowhere else."""
+    config = stand_in.ccxt_config()
+    keys = more.pop("credentials", Credentials(config["apiKey"], config["secret"]))
+    return venue_of("bybit", {"urls": config["urls"]}, credentials=keys, **more)
+
+
+def asked(stand_in: BybitV5, path: str) -> int:
+    """How often the stand-in was asked this."""
+    return sum(1 for request in stand_in.requests if request.path.endswith(path))
 
 
 @asynccontextmanager
