@@ -222,7 +222,7 @@ class Observatory:
         return False
 
     def _doubt_first_zeros(self, look: _Look, remembered: Remembered) -> None:
-        """A coin that reads zero the first time ever, under a short that is there already: more likely not shown."""
+        """A coin that reads zero, or less, the first time ever under a short that is there: more likely not shown."""
         now = self._clock.monotonic() * 1000
         for hedge in self.hedges:
             position = look.positions.get(hedge.instrument.id)
@@ -230,13 +230,15 @@ class Observatory:
                 continue
             keys = [(account, asset) for account in accounts_of(hedge) for asset in self._assets_in(account)]
             fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
-            if not fresh or any(look.holdings.get(key) for key in keys) or any(hedge.declared.values()):
+            held = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
+            if not fresh or held or any(hedge.declared.values()):
                 continue
             for account, asset in fresh:
                 since = self._zero_since_ms.setdefault((account, asset), now)
                 if now - since < self._doubt.unexplained_zero_ms:
-                    del look.holdings[(account, asset)]
-                    text = f"{asset} reads zero at the first look while {hedge.instrument.id} is short"
+                    value = look.holdings.pop((account, asset))
+                    shown = "zero" if value == 0 else plain(value)
+                    text = f"{asset} reads {shown} at the first look while {hedge.instrument.id} is short"
                     look.gaps.append(Gap(str(account), "unexplained_zero", text))
 
     def _assets_in(self, account: AccountId) -> tuple[str, ...]:

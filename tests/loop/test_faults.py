@@ -264,10 +264,11 @@ async def test_a_real_sale_of_everything_is_covered_at_once(house: FlakyHouse) -
     assert house.position() == D(0)
 
 
-async def test_a_zero_at_the_very_first_look_covers_nothing(house: FlakyHouse) -> None:
+@pytest.mark.parametrize("rows", [{"USDT": Base(D(1))}, {"BTC": Base(D(-5)), "USDT": Base(D(1))}])
+async def test_no_coins_or_less_at_the_very_first_look_covers_nothing(house: FlakyHouse, rows: dict[str, Base]) -> None:
     house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-5))
     await house.start()
-    house.line.wallet_rows = {"USDT": Base(D(1))}
+    house.line.wallet_rows = rows
     await house.turn(5)
     assert house.position() == D(-5)
     house.line.wallet_rows = None
