@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from keeper.clock import Clock, SteadyTime
-from keeper.core.hedge import assess, decide, expect, foreign_change, recall, remember, settle_expectation
+from keeper.core.hedge import accounts_of, assess, decide, expect, foreign_change, recall, remember, settle_expectation
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
 from keeper.core.model import (
     ZERO,
@@ -238,6 +238,9 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
         # before it is opened again; by then it is what was remembered, and no foreign change any more.
         first = Reason("foreign_change", f"{said.text}; not shorted again unless the next look shows it too")
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, first))
+    torn = _between_wallets(exposure, memory)
+    if torn is not None:
+        exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, torn))
     halts = late or too_large
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
@@ -250,6 +253,17 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
         return Judgement(exposure, memory, Hold(verdict.reasons), planned, reasons=notes)
     placed = as_approved(planned, verdict, decision)
     return Judgement(exposure, memory, decision, placed, verdict, (*verdict.reasons, *notes))
+
+
+def _between_wallets(exposure: Exposure, memory: HedgeMemory) -> Reason | None:
+    """Coins that came in where several wallets count: moved from one to another while we looked, they count twice.
+
+    The next look sees them once, or sees that they are really new.
+    """
+    before, now = memory.holdings_base, exposure.holdings_base
+    if before is None or now is None or now <= before or len(accounts_of(exposure.hedge)) < 2:
+        return None
+    return Reason("coins_came_in", f"the wallets held {before} and now {now}; hedged once the next look shows it too")
 
 
 def _flattening(memory: HedgeMemory) -> Reason | None:

@@ -12,8 +12,9 @@ import pytest_asyncio
 from keeper.core.model import Hold, Intent, OutcomeState, Rebalance
 from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import JournalError
+from keeper.sim.types import WalletKind
 from keeper.sim.types import linear as linear_key
-from keeper.venue.base import PositionBook
+from keeper.venue.base import PositionBook, Wallet
 from tests.loop.house import KEY, D
 from tests.loop.test_faults import FlakyHouse
 
@@ -144,3 +145,27 @@ async def test_a_short_that_two_readings_of_one_look_deny_is_not_opened_again(ho
     assert not isinstance(record.decision, Rebalance)
     assert house.position() == position
     assert len(house.orders) == 1
+
+
+async def test_coins_that_move_between_wallets_during_a_look_are_not_counted_twice(house: FlakyHouse) -> None:
+    house.exchange.deposit(KEY, "BTC", D(3), WalletKind.COINM)
+    await house.start(symbol="BTC/USD:BTC")
+    await house.turn(40)
+    short = house.position("BTCUSD_PERP")
+    wallet = house.line.wallet
+
+    async def torn(name: str) -> Wallet:
+        read = await wallet(name)
+        if not name:
+            house.exchange.transfer(KEY, "BTC", D("0.5"), WalletKind.SPOT, WalletKind.COINM)
+        return read
+
+    house.line.wallet = torn  # type: ignore[method-assign,assignment]
+    record = await house.one()
+    assert code(record.decision) == "coins_came_in"
+    del house.line.wallet
+    await house.turn(3)
+    assert house.position("BTCUSD_PERP") == short
+    house.exchange.deposit(KEY, "BTC", D(1))
+    await house.turn(40)
+    assert house.position("BTCUSD_PERP") < short, "what is really new is hedged at the next look"
