@@ -296,7 +296,10 @@ class Observatory:
         remembered: Remembered,
         expected: Contracts | None,
     ) -> None:
-        """Take the listed position, after a second look where it is absent or has jumped without a fill of ours."""
+        """Take the listed position, after a second look where it is absent or has changed without a fill of ours.
+
+        However small the change: an answer from before our last fill would have that fill made a second time.
+        """
         rows = [position for position in book.positions if position.instrument.id == instrument.id]
         row = rows[0] if rows else None
         before = remembered.positions.get(instrument.id)
@@ -310,7 +313,7 @@ class Observatory:
             return
         if not known and expected is None and before is not None:
             look.foreign[instrument.id] = Contracts(value - before)
-        if row is not None and (known or not self._jumped(value, before)):
+        if row is not None and known:
             look.positions[instrument.id] = row
             return
         second = await self._try(look, str(instrument.id), lambda: observer.position(instrument))

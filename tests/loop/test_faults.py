@@ -222,6 +222,21 @@ async def test_a_position_that_shows_the_fill_late_is_waited_for(house: FlakyHou
     assert len(house.orders) == 1
 
 
+async def test_a_list_from_before_our_cover_has_no_cover_made_twice(house: FlakyHouse) -> None:
+    await house.start()
+    await house.turn(2)
+    before = await house.line.positions()
+    house.sell_spot("BTC", "0.6")
+    await house.turn(2)
+    assert house.position() == D("-4.4")
+    house.line.stale_positions = before
+    await house.turn(1)
+    assert house.position() == D("-4.4"), "a change of 14 % that nobody made: asked for by name first"
+    house.line.stale_positions = None
+    await house.turn(3)
+    assert len(house.orders) == 2
+
+
 async def test_a_fill_that_never_shows_halts_and_is_never_repeated(house: FlakyHouse) -> None:
     await house.start()
     house.line.stale_positions = PositionBook((), ())
