@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from keeper.core.hedge import accounts_of
-from keeper.core.model import CycleRecord, Hedge, InstrumentId, Intent, PlannedOrder, Rebalance, Side
+from keeper.core.model import CycleRecord, Hedge, InstrumentId, Intent, Mark, PlannedOrder, Rebalance, Side
 from keeper.fuzz.history import Note
 from keeper.fuzz.model import Model, canonical
-from keeper.fuzz.truth import GroundTruth, Stand, one_step, size_of
+from keeper.fuzz.told import Told
+from keeper.fuzz.truth import Bounds, GroundTruth, one_step, size_of, widest
 from keeper.sim.events import (
     ExecutionType,
     FundingSettled,
@@ -35,6 +36,8 @@ STALE_SECONDS = 60.0
 """A price may be read late, and stands in the order for as long as the order travels."""
 MISSENT = Decimal("0.05")
 """How far beyond any recent true price an order may be limited: the touch, the slippage, an old reading."""
+COARSE_STEPS = 10
+"""A cover is rounded up to the step, which the menu makes so many times as large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Invariants:
         self.strays: set[str] = set()
         """Orders that the run itself has left on the venue in the keeper's name."""
         self.ground: GroundTruth
+        self.told: Told
         self._model = model
         self._symbols: dict[MarketKey, InstrumentId] = {}
         self._account = account
@@ -108,11 +112,16 @@ class Invariants:
     def on_look(self) -> None:
         """A look begins."""
         self.epoch = Epoch(self._monotonic())
+        self.told.look()
         self.ground.look(self.epoch.began)
 
     def on_failed_read(self, source: str) -> None:
         """A reading of the present look failed."""
         self.epoch.failed.add(source)
+
+    def on_marks(self, marks: Mapping[InstrumentId, Mark]) -> None:
+        """Prices were read."""
+        self.told.marks(marks)
 
     def on_intent(self, intent: Intent) -> None:
         """An intent has been written."""
@@ -136,12 +145,15 @@ class Invariants:
             self._fail("old_epoch", text)
         self._check_whole(order, who)
         self._check_price(order, who, now)
+        for name, text in self.told.against(order):
+            self._fail(name, text)
         self._sent[order.client_id] = Sent(order, self.epoch.began, last)
         self._last_write[ident] = now
 
     def on_turn(self, record: CycleRecord) -> None:
         """A turn was written: does the model agree with the exchange, and does nothing told hold a secret?"""
         self.checked += 1
+        self.told.turn()
         for text in self._model.disagreements(self.ground.truth()):
             self._fail("model", text)
         for hedge in record.hedges:
@@ -159,7 +171,8 @@ class Invariants:
     # --- what the venue does ----------------------------------------------------------------------------------------
 
     def on_note(self, note: Note) -> None:
-        """One more line of the history; only the venue's events are looked at."""
+        """One more line of the history; here only the venue's events are looked at."""
+        self.told.take(note)
         event = note.event
         if event is None:
             return
@@ -203,16 +216,29 @@ class Invariants:
             self._fail("accepted_unknown", f"{client_id} was taken in, and nothing like it was sent")
             return
         hedge = self.ground.hedges[sent.order.hedge]
-        if order.side is SimSide.BUY:
-            if not order.reduce_only:
-                self._fail("cover_can_open", f"{client_id} buys and is not reduce-only")
-            return
         # What the look may have read: anything since our last write, or since the oldest answer it can have been given.
-        since = max(min(sent.epoch_began, now) - self._lag, sent.after)
-        seen = [*self.ground.since(hedge.name, since), self.ground.now(hedge.name, now)]
-        self._check_room(order, hedge, seen)
+        oldest = min(sent.epoch_began, now) - self._lag
+        seen = [*self.ground.since(hedge.name, max(oldest, sent.after)), self.ground.now(hedge.name, now)]
+        # Nothing says of a balance that it is older than our last write, as a position's size does.
+        held = [*seen, *self.ground.since(hedge.name, oldest)] if self.told.lies() else ()
+        if order.side is SimSide.SELL:
+            self._check_room(order, hedge, widest(seen, held))
+            return
+        if not order.reduce_only:
+            self._fail("cover_can_open", f"{client_id} buys and is not reduce-only")
+        self._check_cover(order, hedge, widest(seen, held))
 
-    def _check_room(self, order: Order, hedge: Hedge, seen: list[Stand]) -> None:
+    def _check_cover(self, order: Order, hedge: Hedge, bounds: Bounds) -> None:
+        """No cover without a cause: one wrong answer alone must not open the hedge."""
+        if hedge.name in self.told.flattened or self.told.lies() > 1:
+            return
+        size = size_of(hedge, order.quantity, order.price)
+        slack = size * (FEES + hedge.max_slippage) + COARSE_STEPS * one_step(hedge, order.price)
+        if size > bounds.over + slack:
+            text = f"{order.client_order_id} buys {size} back; the target asks for {bounds.over} at most"
+            self._fail("cover_without_cause", text)
+
+    def _check_room(self, order: Order, hedge: Hedge, bounds: Bounds) -> None:
         size = size_of(hedge, order.quantity, order.price)
         key = order.market
         working = sum(
@@ -222,12 +248,11 @@ class Invariants:
             ZERO,
         )  # fmt: skip
         slack = size * (FEES + hedge.max_slippage) + one_step(hedge, order.price)
-        room, drift = max(stand.room for stand in seen), max(stand.drift for stand in seen)
-        if size + working > room + slack:
-            text = f"{order.client_order_id} shorts {size} more ({working} work); what is held leaves room for {room}"
+        if size + working > bounds.room + slack:
+            text = f"{order.client_order_id} shorts {size} more ({working} work); there is room for {bounds.room}"
             self._fail("net_short", text)
-        elif size + working > drift + slack:
-            text = f"{order.client_order_id} shorts {size} more ({working} work); the target lacks {drift}"
+        elif size + working > bounds.drift + slack:
+            text = f"{order.client_order_id} shorts {size} more ({working} work); the target lacks {bounds.drift}"
             self._fail("over_hedged", text)
 
     # --- parts ------------------------------------------------------------------------------------------------------

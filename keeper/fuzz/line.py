@@ -53,6 +53,10 @@ class Watch(Protocol):
         """A reading of this look failed."""
         ...
 
+    def on_marks(self, marks: Mapping[InstrumentId, Mark]) -> None:
+        """Prices were read."""
+        ...
+
 
 class Network:
     """What is under way, whoever sent it; delays are drawn here."""
@@ -161,7 +165,9 @@ class Line:
 
     async def marks(self, instruments: Sequence[Instrument]) -> Mapping[InstrumentId, Mark]:
         """Prices."""
-        return await self._read("marks", lambda: self._observer.marks(instruments))
+        marks = await self._read("marks", lambda: self._observer.marks(instruments))
+        self._watch.on_marks(marks)
+        return marks
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
         """Prices of assets."""

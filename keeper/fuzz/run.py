@@ -20,6 +20,7 @@ from keeper.fuzz.process import Inbox, Parts, Process, Progress
 from keeper.fuzz.quiet import quiet_logs
 from keeper.fuzz.result import Result, Verdict, described, verdict_of
 from keeper.fuzz.store import Store, open_store
+from keeper.fuzz.told import Told
 from keeper.fuzz.truth import GroundTruth, one_step
 from keeper.fuzz.virtual import StalledError, Streams, VirtualClock, VirtualLoop
 from keeper.fuzz.world import (
@@ -147,6 +148,7 @@ class Simulation:
         self._hedges = self._rebuild()
         keys = market_keys(self._hedges)
         self.invariants.ground = GroundTruth(self.exchange, API_KEY, self._hedges, keys, self.model)
+        self.invariants.told = Told(self.menu, keys, self._offset_ms, self.exchange.door.server_time_ms)
         self.invariants.name(keys)
         self.invariants.unresolved = self._store.unresolved
         self.model.start(self.exchange.truth(API_KEY))
@@ -202,6 +204,9 @@ class Simulation:
             await self._task
         except (CrashError, asyncio.CancelledError):
             cause = life.cause
+        except Exception as error:  # noqa: BLE001 - whatever ends a keeper but its stop or a drawn death is a finding
+            text = f"the process ended: {type(error).__name__}: {error}"
+            self.invariants.violate("unforeseen", text, self._true_clock.now_ms())
         finally:
             if timer is not None:
                 timer.cancel()
@@ -326,6 +331,9 @@ class Simulation:
             elif not isinstance(decision, Hold) or not all(code in STEADY for code in codes):
                 found.append(f"{name}: {codes[:3]}")
         return found
+
+    def _offset_ms(self) -> int:
+        return self.exchange.door.server_time_ms() - self._host_clock.now_ms()
 
     # --- what happens beside ----------------------------------------------------------------------------------------
 

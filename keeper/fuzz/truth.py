@@ -30,6 +30,30 @@ class Stand:
     protected: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that any of several stands allows: to short before it is net short, to short, and to buy back."""
+
+    room: Decimal
+    drift: Decimal
+    over: Decimal
+
+
+def widest(seen: Sequence[Stand], held: Sequence[Stand] = ()) -> Bounds:
+    """Bounds over ``seen``; with ``held`` the holdings may be those of any of these, beside any position seen."""
+    if not held:
+        drifts = [stand.drift for stand in seen]
+        return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen))
+    delta = max(stand.delta for stand in seen)
+    owned = max(stand.room - stand.delta for stand in held)
+    return Bounds(delta + owned, delta - min(stand.delta - stand.drift for stand in held), most_over(seen, held))
+
+
+def most_over(seen: Sequence[Stand], held: Sequence[Stand]) -> Decimal:
+    """How far the target can have been over-fulfilled: a look reads coins at one moment and the position at another."""
+    return max(stand.delta - stand.drift for stand in held) - min(stand.delta for stand in seen)
+
+
 class GroundTruth:
     """Keeps the recent stands of every hedge."""
 
