@@ -42,6 +42,10 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 HOST_STEP_MS = 1_000
+EXPLAINED_SHARE = Decimal("0.9")
+"""What the records have to show of a fall before it is believed: fees and dust are not all recorded alike."""
+RECORDS_MARGIN_MS = 5_000
+"""A record made while the last believed reading was on its way is newer than that reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Observatory:
         self._steady = SteadyTime(clock)
         self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
         self._shown_nothing: set[InstrumentId] = set()
+        self._accepted_at_ms: dict[AccountId, int] = {}
         self._last_marks: dict[InstrumentId, Decimal] = {}
         self._offsets_ms: dict[str, int] = {}
         self._offset_checked: dict[str, float] = {}
@@ -166,6 +171,7 @@ class Observatory:
             second = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
             if second is None:
                 return
+        believed, read_at_ms = True, self._clock.now_ms()
         for asset in self._assets_in(account):
             value = first.totals.get(asset, NO_BASE)
             fault = None
@@ -173,6 +179,7 @@ class Observatory:
                 fault = await self._unconfirmed(account, asset, value, first, second, remembered)
             if fault is not None:
                 look.gaps.append(fault)
+                believed = False
             else:
                 look.holdings[(account, asset)] = value
                 if value > 0:
@@ -180,6 +187,8 @@ class Observatory:
         for asset in first.totals.keys() - set(self._assets_in(account)):
             # The other coins are kept as well: a sale shows as money that came in.
             look.holdings[(account, asset)] = first.totals[asset]
+        if believed:
+            self._accepted_at_ms[account] = read_at_ms
 
     async def _unconfirmed(
         self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered
@@ -197,13 +206,14 @@ class Observatory:
         if now - since >= self._doubt.unexplained_zero_ms or self._sold(account, asset, before, first, remembered):
             return None
         observer = self.observers[account.venue]
+        since_ms = self._accepted_at_ms.get(account, remembered.taken_at_ms or self._clock.now_ms()) - RECORDS_MARGIN_MS
         try:
-            why = await observer.explain_outflow(account, asset, remembered.taken_at_ms or self._clock.now_ms())
+            left = await observer.outflow(account, asset, since_ms)
         except VenueError as error:
-            why, failure = None, f" ({error})"
+            left, failure = NO_BASE, f" ({error})"
         else:
-            failure = ""
-        if why is not None:
+            failure = f" (recorded: {plain(left)})" if left else ""
+        if left >= EXPLAINED_SHARE * (before - value):
             return None
         shown = "zero" if value == 0 else plain(value)
         text = f"{asset} reads {shown} where it was {plain(before)}, and no trade or transfer explains it{failure}"
@@ -342,7 +352,7 @@ class Observatory:
                 return Position(instrument, NO_CONTRACTS)
             self._shown_nothing.add(instrument.id)
             look.gaps.append(Gap(str(instrument.id), error.code, f"{error}; not taken for flat at the first look"))
-            return None
+            return Position(instrument, NO_CONTRACTS)  # shown as the list has it; the gap keeps it from being traded on
         except VenueError as error:
             look.gaps.append(Gap(str(instrument.id), error.code, str(error)))
             return None
@@ -374,6 +384,7 @@ class Observatory:
         if second.at_ms is not None and venue_now - second.at_ms > self._doubt.stale_price_ms:
             age = (venue_now - second.at_ms) / 1000
             look.gaps.append(Gap(str(ident), "stale_price", f"the price is {age:.0f} s old"))
+            look.marks[ident] = second  # shown with its age; the gap keeps it from being traded on
             return
         if abs(second.mark / first.mark - 1) > self._doubt.confirm_jump_ratio:
             text = f"the mark read {plain(first.mark)} and then {plain(second.mark)}"
@@ -434,12 +445,15 @@ def _said(contracts: Contracts | None) -> str:
 
 def _accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
     """The last accepted readings with this look's laid over them; a gap leaves what was known."""
+    doubted = {gap.source for gap in snapshot.gaps if gap.code == EmptyReadingError.code}
     return replace(
         remembered,
         holdings={**remembered.holdings, **snapshot.holdings},
         positions={
             **remembered.positions,
-            **{ident: position.contracts for ident, position in snapshot.positions.items()},
+            **{
+                ident: position.contracts for ident, position in snapshot.positions.items() if str(ident) not in doubted
+            },
         },
         taken_at_ms=snapshot.taken_at_ms,
     )

@@ -193,8 +193,11 @@ class Observer(Protocol):
         """Prices of assets in ``quote``; what has no market is absent."""
         ...
 
-    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
-        """A record (trade, withdrawal, transfer) that explains a fall of ``asset`` since then, or None."""
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
+        """Coins of ``asset`` that left the account since then by its own records: trades, withdrawals, transfers.
+
+        Not negative; zero where there are no records, or where they cannot be asked for.
+        """
         ...
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:

@@ -220,6 +220,8 @@ class Connection:
     def order(self, row: Row, market: Row) -> Row:
         """An order of the venue in the client's form, without the figures that the client makes up for blank ones."""
         stated = {ours: row.get(theirs) for ours, theirs in self.capability.order_figures.items()}
+        if self.capability.order_sides:
+            stated["side"] = self.capability.order_sides.get(str(row.get("side")))
         return {**self.client.parse_order(row, market), **stated}
 
     def keys(self, market: Row, product: Product | None) -> dict[str, Any]:

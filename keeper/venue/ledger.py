@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import functools
+from decimal import Decimal
 from typing import Any
 
-from keeper.core.model import AccountId, Instrument
+from keeper.core.model import AccountId, Base, Instrument
 from keeper.venue.base import (
     BadReadingError,
     CredentialsRefusedError,
@@ -37,31 +38,29 @@ class Ledger:
 
     # What left
 
-    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
-        """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
+        """Coins of ``asset`` that left since then; the most that any one record shows, because records overlap."""
         ledgers = [each for each in self._at.capability.outflows if account.wallet in each.wallets]
-        searches = [functools.partial(self._ledger_entry, ledger, asset, since_ms) for ledger in ledgers]
+        searches = [functools.partial(self._ledger_outflow, ledger, asset, since_ms) for ledger in ledgers]
         if account.wallet == "" and self._at.client.has.get("fetchMyTrades") is True:
-            searches.append(functools.partial(self._spot_sale, asset, since_ms))
+            searches.append(functools.partial(self._spot_sales, asset, since_ms))
         failure: VenueError | None = None
+        most = Decimal(0)
         for search in searches:
             try:
                 async with self._at.deadline():
-                    text = await search()
+                    most = max(most, await search())
             except NotPermittedError:
                 continue
             except CANNOT_TELL as error:
                 failure = error  # the other records may explain it all the same
             except VenueError:
-                continue  # the venue cannot be asked this; an unexplained fall is confirmed by a second reading instead
-            else:
-                if text is not None:
-                    return text
-        if failure is not None:
+                continue  # the venue cannot be asked this, and shows nothing by it
+        if failure is not None and most == 0:
             raise failure
-        return None
+        return Base(most)
 
-    async def _ledger_entry(self, ledger: Outflow, asset: str, since_ms: int) -> str | None:
+    async def _ledger_outflow(self, ledger: Outflow, asset: str, since_ms: int) -> Decimal:
         params: dict[str, Any] = {}
         if ledger.asset_param is not None:
             params[ledger.asset_param] = asset
@@ -69,6 +68,7 @@ class Ledger:
             params[ledger.since_param] = max(since_ms, self._at.clock.now_ms() - LOOK_BACK_MS)
         if ledger.until_param is not None:
             params[ledger.until_param] = self._at.clock.now_ms()
+        total = Decimal(0)
         for row in await self._at.rows(ledger.read, params):
             if ledger.asset_field is not None and row.get(ledger.asset_field) != asset:
                 continue
@@ -76,19 +76,20 @@ class Ledger:
                 continue
             change = decimal_of(row.get(ledger.change), ledger.change)
             if (ledger.sign < 0 or change < 0) and _moment(row.get(ledger.at)) >= since_ms:
-                return f"{row.get(ledger.kind) or ledger.kind}: {abs(change):f} {asset}"
-        return None
+                total += abs(change)
+        return total
 
-    async def _spot_sale(self, asset: str, since_ms: int) -> str | None:
+    async def _spot_sales(self, asset: str, since_ms: int) -> Decimal:
         markets = self._at.markets()
         symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
         found = await together(*(self._at.unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
+        total = Decimal(0)
         for symbol, trades in zip(symbols, found, strict=True):
             for trade in rows_at(trades, (), f"{self.name} trades"):
                 sold = trade.get("side") == "sell" and trade.get("symbol") == symbol
                 if sold and _moment(trade.get("timestamp")) >= since_ms:
-                    return f"trade: sold {trade.get('amount')} {asset} at {trade.get('price')}"
-        return None
+                    total += decimal_of(trade.get("amount"), f"{symbol} trade amount")
+        return total
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
         """Funding payments since then from the venue's own ledger; empty where it cannot be asked."""

@@ -150,6 +150,27 @@ def _bitget_product(kind: str, covers: Callable[[Row], bool]) -> Product:
     )
 
 
+_MEXC_FIELDS = Fields(
+    size="holdVol",
+    side="positionType",
+    sides={"1": 1, "2": -1},
+    entry="holdAvgPrice",
+    liquidation="liquidatePrice",
+    slot=("positionId", "positionType"),
+    leverage="leverage",
+    margin_mode="openType",
+    margin_modes={"1": "isolated", "2": "cross"},
+)
+_MEXC_MARK = {
+    "mark": "fairPrice",
+    "bid": "bid1",
+    "ask": "ask1",
+    "index": "indexPrice",
+    "funding_rate": "fundingRate",
+    "at_ms": "timestamp",
+}
+
+
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(unified_wallets={"": {}}, funding_sign=1),
     "bingx": Capability(
@@ -160,20 +181,54 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
+        position_from_list=True,
         position_params=({"subType": "linear"}, {"subType": "inverse"}),
         working_params=({"type": "swap", "subType": "linear"}, {"type": "swap", "subType": "inverse"}),
         lookups=Lookups(unified="clientOrderId"),
         harmless=frozenset({"user/auth/userDataStream"}),
     ),
-    "weex": Capability(unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}}, demo_path="capi/v3/sim/"),
+    "weex": Capability(
+        unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
+        amount_is_size=True,  # sizes are in coins, whatever contractVal says
+        position_from_list=True,
+        demo_path="capi/v3/sim/",
+    ),
     "mexc": Capability(
         unified_wallets={"": {"type": "spot"}},
         wallets={
             "inverse": WalletRead(
-                (Read("contractPrivateGetAccountAssets", rows=("data",)),), "currency", signed_sum(("cashBalance",))
+                (Read("contractPrivateGetAccountAssets", rows=("data",)),),
+                "currency",
+                # ``cashBalance`` is what may be withdrawn: the margin of positions is missing from it
+                signed_sum(("equity",), minus=("unrealized",)),
             ),
         },
         collateral="inverse",
+        products=(
+            Product(
+                covers=is_contract,
+                positions=(Read("contractPrivateGetPositionOpenPositions", rows=("data",)),),
+                orders=(
+                    Read(
+                        "contractPrivateGetOrderListOpenOrders",
+                        rows=("data",),
+                        cursor=Cursor("page_num", first=1),
+                        limit=100,
+                        limit_param="page_size",
+                        blank_is_empty=True,
+                    ),
+                ),
+                position=Read("contractPrivateGetPositionOpenPositions", rows=("data",)),
+                fields=_MEXC_FIELDS,
+                marks=((Read("contractPublicGetTicker", rows=("data",)), _MEXC_MARK),),
+            ),
+        ),
+        order_sides={
+            "1": "buy",
+            "2": "buy",
+            "3": "sell",
+            "4": "sell",
+        },  # open long, close short, open short, close long
         client_id_fields=("clientOrderId", "externalOid"),
         ioc_type=3,
         demo="none",

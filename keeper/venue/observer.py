@@ -232,7 +232,7 @@ class CcxtObserver:
             rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
         else:
             fields = UNIFIED_FIELDS
-            if self._at.client.has.get("fetchPosition") is True:
+            if self._at.client.has.get("fetchPosition") is True and not self._at.capability.position_from_list:
                 rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
             else:
                 rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
@@ -254,9 +254,9 @@ class CcxtObserver:
 
     # Facts
 
-    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
         """A record that explains a fall of ``asset`` since then; None when there is none, or it cannot be asked."""
-        return await self._ledger.explain_outflow(account, asset, since_ms)
+        return await self._ledger.outflow(account, asset, since_ms)
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
         """Funding payments since then from the venue's own ledger, oldest first; empty where it cannot be asked."""
@@ -343,7 +343,9 @@ class CcxtObserver:
     async def _settings(self, instrument: Instrument, account_mode: str | None) -> tuple[SymbolSettings, bool | None]:
         has = self._at.client.has
         symbol = instrument.id.symbol
-        if not self._at.capability.products and has.get("fetchPositionMode") is True:
+        product = self._at.capability.product_of(self._at.market(symbol))
+        told = product is not None and (product.mode is not None or product.fields.index is not None)
+        if not told and has.get("fetchPositionMode") is True:
             answer = await self._at.unified("fetch_position_mode", symbol)
             hedged = answer.get("hedged") if isinstance(answer, Mapping) else None
             one_way: bool | None = None if hedged is None else not hedged

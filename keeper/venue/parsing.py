@@ -27,7 +27,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.venue.base import BadReadingError, EmptyReadingError, Fill, OrderReport, OrderState, UnknownSymbolError
-from keeper.venue.recipes import Capability, Fields, Path, Row, WalletRead, decimal_of, stated
+from keeper.venue.recipes import Capability, Fields, Path, Row, WalletRead, decimal_of, shown, stated
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
 NOTIONAL_TOLERANCE = Decimal("0.1")
@@ -152,6 +152,9 @@ def instrument_of(venue: str, market: Row, capability: Capability, precision_mod
         )
     size, unit = contract_size_of(market, capability), unit_of(market, capability)
     precision = market.get("precision") or {}
+    step = precision.get("amount")
+    if step is None and kind is Kind.INVERSE:
+        step = _limit(market, "amount", "min")  # whole contracts, of which the least order is one
     largest = [limit for limit in (_limit(market, "amount", "max"), _limit(market, "market", "max")) if limit]
     expiry = market.get("expiry") if market.get("future") else None
     return Instrument(
@@ -161,7 +164,7 @@ def instrument_of(venue: str, market: Row, capability: Capability, precision_mod
         settle=str(market["settle"]),
         kind=kind,
         contract_size=size,
-        step_contracts=Contracts(_step(precision.get("amount"), precision_mode, f"{symbol} precision.amount") / unit),
+        step_contracts=Contracts(_step(step, precision_mode, f"{symbol} precision.amount") / unit),
         tick=_step(precision.get("price"), precision_mode, f"{symbol} precision.price"),
         min_contracts=Contracts((_limit(market, "amount", "min") or ZERO) / unit),
         max_contracts=Contracts(min(largest) / unit) if largest else None,
@@ -230,10 +233,10 @@ def _signed_size(row: Row, fields: Fields, what: str) -> Decimal:
     if fields.side is None or size == 0:
         return size
     text = row.get(fields.side)
-    sign = fields.sides.get(text) if isinstance(text, str) else None
+    sign = fields.sides.get(str(text)) if isinstance(text, str | int) else None
     if sign is None:
-        raise BadReadingError(f"{what} {fields.side} is {text!r} beside a size of {size}")
-    if sign == 0:
+        raise BadReadingError(f"{what} {fields.side} is {shown(text)} beside a size of {size}")
+    if sign == 0 or (fields.signed_side and size < 0 and sign < 0):
         return size
     if size < 0:
         raise BadReadingError(f"{what} {fields.size} is {size}: a size with a side is never negative")
@@ -319,7 +322,7 @@ class Once:
     def is_new(self, row: Row, what: str) -> bool:
         """Whether the row's slot was not seen yet; raises when it was, with another size or side."""
         fields = self._fields
-        names = (fields.symbol, fields.index, fields.margin_mode)
+        names = (fields.symbol, fields.index, fields.margin_mode, *fields.slot)
         slot = tuple(str(row.get(name)) for name in names if name is not None)
         size = decimal_of(row.get(fields.size), f"{what} {fields.size}")
         held = (size, str(row.get(fields.side)) if fields.side is not None and size else "")
@@ -348,12 +351,13 @@ UNIFIED_FIELDS = Fields(
     size="contracts",
     side="side",
     sides={"long": 1, "short": -1},
+    signed_side=True,
     leverage="leverage",
     margin_mode="marginMode",
     margin_modes={"cross": "cross", "isolated": "isolated"},
 )
 """The client's own position dict."""
-UNIFIED_SLOTS = replace(UNIFIED_FIELDS, index="side")
+UNIFIED_SLOTS = replace(UNIFIED_FIELDS, index="side", slot=("id",))
 """The same, where each side is a position of its own."""
 
 

@@ -37,7 +37,12 @@ class Prices:
             for part in collected:
                 values.update(part)
             if plain:
-                values.update(await self._unified_marks(plain))
+                # The client asks one book of contracts at a time, that of the first symbol it is given.
+                books = [self._at.market(symbol) for symbol in plain]
+                kinds = dict.fromkeys((market.get("inverse"), market.get("settle")) for market in books)
+                for kind in kinds:
+                    symbols = [str(m["symbol"]) for m in books if (m.get("inverse"), m.get("settle")) == kind]
+                    values.update(await self._unified_marks(symbols))
             found = {}
             for symbol, fields in values.items():
                 mark = mark_of(fields, f"{self.name}:{symbol}")

@@ -134,6 +134,10 @@ class Fields:
     index: str | None = None
     hedge_texts: frozenset[str] = frozenset()
     """Texts of ``index`` that only an account in hedge mode shows."""
+    slot: tuple[str, ...] = ()
+    """Further fields that tell one position from another of the same contract and side."""
+    signed_side: bool = False
+    """A short's size may be written negative beside a side that says so as well."""
     leverage: str | None = None
     margin_mode: str | None = None
     margin_modes: Mapping[str, str] = field(default_factory=dict)
@@ -236,6 +240,10 @@ class Capability:
     order_params: Mapping[str, Any] = field(default_factory=dict)
     order_figures: Mapping[str, str] = field(default_factory=dict)
     """The raw fields of the client's ``amount`` and ``filled``, where the client reckons them from others if blank."""
+    order_sides: Mapping[str, str] = field(default_factory=dict)
+    """The raw sides of orders, where the client takes one for the other."""
+    position_from_list: bool = False
+    """One position is looked up in the list of all: the client's own call shows one side of it only."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     client_id_param: str = "clientOrderId"

@@ -119,10 +119,13 @@ def test_a_size_without_a_known_side_is_refused(side: Any, size: Decimal) -> Non
         position_row({"size": str(size), "side": side, "avgPrice": "1"}, BYBIT.products[0].fields, instrument(), ONE)
 
 
-def test_a_negative_size_with_a_side_is_refused() -> None:
-    row = {"contracts": "-3", "side": "short", "entryPrice": "100"}
+def test_a_negative_size_that_contradicts_its_side_is_refused() -> None:
     with pytest.raises(BadReadingError, match="never negative"):
-        position_row(row, UNIFIED_FIELDS, instrument(), ONE)
+        position_row({"contracts": "-3", "side": "long", "entryPrice": "100"}, UNIFIED_FIELDS, instrument(), ONE)
+    with pytest.raises(BadReadingError, match="never negative"):
+        position_row({"size": "-3", "side": "Sell", "avgPrice": "100"}, BYBIT.products[0].fields, instrument(), ONE)
+    both_say_short = {"contracts": "-3", "side": "short", "entryPrice": "100"}
+    assert position_row(both_say_short, UNIFIED_FIELDS, instrument(), ONE).contracts == -3
 
 
 @pytest.mark.parametrize("zero", ["0", "0.000", "-0", 0, "0E-8"])
