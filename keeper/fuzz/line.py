@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from keeper.core.model import AccountId, Instrument, InstrumentId, Mark, PlannedOrder, Position, WorkingOrder
+from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Mark, PlannedOrder, Position, WorkingOrder
 from keeper.fuzz.death import CrashError, Mortality, Point
 from keeper.fuzz.history import History
 from keeper.fuzz.options import Options
@@ -173,9 +173,9 @@ class Line:
         """Prices of assets."""
         return await self._read("asset prices", lambda: self._observer.asset_prices(assets, quote))
 
-    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
         """What explains a fall of a balance."""
-        return await self._read("records", lambda: self._observer.explain_outflow(account, asset, since_ms))
+        return await self._read("records", lambda: self._observer.outflow(account, asset, since_ms))
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
         """Funding payments."""

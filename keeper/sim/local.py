@@ -185,18 +185,18 @@ class LocalVenue:
         known = {market.base for market in markets if market.quote == quote}
         return {asset: self.exchange.index_price(asset) for asset in assets if asset in known}
 
-    async def explain_outflow(self, account: AccountId, asset: str, since_ms: int) -> str | None:
-        """A withdrawal, a transfer out, or the owner's own sale."""
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
+        """Withdrawals, transfers out, and the owner's own sales."""
         left = _SOURCES.get(account.wallet)
+        total = Decimal(0)
         for movement in self._ask(partial(self.exchange.movements, self._key)):
             if movement.asset == asset and movement.time_ms >= since_ms and movement.source is left:
-                return f"{movement.kind.value} of {movement.amount} {asset}"
-        if account.wallet:
-            return None
-        for fill in self._ask(partial(self.exchange.fills, self._key, MarketKind.SPOT, since_ms=since_ms)):
-            if fill.side is Side.SELL and self.exchange.market(fill.market).base == asset:
-                return f"sale of {fill.quantity} {asset}"
-        return None
+                total += movement.amount
+        if not account.wallet:
+            for fill in self._ask(partial(self.exchange.fills, self._key, MarketKind.SPOT, since_ms=since_ms)):
+                if fill.side is Side.SELL and self.exchange.market(fill.market).base == asset:
+                    total += fill.quantity
+        return Base(total)
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
         """Funding payments from the wallet's income."""

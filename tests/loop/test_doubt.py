@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from keeper.core.model import Hold, Intent, OutcomeState, Rebalance
+from keeper.core.model import Base, Hold, Intent, OutcomeState, Rebalance
 from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import JournalError
 from keeper.sim.types import WalletKind
@@ -169,3 +169,32 @@ async def test_coins_that_move_between_wallets_during_a_look_are_not_counted_twi
     house.exchange.deposit(KEY, "BTC", D(1))
     await house.turn(40)
     assert house.position("BTCUSD_PERP") < short, "what is really new is hedged at the next look"
+
+
+async def test_a_zero_is_not_explained_by_a_sale_that_was_much_smaller(house: FlakyHouse) -> None:
+    """The owner sold a tenth; the venue shows nothing left. Only the tenth is on record."""
+    await house.start()
+    await house.turn(2)
+    house.exchange.withdraw(KEY, "BTC", D("0.5"))
+    house.line.wallet_rows = {"USDT": Base(D(1))}
+    await house.turn(3)
+    assert house.position() == D(-5), "nothing is covered on a zero that no record bears out"
+    house.line.wallet_rows = None
+    await house.turn(3)
+    assert house.position() == D("-4.5")
+
+
+async def test_a_record_that_comes_late_still_explains_the_zero(house: FlakyHouse) -> None:
+    await house.start()
+    await house.turn(2)
+    records, house.line.outflow = house.line.outflow, no_records  # type: ignore[method-assign,assignment]
+    house.exchange.withdraw(KEY, "BTC", D(5))
+    await house.turn(4)
+    assert house.position() == D(-5)
+    house.line.outflow = records  # type: ignore[method-assign]
+    await house.turn(2)
+    assert house.position() == D(0)
+
+
+async def no_records(*_: object) -> Base:
+    return Base(D(0))
