@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -30,11 +33,13 @@ class Player:
         self.folder = RECORDED / exchange
         self.spec = self.load("routes.json")
         self.unknown: list[str] = []
+        self.methods: set[str] = set()
 
     def load(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text())
 
     async def answer(self, request: web.Request) -> web.Response:
+        self.methods.add(request.method)
         for route in self.spec["routes"]:
             wanted = route.get("query", {})
             if route["path"] == request.path and all(fnmatch(request.query.get(k, ""), v) for k, v in wanted.items()):
@@ -142,3 +147,51 @@ async def test_deribit() -> None:
         with pytest.raises(UnknownSymbolError):
             observer.instrument("BTC/USD:BTC-241227-100000-C")
         assert player.unknown == []
+
+
+async def planned(exchange: str, folder: Path, hedges: str) -> tuple[Player, dict[str, Any]]:
+    """What ``keeper plan --json`` prints over the recorded answers, in a process of its own."""
+    async with playing(exchange) as (player, venue):
+        (host,) = venue.hosts
+        config = folder / "keeper.toml"
+        config.write_text(
+            f'mode = "dry-run"\n[venues.main]\nexchange = "{exchange}"\n'
+            f'[venues.main.ccxt.urls.api]\nrest = "http://{host}"\n{hedges}'
+        )
+        secrets = {"API_KEY": "planted-key", "API_SECRET": "planted-secret", "PASSWORD": "planted-pass"}
+        environment = {**os.environ, **{f"KEEPER_VENUES__MAIN__{name}": text for name, text in secrets.items()}}
+        command = (sys.executable, "-m", "keeper", "plan", "-c", str(config), "--json")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
+        )
+        said, complaints = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, complaints.decode()
+        assert player.methods == {"GET"}
+        return player, {hedge["name"]: hedge for hedge in json.loads(said)["hedges"]}
+
+
+async def test_a_plan_over_okx(tmp_path: Path) -> None:
+    hedges = "".join(
+        f'[[hedges]]\nname = "{name}"\nasset = "{name.upper()}"\nspot = ["main"]\ninstrument = "main:{symbol}"\n'
+        'ratio = "1"\n'
+        for name, symbol in (("btc", "BTC/USDT:USDT"), ("eth", "ETH/USD:ETH"))
+    )
+    player, seen = await planned("okx", tmp_path, hedges)
+    details = {row["ccy"]: row for row in player.load("balance.json")["data"][0]["details"]}
+    assert D(seen["btc"]["exposure_base"]) == D(details["BTC"]["cashBal"])
+    assert D(seen["btc"]["futures_base"]) == D("-0.39")
+    assert abs(D(seen["eth"]["exposure_base"]) - D(details["ETH"]["eq"])) < D("0.0003")
+    assert abs(D(seen["eth"]["futures_base"]) - D(-200) / D("2087.55")) < D("0.000001")
+
+
+async def test_a_plan_over_deribit(tmp_path: Path) -> None:
+    hedges = "".join(
+        f'[[hedges]]\nname = "{name}"\nasset = "{name.upper()}"\nspot = ["main"]\n'
+        f'instrument = "main:{name.upper()}/USD:{name.upper()}"\nratio = "1"\n'
+        for name in ("btc", "eth")
+    )
+    player, seen = await planned("deribit", tmp_path, hedges)
+    summaries = {row["currency"]: row for row in player.load("summaries.json")["result"]["summaries"]}
+    for name, futures in (("btc", D("-2.709093821")), ("eth", D(0))):
+        assert abs(D(seen[name]["exposure_base"]) - D(str(summaries[name.upper()]["equity"]))) < D("1e-9")
+        assert abs(D(seen[name]["futures_base"]) - futures) < D("1e-8")
