@@ -21,6 +21,7 @@ from keeper.core.model import Hedge, InstrumentId
 from keeper.core.orders import plain
 from keeper.cycle import Desk
 from keeper.errors import ConfigError
+from keeper.execute import RETRY_LATER
 from keeper.journal.base import JournalError
 from keeper.preflight import Wanted, preflight
 from keeper.venue.base import Observer, VenueError
@@ -77,6 +78,7 @@ class Chores:
         self._clock = clock
         self._times = times or Times()
         self._due: dict[str, None] = {FUNDING: None}
+        self._refused: set[str] = set()
         self._funding_from_ms = clock.now_ms() - DAY_MS
 
     @contextmanager
@@ -104,12 +106,13 @@ class Chores:
             scheduler.shutdown(wait=False)
 
     def ask_for(self, name: str) -> None:
-        """Make a chore due now, as a refusal for precision does with the markets."""
+        """Make a chore due now."""
         self._due[name] = None
 
     async def __call__(self, desk: Desk) -> None:
         """Do what is due; and write down, every time, when a venue has just asked us to stay away."""
         await self._keep_back_offs(desk)
+        self._note_refusals(desk)
         work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding, PRUNING: self._pruning}
         while self._due:
             name = next(iter(self._due))
@@ -118,6 +121,13 @@ class Chores:
                 await work[name](desk)
             except (VenueError, JournalError) as error:
                 log.warning("chore_failed", chore=name, text=str(error))
+
+    def _note_refusals(self, desk: Desk) -> None:
+        """The first refusal in a row may be for a step or a minimum that has changed: then the markets are due."""
+        refused = {name for name, refusal in desk.refusals.items() if not refusal.text.startswith(RETRY_LATER)}
+        if refused - self._refused:
+            self.ask_for(MARKETS)
+        self._refused = refused
 
     async def _keep_back_offs(self, desk: Desk) -> None:
         now = self._clock.now_ms()

@@ -45,6 +45,8 @@ from keeper.venue.base import (
 
 log = structlog.get_logger(__name__)
 
+RETRY_LATER = "retry later"
+"""How the text of a refusal begins that says nothing of the order, only of the moment."""
 _STATES = {
     OrderState.FILLED: OutcomeState.FILLED,
     OrderState.PARTIAL: OutcomeState.PARTIAL,
@@ -163,7 +165,7 @@ class OrderExecutor:
         if isinstance(submission, Rejected):
             return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{submission.code}: {submission.text}")
         if isinstance(submission, RetryLater):
-            return Outcome(order.client_id, OutcomeState.REJECTED, text=f"retry later: {submission.text}")
+            return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{RETRY_LATER}: {submission.text}")
         if isinstance(submission, Accepted) and submission.report is not None:
             outcome = _from_report(submission.report)
             return outcome if outcome.state is not OutcomeState.UNKNOWN else None

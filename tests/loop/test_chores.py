@@ -13,7 +13,7 @@ from keeper.chores import FUNDING, MARKETS, PRUNING, SETTINGS, Chores, Times
 from keeper.clock import SystemClock
 from keeper.core.model import Hold
 from keeper.preflight import Wanted
-from keeper.sim.types import MarketKind
+from keeper.sim.types import MarketKind, WalletKind
 from tests.loop.house import KEY, D, House, linear_key
 
 
@@ -96,6 +96,27 @@ async def test_a_step_that_changed_is_taken_in(house: House) -> None:
     await chores(house.desk)
     await house.turn(2)
     assert house.position() == D(-5), "5.005 coins at a step of 0.01"
+
+
+async def test_the_first_refusal_has_the_markets_read_again(house: House) -> None:
+    assert house.desk is not None
+    key = linear_key("BTCUSDT")
+    filters = house.exchange.market(key).filters
+    house.exchange.set_filters(key, replace(filters, step=D("0.01"), min_qty=D("0.01")))
+    house.exchange.deposit(KEY, "BTC", D("0.005"))
+    chores = chores_of(house)
+    for _ in range(4):
+        await chores(house.desk)
+        await house.turn(1)
+    assert house.position() == D(-5), "5.005 coins at a step of 0.01, which an order of 5.005 had not heard of"
+    reloads: list[str] = []
+    chores.ask_for = reloads.append  # type: ignore[method-assign]  # counted here
+    house.exchange.withdraw(KEY, "USDT", D(4_900_000), WalletKind.USDM)
+    house.exchange.deposit(KEY, "BTC", D(50))
+    for _ in range(10):
+        await house.turn(1)
+        await chores(house.desk)
+    assert reloads == [MARKETS], "once for all refusals in a row"
 
 
 async def test_old_holds_are_pruned_and_orders_kept(house: House) -> None:
