@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from keeper.chores import FUNDING, MARKETS, PRUNING, SETTINGS, Chores, Times
@@ -98,7 +99,7 @@ async def test_a_step_that_changed_is_taken_in(house: House) -> None:
     assert house.position() == D(-5), "5.005 coins at a step of 0.01"
 
 
-async def test_the_first_refusal_has_the_markets_read_again(house: House) -> None:
+async def test_the_first_refusal_has_the_markets_read_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert house.desk is not None
     key = linear_key("BTCUSDT")
     filters = house.exchange.market(key).filters
@@ -110,7 +111,7 @@ async def test_the_first_refusal_has_the_markets_read_again(house: House) -> Non
         await house.turn(1)
     assert house.position() == D(-5), "5.005 coins at a step of 0.01, which an order of 5.005 had not heard of"
     reloads: list[str] = []
-    chores.ask_for = reloads.append  # type: ignore[method-assign]  # counted here
+    monkeypatch.setattr(chores, "ask_for", reloads.append)
     house.exchange.withdraw(KEY, "USDT", D(4_900_000), WalletKind.USDM)
     house.exchange.deposit(KEY, "BTC", D(50))
     for _ in range(10):
