@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from keeper.errors import UnsafeError
 from keeper.venue.capabilities import TABLE, capability_of
 from keeper.venue.ccxt_venue import known_exchanges
 from keeper.venue.recipes import Capability, Read
-from tests.venue.helpers import LIVE, raw, venue_of
+from tests.venue.helpers import LIVE, TESTNET, raw, venue_of
 
 
 def reads_of(capability: Capability) -> Iterator[Read]:
@@ -57,3 +58,9 @@ async def test_any_exchange_can_be_built_without_a_request(exchange: str) -> Non
     venue = venue_of(exchange, policy=LIVE)
     assert venue.hosts
     await venue.close()
+
+
+@pytest.mark.parametrize("exchange", ["kraken", "htx", "bitfinex", "mexc"])
+def test_a_venue_without_a_test_environment_is_refused_as_unsafe(exchange: str) -> None:
+    with pytest.raises(UnsafeError, match=r"no test environment.*urls\.api"):
+        venue_of(exchange, policy=TESTNET)
