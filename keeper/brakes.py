@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keeper.core.model import Reason
-from keeper.observe import Standing
+from keeper.doubt import Standing
 
 EVERY_HEDGE = "*"
 

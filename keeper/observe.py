@@ -35,6 +35,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.core.orders import plain
+from keeper.doubt import Doubt, Standing
 from keeper.journal.base import Remembered
 from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet
 
@@ -46,25 +47,6 @@ EXPLAINED_SHARE = Decimal("0.9")
 """What the records have to show of a fall before it is believed: fees and dust are not all recorded alike."""
 RECORDS_MARGIN_MS = 5_000
 """A record made while the last believed reading was on its way is newer than that reading."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """When a reading is doubted. Ratios are shares of the last accepted reading, times are milliseconds."""
-
-    confirm_jump_ratio: Decimal = Decimal("0.2")
-    unexplained_zero_ms: int = 600_000
-    stale_price_ms: int = 30_000
-    max_clock_offset_ms: int = 2_500
-    clock_check_every_seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Facts that a look does not read anew: what stops every order, and what stops new shorts. (source, reason)."""
-
-    blocks: tuple[tuple[str, Reason], ...] = ()
-    sell_blocks: tuple[tuple[str, Reason], ...] = ()
 
 
 @dataclass(slots=True)
@@ -122,7 +104,11 @@ class Observatory:
         await asyncio.gather(
             *(self._read_wallet(look, account, remembered) for account in accounts),
             *(self._read_positions(look, venue, remembered, expected) for venue in sorted(venues)),
-            *(self._read_other_positions(look, venue) for venue in self.also_watched if venue not in venues),
+            *(
+                self._read_other_positions(look, venue, remembered)
+                for venue in self.also_watched
+                if venue not in venues
+            ),
             *(self._read_marks(look, venue) for venue in sorted(venues)),
             *(self._read_asset_prices(look, hedge) for hedge in self.hedges),
             *(self._check_clock(look, venue) for venue in sorted(venues | {account.venue for account in accounts})),
@@ -283,19 +269,60 @@ class Observatory:
         look.working += book.working
         listed = {position.instrument.id: position for position in book.positions}
         own = {hedge.instrument.id: hedge.instrument for hedge in self.hedges if hedge.instrument.id.venue == venue}
-        look.positions.update({ident: position for ident, position in listed.items() if ident not in own})
+        others = {ident: position for ident, position in listed.items() if ident not in own}
         await asyncio.gather(
+            self._accept_others(look, observer, venue, others, remembered),
             *(
                 self._accept_position(look, observer, instrument, book, remembered, expected.get(ident))
                 for ident, instrument in own.items()
-            )
+            ),
         )
 
-    async def _read_other_positions(self, look: _Look, venue: str) -> None:
+    async def _read_other_positions(self, look: _Look, venue: str, remembered: Remembered) -> None:
         """Positions at a venue that only holds spot: none of them is a hedge's own."""
         book = await self._try(look, futures_source(venue), self.observers[venue].positions)
         if book is not None:
-            look.positions.update({position.instrument.id: position for position in book.positions})
+            listed = {position.instrument.id: position for position in book.positions}
+            await self._accept_others(look, self.observers[venue], venue, listed, remembered)
+
+    async def _accept_others(
+        self,
+        look: _Look,
+        observer: Observer,
+        venue: str,
+        listed: Mapping[InstrumentId, Position],
+        remembered: Remembered,
+    ) -> None:
+        """Positions that no hedge names, in coins that one protects: one that is gone, or has jumped, is asked for."""
+        watched = {asset for hedge in self.hedges if hedge.unlisted is not Unlisted.IGNORE for asset in hedge.assets}
+        own = {hedge.instrument.id for hedge in self.hedges}
+        known = {
+            ident: before
+            for ident, before in remembered.positions.items()
+            if ident.venue == venue and ident not in own and (before != 0 or ident in listed)
+        }
+        look.positions.update({ident: position for ident, position in listed.items() if ident not in known})
+        for ident, before in known.items():
+            row = listed.get(ident)
+            value = row.contracts if row is not None else NO_CONTRACTS
+            if row is not None and (row.instrument.base not in watched or not self._jumped(value, before)):
+                look.positions[ident] = row
+                continue
+            try:
+                instrument = row.instrument if row is not None else observer.instrument(ident.symbol)
+                second = await observer.position(instrument)
+            except EmptyReadingError:
+                second = Position(instrument, NO_CONTRACTS)  # neither the list nor the question by name shows it
+            except VenueError as error:
+                look.gaps.append(
+                    Gap(futures_source(venue), error.code, f"{ident} was {plain(before)} contracts: {error}")
+                )
+                continue
+            if second.contracts == value or row is None:
+                look.positions[ident] = second
+            else:
+                text = f"{ident} read {plain(value)} contracts and then {plain(second.contracts)}"
+                look.gaps.append(Gap(futures_source(venue), "unconfirmed_reading", text))
 
     async def _accept_position(
         self,

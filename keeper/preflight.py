@@ -13,7 +13,7 @@ from decimal import Decimal
 from keeper.core.hedge import futures_source
 from keeper.core.model import Hedge, InstrumentId, Reason
 from keeper.core.orders import plain
-from keeper.observe import Standing
+from keeper.doubt import Standing
 from keeper.venue.base import AccountFacts, Observer, SymbolSettings, Trader, VenueError
 
 

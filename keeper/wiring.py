@@ -25,13 +25,14 @@ from keeper.core.model import (
     Quote,
 )
 from keeper.cycle import Desk, Pace, restore
+from keeper.doubt import Doubt
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
 from keeper.journal.url import file_of
 from keeper.locks import lock_journal, lock_key
-from keeper.observe import Doubt, Observatory
+from keeper.observe import Observatory
 from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
 from keeper.venue.base import (

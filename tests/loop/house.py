@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keeper.clock import ManualClock
 from keeper.core.limits import Limits
-from keeper.core.model import AccountId, Band, Base, CycleRecord, ExposureMode, Hedge, HedgeCycle, Quote
+from keeper.core.model import AccountId, Band, Base, CycleRecord, ExposureMode, Hedge, HedgeCycle, Quote, Unlisted
 from keeper.cycle import Desk, restore, turn
 from keeper.execute import OrderExecutor
 from keeper.journal.sql import SqlJournal
@@ -59,13 +59,14 @@ class House:
         spot: tuple[AccountId, ...] = (AccountId("main"),),
         name: str = "btc",
         declared: dict[str, Base] | None = None,
+        unlisted: Unlisted = Unlisted.HOLD,
     ) -> None:
         await self.venue.open()
         instrument = self.venue.instrument(symbol)
         collateral = self.venue.collateral(instrument)
         self.hedges.append(
             Hedge(
-                name, (instrument.base,), spot, declared or {}, instrument, D(ratio), BAND, exposure,
+                name, (instrument.base,), spot, declared or {}, instrument, D(ratio), BAND, exposure, unlisted,
                 collateral=None if collateral is None else collateral[0],
             )
         )  # fmt: skip

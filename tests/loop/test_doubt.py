@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from keeper.core.model import Base, Hold, Intent, OutcomeState, Rebalance
+from keeper.core.model import Base, Hold, Intent, OutcomeState, Rebalance, Unlisted
 from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import JournalError
 from keeper.sim.types import WalletKind
+from keeper.sim.types import inverse as inverse_key
 from keeper.sim.types import linear as linear_key
 from keeper.venue.base import PositionBook, Wallet
 from tests.loop.house import KEY, D
@@ -198,3 +199,22 @@ async def test_a_record_that_comes_late_still_explains_the_zero(house: FlakyHous
 
 async def no_records(*_: object) -> Base:
     return Base(D(0))
+
+
+async def test_a_counted_position_that_the_list_leaves_out_is_asked_for_by_name(house: FlakyHouse) -> None:
+    """A list cut short hides a position that no hedge names; its delta still counts, and nothing is covered."""
+    await house.start(unlisted=Unlisted.COUNT, ratio="0.5")
+    house.exchange.deposit(KEY, "BTC", D(1), WalletKind.COINM)
+    house.exchange.foreign_trade(KEY, inverse_key("BTCUSD_PERP"), D(650))
+    await house.turn(3)
+    assert house.position() == D("-3.5"), "half of five, and one for the coin that the other contract is long"
+    whole = await house.venue.positions()
+    kept = tuple(each for each in whole.positions if each.instrument.id == house.hedges[0].instrument.id)
+    house.line.stale_positions = PositionBook(kept, ())
+    sent = len(house.orders)
+    await house.turn(3)
+    assert len(house.orders) == sent
+    house.line.stale_positions = None
+    house.exchange.foreign_trade(KEY, inverse_key("BTCUSD_PERP"), D(-650))
+    await house.turn(3)
+    assert house.position() == D("-2.5"), "really closed, it counts no more"
