@@ -1,11 +1,25 @@
-"""What a look is measured by: when a reading is doubted, and what stands in the way of orders whatever is read."""
+"""What a look is measured by and becomes: when a reading is doubted, what stands in the way, what is remembered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from keeper.core.model import Reason
+from keeper.core.model import (
+    AccountId,
+    Base,
+    Contracts,
+    Gap,
+    InstrumentId,
+    Mark,
+    Position,
+    Reason,
+    Snapshot,
+    WorkingOrder,
+)
+from keeper.core.orders import plain
+from keeper.journal.base import Remembered
+from keeper.venue.base import EmptyReadingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +39,38 @@ class Standing:
 
     blocks: tuple[tuple[str, Reason], ...] = ()
     sell_blocks: tuple[tuple[str, Reason], ...] = ()
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What is being gathered; becomes a :class:`Snapshot`."""
+
+    holdings: dict[tuple[AccountId, str], Base] = field(default_factory=dict)
+    positions: dict[InstrumentId, Position] = field(default_factory=dict)
+    working: list[WorkingOrder] = field(default_factory=list)
+    marks: dict[InstrumentId, Mark] = field(default_factory=dict)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    blocks: list[tuple[str, Reason]] = field(default_factory=list)
+    foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
+
+
+def said(contracts: Contracts | None) -> str:
+    """A position for people, also where it is not known."""
+    return "not known" if contracts is None else plain(contracts)
+
+
+def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
+    """The last accepted readings with this look's laid over them; a gap leaves what was known."""
+    doubted = {gap.source for gap in snapshot.gaps if gap.code == EmptyReadingError.code}
+    return replace(
+        remembered,
+        holdings={**remembered.holdings, **snapshot.holdings},
+        positions={
+            **remembered.positions,
+            **{
+                ident: position.contracts for ident, position in snapshot.positions.items() if str(ident) not in doubted
+            },
+        },
+        taken_at_ms=snapshot.taken_at_ms,
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -32,10 +31,9 @@ from keeper.core.model import (
     Reason,
     Snapshot,
     Unlisted,
-    WorkingOrder,
 )
 from keeper.core.orders import plain
-from keeper.doubt import Doubt, Standing
+from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
 from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet
 
@@ -47,20 +45,6 @@ EXPLAINED_SHARE = Decimal("0.9")
 """What the records have to show of a fall before it is believed: fees and dust are not all recorded alike."""
 RECORDS_MARGIN_MS = 5_000
 """A record made while the last believed reading was on its way is newer than that reading."""
-
-
-@dataclass(slots=True)
-class _Look:
-    """What is being gathered; becomes a :class:`Snapshot`."""
-
-    holdings: dict[tuple[AccountId, str], Base] = field(default_factory=dict)
-    positions: dict[InstrumentId, Position] = field(default_factory=dict)
-    working: list[WorkingOrder] = field(default_factory=list)
-    marks: dict[InstrumentId, Mark] = field(default_factory=dict)
-    prices: dict[str, Decimal] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
-    blocks: list[tuple[str, Reason]] = field(default_factory=list)
-    foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
 
 
 class Observatory:
@@ -98,7 +82,7 @@ class Observatory:
             # What was measured of the venues' clocks was measured against the old time.
             log.warning("host_clock_stepped", milliseconds=stepped_ms)
             self._offset_checked.clear()
-        look = _Look()
+        look = Gathered()
         venues = {hedge.instrument.id.venue for hedge in self.hedges}
         accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
         await asyncio.gather(
@@ -114,6 +98,7 @@ class Observatory:
             *(self._check_clock(look, venue) for venue in sorted(venues | {account.venue for account in accounts})),
         )
         await self._price_counted(look)
+        await self._read_sums_twice(look, remembered)
         self._doubt_first_zeros(look, remembered)
         brakes = self.brakes()
         snapshot = Snapshot(
@@ -130,9 +115,9 @@ class Observatory:
             (*brakes.sell_blocks, *self.standing.sell_blocks),
             look.foreign,
         )
-        return snapshot, _accepted(snapshot, remembered)
+        return snapshot, accepted(snapshot, remembered)
 
-    async def _try(self, look: _Look, source: str, read: Callable[[], Awaitable[T]]) -> T | None:
+    async def _try(self, look: Gathered, source: str, read: Callable[[], Awaitable[T]]) -> T | None:
         """The value, or None and a gap that names ``source``."""
         try:
             return await read()
@@ -142,7 +127,7 @@ class Observatory:
 
     # -- wallets ---------------------------------------------------------------------------------------------------
 
-    async def _read_wallet(self, look: _Look, account: AccountId, remembered: Remembered) -> None:
+    async def _read_wallet(self, look: Gathered, account: AccountId, remembered: Remembered) -> None:
         observer = self.observers[account.venue]
         first = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
         if first is None:
@@ -175,6 +160,36 @@ class Observatory:
             look.holdings[(account, asset)] = first.totals[asset]
         if believed:
             self._accepted_at_ms[account] = read_at_ms
+
+    async def _read_sums_twice(self, look: Gathered, remembered: Remembered) -> None:
+        """Where several wallets count and one has changed, read all of them once more; what then differs is a gap.
+
+        Coins that move between two wallets while these are read show in both or in neither. Two rounds that agree
+        held at one moment between them.
+        """
+        moving: dict[AccountId, None] = {}
+        for hedge in self.hedges:
+            accounts = accounts_of(hedge)
+            keys = [(account, asset) for account in accounts for asset in self._assets_in(account)]
+            changed = any(
+                look.holdings.get(key) != remembered.holdings.get(key, look.holdings.get(key)) for key in keys
+            )
+            if len(accounts) > 1 and changed:
+                moving.update(dict.fromkeys(accounts))
+        for account, again in zip(moving, await asyncio.gather(*(self._again(look, a) for a in moving)), strict=True):
+            for asset in self._assets_in(account):
+                first = look.holdings.get((account, asset))
+                if first is None or (again is not None and again.totals.get(asset, NO_BASE) == first):
+                    continue
+                del look.holdings[(account, asset)]
+                if again is not None:
+                    text = (
+                        f"{asset} read {plain(first)} and then {plain(again.totals.get(asset, NO_BASE))}: it is moving"
+                    )
+                    look.gaps.append(Gap(str(account), "unconfirmed_reading", text))
+
+    async def _again(self, look: Gathered, account: AccountId) -> Wallet | None:
+        return await self._try(look, str(account), lambda: self.observers[account.venue].wallet(account.wallet))
 
     async def _unconfirmed(
         self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered
@@ -217,7 +232,7 @@ class Observatory:
                     return True
         return False
 
-    def _doubt_first_zeros(self, look: _Look, remembered: Remembered) -> None:
+    def _doubt_first_zeros(self, look: Gathered, remembered: Remembered) -> None:
         """A coin that reads zero, or less, the first time ever under a short that is there: more likely not shown."""
         now = self._clock.monotonic() * 1000
         for hedge in self.hedges:
@@ -257,7 +272,7 @@ class Observatory:
 
     async def _read_positions(
         self,
-        look: _Look,
+        look: Gathered,
         venue: str,
         remembered: Remembered,
         expected: Mapping[InstrumentId, Contracts | None],
@@ -278,7 +293,7 @@ class Observatory:
             ),
         )
 
-    async def _read_other_positions(self, look: _Look, venue: str, remembered: Remembered) -> None:
+    async def _read_other_positions(self, look: Gathered, venue: str, remembered: Remembered) -> None:
         """Positions at a venue that only holds spot: none of them is a hedge's own."""
         book = await self._try(look, futures_source(venue), self.observers[venue].positions)
         if book is not None:
@@ -287,7 +302,7 @@ class Observatory:
 
     async def _accept_others(
         self,
-        look: _Look,
+        look: Gathered,
         observer: Observer,
         venue: str,
         listed: Mapping[InstrumentId, Position],
@@ -326,7 +341,7 @@ class Observatory:
 
     async def _accept_position(
         self,
-        look: _Look,
+        look: Gathered,
         observer: Observer,
         instrument: Instrument,
         book: PositionBook,
@@ -363,10 +378,10 @@ class Observatory:
                 look.foreign[instrument.id] = Contracts(second.contracts - before)
             return
         look.foreign.pop(instrument.id, None)
-        text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {_said(before)}"
+        text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {said(before)}"
         look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
 
-    async def _first_position(self, look: _Look, observer: Observer, instrument: Instrument) -> Position | None:
+    async def _first_position(self, look: Gathered, observer: Observer, instrument: Instrument) -> Position | None:
         """The very first look at a contract that the list does not show: asked for by name before it counts as flat.
 
         A venue that answers with no row for a flat contract leaves the list's word, from the second such look on; an
@@ -386,7 +401,7 @@ class Observatory:
 
     # -- prices and clocks -----------------------------------------------------------------------------------------
 
-    async def _read_marks(self, look: _Look, venue: str) -> None:
+    async def _read_marks(self, look: Gathered, venue: str) -> None:
         observer = self.observers[venue]
         wanted = list({h.instrument.id: h.instrument for h in self.hedges if h.instrument.id.venue == venue}.values())
         marks = await self._try(look, futures_source(venue), lambda: observer.marks(wanted))
@@ -402,7 +417,7 @@ class Observatory:
         for instrument in wanted:
             self._accept_mark(look, instrument.id, marks.get(instrument.id), again.get(instrument.id))
 
-    def _accept_mark(self, look: _Look, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
+    def _accept_mark(self, look: Gathered, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
         """Take a price that is one, is fresh, and that a second reading bears out if it had jumped."""
         if first is None or second is None or not second.mark.is_finite() or second.mark <= 0:
             look.gaps.append(Gap(str(ident), "no_price", "the venue gave no price"))
@@ -420,7 +435,7 @@ class Observatory:
         self._last_marks[ident] = second.mark
         look.marks[ident] = second
 
-    async def _price_counted(self, look: _Look) -> None:
+    async def _price_counted(self, look: Gathered) -> None:
         """Prices of unlisted positions that some hedge counts; asked for only when there are any."""
         assets = {asset for hedge in self.hedges if hedge.unlisted is Unlisted.COUNT for asset in hedge.assets}
         missing: dict[str, list[Instrument]] = {}
@@ -435,7 +450,7 @@ class Observatory:
             for instrument in instruments:
                 self._accept_mark(look, instrument.id, marks.get(instrument.id), marks.get(instrument.id))
 
-    async def _read_asset_prices(self, look: _Look, hedge: Hedge) -> None:
+    async def _read_asset_prices(self, look: Gathered, hedge: Hedge) -> None:
         """Prices that a basket or a cross hedge needs to compare its assets with its contract."""
         wanted = [asset for asset in hedge.assets if asset != hedge.instrument.base]
         if not wanted:
@@ -450,7 +465,7 @@ class Observatory:
             else:
                 look.gaps.append(Gap(str(hedge.instrument.id), "no_price", f"{asset} has no price in {quote}"))
 
-    async def _check_clock(self, look: _Look, venue: str) -> None:
+    async def _check_clock(self, look: Gathered, venue: str) -> None:
         """Measure the venue's clock against ours now and then; too far apart stops orders, not reading."""
         now = self._clock.monotonic()
         last = self._offset_checked.get(venue)
@@ -464,23 +479,3 @@ class Observatory:
             self._offset_checked.pop(venue)
             text = f"{venue}'s clock is {offset} ms from ours (limit {self._doubt.max_clock_offset_ms}); set the clock"
             look.blocks.append((futures_source(venue), Reason("clock_offset", text)))
-
-
-def _said(contracts: Contracts | None) -> str:
-    return "not known" if contracts is None else plain(contracts)
-
-
-def _accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
-    """The last accepted readings with this look's laid over them; a gap leaves what was known."""
-    doubted = {gap.source for gap in snapshot.gaps if gap.code == EmptyReadingError.code}
-    return replace(
-        remembered,
-        holdings={**remembered.holdings, **snapshot.holdings},
-        positions={
-            **remembered.positions,
-            **{
-                ident: position.contracts for ident, position in snapshot.positions.items() if str(ident) not in doubted
-            },
-        },
-        taken_at_ms=snapshot.taken_at_ms,
-    )

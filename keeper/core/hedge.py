@@ -258,6 +258,8 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
     if ratio is None:
         if drift == 0:
             return Hold((Reason("nothing_to_protect", "there is no exposure and no position"),))
+        if drift > 0 and exposure.sell_blockers:
+            return Hold(exposure.sell_blockers)
         return Rebalance(drift, (Reason("nothing_to_protect", "no exposure is left; the position is closed"),))
     if abs(ratio) <= band.act:
         return Hold((Reason("within_band", f"drift {_short(ratio)} is within act {band.act}"),))

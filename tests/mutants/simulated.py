@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keeper import cycle, execute, observe, preflight, service
+from keeper import cycle, doubt, execute, observe, preflight, service
 from keeper.alerts import delivery
 from keeper.alerts.rules import Alert
 from keeper.core import limits, orders
@@ -239,14 +239,14 @@ def coins_are_taken_for_contracts(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_was_once_held_is_held(patch: pytest.MonkeyPatch) -> None:
-    real = observe._accepted
+    real = doubt.accepted
 
     def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
         held: Any = snapshot.holdings
         held.update({key: coins for key, coins in remembered.holdings.items() if key in held})
         return real(snapshot, remembered)
 
-    patch.setattr(observe, "_accepted", accepted)
+    patch.setattr(observe, "accepted", accepted)
 
 
 def a_price_has_no_age(patch: pytest.MonkeyPatch) -> None:
