@@ -256,11 +256,7 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
     if drift is None:
         return Hold((Reason("missing_reading", "the drift is not known"),))
     if ratio is None:
-        if drift == 0:
-            return Hold((Reason("nothing_to_protect", "there is no exposure and no position"),))
-        if drift > 0 and exposure.sell_blockers:
-            return Hold(exposure.sell_blockers)
-        return Rebalance(drift, (Reason("nothing_to_protect", "no exposure is left; the position is closed"),))
+        return _decide_unprotected(exposure, drift)
     if abs(ratio) <= band.act:
         return Hold((Reason("within_band", f"drift {_short(ratio)} is within act {band.act}"),))
     if ratio < 0:
@@ -272,6 +268,15 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
     if memory.established and ratio > band.halt:
         return Halt(Reason("drift_above_halt", f"drift {_short(ratio)} is above halt {band.halt}"))
     return Rebalance(drift, (Reason("drift_above_act", f"drift {_short(ratio)} is above act {band.act}"),))
+
+
+def _decide_unprotected(exposure: Exposure, drift: Base) -> Decision:
+    """Without an exposure there is no ratio: whatever position is left is closed."""
+    if drift == 0:
+        return Hold((Reason("nothing_to_protect", "there is no exposure and no position"),))
+    if drift > 0 and exposure.sell_blockers:
+        return Hold(exposure.sell_blockers)
+    return Rebalance(drift, (Reason("nothing_to_protect", "no exposure is left; the position is closed"),))
 
 
 def _short(ratio: Decimal) -> str:

@@ -351,5 +351,5 @@ SIMULATED: tuple[Mutant, ...] = (
     Mutant("F45", "lets a notifier's error into the loop", an_alert_that_fails_is_raised_in_the_loop,
            Simulated(("unforeseen",))),
     Mutant("F46", "logs what a channel answers as it is", a_channel_s_errors_are_logged_as_they_are,
-           Simulated(("secret",), near=26)),
+           Simulated(("secret",), cycles=300, near=71)),
 )  # fmt: skip
