@@ -100,7 +100,7 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
     effect = {
         "pause": "paused; no order is sent for it",
         "resume": "resumed; it trades again",
-        "flatten": "flattening; its short is bought back, and stays at zero until it is resumed",
+        "flatten": "target zero until it is resumed; bought back once nothing holds it",
     }[verb]
     _show(*(Text(f"{name}: {effect}") for name in done))
 

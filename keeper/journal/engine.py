@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,9 @@ def probe(path: Path, *, writable: bool) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "the file cannot be opened: it is a directory")
     if writable:
+        if not path.exists():
+            # Balances and orders are nobody else's business; SQLite gives its other files the same mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sqlite3.connect(path, timeout=BUSY_MS / 1000).close()
     else:
         path.open("rb").close()

@@ -87,7 +87,7 @@ async def test_flatten_asks_first_and_without_a_terminal_wants_to_be_told(
     assert daemon.told == []
     await asyncio.to_thread(flatten, config, "btc", True)
     assert daemon.told == ["flatten btc"]
-    assert "stays at zero until it is resumed" in capsys.readouterr().out
+    assert "target zero until it is resumed" in capsys.readouterr().out
 
 
 async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, daemon: PaperDaemon) -> None:

@@ -157,6 +157,17 @@ async def test_many_callers_queue_for_the_one_writer(tmp_path: Path) -> None:
     await journal.close()
 
 
+async def test_a_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    modes = _modes(tmp_path)
+    await journal.close()
+    assert set(modes.values()) == {0o600}, modes
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_a_back_off_outlives_the_process(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
     await journal.back_off("main", START_MS + 60_000)
