@@ -91,7 +91,7 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._failures = 0
-        self._last_completed: float | None = None
+        self.last_completed: float | None = None
         self._commands: deque[_Command] = deque()
 
     # -- what others may ask of it ---------------------------------------------------------------------------------
@@ -125,15 +125,10 @@ class Daemon:
         )
         self.desk.vouched.add(hedge)
 
-    def healthy(self) -> tuple[bool, str]:
-        """Whether the decision loop lives, and how one knows."""
-        limit = max(self._rhythm.alive_turns * self._rhythm.poll_seconds, self._rhythm.alive_seconds)
-        if self._last_completed is None:
-            return False, "no turn has been completed yet"
-        age = self._clock.monotonic() - self._last_completed
-        if age > limit:
-            return False, f"no turn was completed for {age:.0f} s (limit {limit:.0f} s)"
-        return True, f"the last turn was completed {age:.1f} s ago"
+    @property
+    def alive_within_seconds(self) -> float:
+        """How long ago the last turn may have been completed for the loop to count as alive."""
+        return max(self._rhythm.alive_turns * self._rhythm.poll_seconds, self._rhythm.alive_seconds)
 
     async def _tell(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -173,7 +168,7 @@ class Daemon:
         self._failures = 0
         self.turns += 1
         self.last = record
-        self._last_completed = self._clock.monotonic()
+        self.last_completed = self._clock.monotonic()
         for listener in self._listeners:
             listener.on_turn(record)
         traded = (OutcomeState.FILLED, OutcomeState.PARTIAL)

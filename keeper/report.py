@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from keeper.core import orders
 from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ def plain(value: Decimal) -> str:
     """A finite decimal without exponent, trailing zeros or a negative zero; it parses back to an equal value."""
     if not value.is_finite():
         raise ValueError(f"{value} is not a figure: readings are refused at the edge before they get here")
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
+    return orders.plain(value)
 
 
 def iso_utc(at_ms: int) -> str:

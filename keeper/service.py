@@ -18,7 +18,7 @@ import structlog
 from keeper import __version__
 from keeper.alerts.delivery import AlertQueue, open_alerts
 from keeper.alerts.rules import Alert, Severity, Throttle, ThrottleMemory, alerts_for
-from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, state_document
+from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop_health, state_document
 from keeper.chores import Chores
 from keeper.clock import Clock
 from keeper.config import Config, Mode, secrets
@@ -92,7 +92,8 @@ class Face:
 
     def health(self) -> tuple[bool, str]:
         """Whether the decision loop completed a turn lately."""
-        return self._daemon.healthy()
+        daemon = self._daemon
+        return loop_health(daemon.desk.clock.monotonic(), daemon.last_completed, daemon.alive_within_seconds)
 
     async def pause(self, name: str) -> None:
         """Hold one hedge."""

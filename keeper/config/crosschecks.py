@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from keeper.config.client_options import endpoints
 from keeper.config.models import VENUE_NAME, HedgeConfig, Mode, VenueConfig
 from keeper.config.problems import Path, Problems
-from keeper.config.values import nearest, plain, shown
+from keeper.config.values import nearest, shown
 from keeper.core.model import ONE, ExposureMode
+from keeper.core.orders import plain
 
 Hedges = Sequence[tuple[int, HedgeConfig]]
 """The hedges that could be read, each with its place in the file."""

@@ -11,6 +11,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from operator import ge, gt, le, lt
 
+from keeper.core.orders import plain
+
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 MAX_DIGITS_BEFORE_POINT = 18
 MAX_DIGITS_AFTER_POINT = 24
@@ -73,13 +75,6 @@ def decimal_of(value: object) -> Decimal:
     if -exponent > MAX_DIGITS_AFTER_POINT:
         raise ValueError(f"is {shown(value)}, which has more than {MAX_DIGITS_AFTER_POINT} digits after the point")
     return number
-
-
-def plain(number: Decimal) -> str:
-    """A decimal in plain notation, without an exponent and without zeros that say nothing."""
-    text = format(number, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
 
 
 def number(

@@ -104,9 +104,10 @@ def below_minimum(contracts: Contracts, instrument: Instrument, price: Decimal, 
 
 
 def plain(number: Decimal) -> str:
-    """A decimal in plain notation, without an exponent and without idle zeros."""
-    text = f"{number + ZERO:f}"  # adding zero drops the sign of a negative zero
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    """A decimal in plain notation, every digit of it, without an exponent, idle zeros or a negative zero."""
+    text = format(number, "f")  # no arithmetic: that would round to the context's 28 digits
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
 
 
 def plan(exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epoch: Epoch) -> OrderPlan:

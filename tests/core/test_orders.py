@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keeper.core.hedge import decide
 from keeper.core.limits import ApprovedPlan, RefusedPlan
 from keeper.core.model import Contracts, ExposureMode, Hold, Instrument, Rebalance, Side, WorkingOrder
-from keeper.core.orders import Epoch, client_order_id, is_ours, plan
+from keeper.core.orders import Epoch, client_order_id, is_ours, plain, plan
 from tests.core.build import EPOCH, D, approve, hedge, inverse, linear, look, snapshot
 
 AMOUNTS = st.decimals("0.01", "5000", places=4)
@@ -151,3 +151,11 @@ def test_covers_are_reduce_only_and_stop_at_the_position(
     if isinstance(approved, ApprovedPlan):
         assert all(order.reduce_only and order.side is Side.BUY for order in approved.orders)
         assert sum(order.contracts for order in approved.orders) <= abs(held)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_plain_notation_keeps_every_digit(number: Decimal) -> None:
+    text = plain(number)
+    assert Decimal(text) == number
+    assert "E" not in text
+    assert text != "-0"
