@@ -23,7 +23,7 @@ from keeper.core.model import (
     Outcome,
     OutcomeState,
 )
-from keeper.journal.base import FundingEntry, JournalError, Remembered, Run
+from keeper.journal.base import Event, FundingEntry, JournalError, Remembered, Run
 from keeper.venue.base import Fill
 
 FillKey = tuple[InstrumentId, str]
@@ -45,6 +45,7 @@ class Pages:
     funding: dict[FillKey, FundingEntry] = field(default_factory=dict)
     back_offs: dict[str, int] = field(default_factory=dict)
     cycles: int = 0
+    events: list[Event] = field(default_factory=list)
 
     def copy(self) -> Pages:
         """The same state, apart."""
@@ -52,6 +53,7 @@ class Pages:
             self.tag, self.runs, dict(self.intents), dict(self.known_at_ms), dict(self.memories),
             dict(self.holdings), dict(self.positions),
             self.taken_at_ms, dict(self.fills), dict(self.funding), dict(self.back_offs), self.cycles,
+            list(self.events),
         )  # fmt: skip
 
 
@@ -211,6 +213,15 @@ class MemoryJournal:
             pages.memories[hedge] = memory
 
         self._disk.write(change, sync=True)
+
+    async def event(self, event: Event) -> None:
+        """Write an event, durably."""
+        self._disk.write(lambda pages: pages.events.append(event), sync=True)
+
+    async def events(self, kind: str, subject: str, limit: int = 1) -> Sequence[Event]:
+        """The last ``limit`` events of a kind about one subject, oldest first."""
+        found = [event for event in self._disk.live.events if (event.kind, event.subject) == (kind, subject)]
+        return tuple(found[-limit:])
 
     async def back_off(self, venue: str, until_ms: int) -> None:
         """Write until when a venue asked to be left alone."""

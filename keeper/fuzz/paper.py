@@ -13,7 +13,7 @@ from keeper.fuzz.death import Mortality, Point
 from keeper.fuzz.history import History
 from keeper.fuzz.options import JournalOptions
 from keeper.fuzz.virtual import VirtualClock
-from keeper.journal.base import FundingEntry, Journal, JournalError, Remembered, Run
+from keeper.journal.base import Event, FundingEntry, Journal, JournalError, Remembered, Run
 from keeper.venue.base import Fill
 
 T = TypeVar("T")
@@ -156,6 +156,14 @@ class PaperJournal:
     async def memory(self, hedge: str, memory: HedgeMemory) -> None:
         """Write one hedge's memory."""
         await self._call("write a memory", lambda: self._inner.memory(hedge, memory), writes=True)
+
+    async def event(self, event: Event) -> None:
+        """Write an event."""
+        await self._call("write an event", lambda: self._inner.event(event), writes=True)
+
+    async def events(self, kind: str, subject: str, limit: int = 1) -> Sequence[Event]:
+        """The last events of a kind about one subject."""
+        return await self._call("read events", lambda: self._inner.events(kind, subject, limit))
 
     async def back_off(self, venue: str, until_ms: int) -> None:
         """Write until when a venue asked to be left alone."""

@@ -22,7 +22,7 @@ from keeper.core.model import (
 )
 from keeper.venue.base import Fill, FundingEntry
 
-__all__ = ["Fill", "FundingEntry", "Journal", "JournalError", "Remembered", "Run"]
+__all__ = ["Event", "Fill", "FundingEntry", "Journal", "JournalError", "Remembered", "Run"]
 
 
 class JournalError(Exception):
@@ -44,6 +44,19 @@ class Remembered:
     holdings: Mapping[tuple[AccountId, str], Base]
     positions: Mapping[InstrumentId, Contracts]
     taken_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was chosen or done beside orders: a roll, an estimate, a transition, a transfer.
+
+    ``subject`` is the hedge or the account that it is about. ``detail`` is a JSON object, decimals as strings in it.
+    """
+
+    kind: str
+    subject: str
+    at_ms: int
+    detail: str
 
 
 class Journal(Protocol):
@@ -99,6 +112,14 @@ class Journal(Protocol):
 
     async def memory(self, hedge: str, memory: HedgeMemory) -> None:
         """Write one hedge's memory outside a cycle, as an operator's command does."""
+        ...
+
+    async def event(self, event: Event) -> None:
+        """Write an event; it has survived a crash when this returns."""
+        ...
+
+    async def events(self, kind: str, subject: str, limit: int = 1) -> Sequence[Event]:
+        """The last ``limit`` events of a kind about one subject, oldest first."""
         ...
 
     async def back_offs(self) -> Mapping[str, int]:

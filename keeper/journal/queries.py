@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Intent, Outcome
 from keeper.journal import codec, rows, schema
-from keeper.journal.base import Remembered
+from keeper.journal.base import Event, Remembered
 
 
 async def memories(connection: AsyncConnection) -> dict[str, HedgeMemory]:
@@ -54,3 +54,12 @@ async def back_offs(connection: AsyncConnection) -> dict[str, int]:
     """Until when each venue asked us to stay away."""
     found = await connection.execute(select(schema.back_offs))
     return {row.venue: row.until_ms for row in found}
+
+
+async def events(connection: AsyncConnection, kind: str, subject: str | None, limit: int) -> tuple[Event, ...]:
+    """The last events of a kind, oldest first."""
+    wanted = select(schema.events).where(schema.events.c.kind == kind).order_by(schema.events.c.id.desc()).limit(limit)
+    if subject is not None:
+        wanted = wanted.where(schema.events.c.subject == subject)
+    found = [Event(row.kind, row.subject, row.at_ms, row.detail) for row in await connection.execute(wanted)]
+    return tuple(reversed(found))

@@ -7,7 +7,7 @@ open it, ask, close it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -28,7 +28,7 @@ from keeper.core.model import (
 )
 from keeper.errors import ConfigError
 from keeper.journal import codec, queries, rows, schema
-from keeper.journal.base import JournalError, Remembered
+from keeper.journal.base import Event, JournalError, Remembered
 from keeper.journal.engine import probe, reader_engine
 from keeper.journal.failure import driver_errors, readable
 from keeper.journal.migrate import version_of
@@ -166,6 +166,12 @@ class JournalReader:
     async def remembered(self) -> Remembered:
         """The last accepted readings."""
         return await self._ask("read the last readings", queries.remembered, Remembered({}, {}, None))
+
+    async def events(self, kind: str, subject: str | None = None, limit: int = 1) -> Sequence[Event]:
+        """The last ``limit`` events of a kind, of one subject or of all, oldest first."""
+        return await self._ask(
+            f"read each {kind}", lambda connection: queries.events(connection, kind, subject, limit), ()
+        )
 
     async def funding_total(self, since_ms: int = 0) -> Mapping[tuple[InstrumentId, str], Decimal]:
         """Funding received (negative: paid) at or after then, by instrument and asset."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that makes a journal equal to these tables."""
 
 VERSION_TABLE = "journal_version"
@@ -218,6 +218,19 @@ memories = Table(
     metadata,
     Column("hedge", Text, primary_key=True),
     Column("memory", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    # The hedge, or the account, that it is about.
+    Column("subject", Text, nullable=False),
+    # A JSON object; decimals are strings in it.
+    Column("detail", Text, nullable=False),
+    Index(None, "kind", "subject"),
 )
 
 back_offs = Table(

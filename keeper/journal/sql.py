@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from keeper.core.model import CycleRecord, HedgeMemory, InstrumentId, Intent, Outcome, OutcomeState, Snapshot
 from keeper.journal import codec, queries, rows, schema
-from keeper.journal.base import FundingEntry, JournalError, Remembered, Run
+from keeper.journal.base import Event, FundingEntry, JournalError, Remembered, Run
 from keeper.journal.engine import probe, writer_engine
 from keeper.journal.failure import driver_errors, readable
 from keeper.journal.migrate import upgrade
@@ -226,6 +226,19 @@ class SqlJournal:
         """Write one hedge's memory outside a cycle."""
         values = [_memory_values(hedge, memory)]
         await self._do(f"write what {hedge} remembers", lambda conn: self._upsert(conn, schema.memories, values))
+
+    async def event(self, event: Event) -> None:
+        """Write an event."""
+        values = {"kind": event.kind, "subject": event.subject, "at_ms": event.at_ms, "detail": event.detail}
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert(schema.events).values(values))
+
+        await self._do(f"write a {event.kind} of {event.subject}", work)
+
+    async def events(self, kind: str, subject: str, limit: int = 1) -> Sequence[Event]:
+        """The last ``limit`` events of a kind about one subject, oldest first."""
+        return await self._do(f"read each {kind}", lambda connection: queries.events(connection, kind, subject, limit))
 
     async def back_offs(self) -> Mapping[str, int]:
         """Until when each venue asked us to stay away, wall milliseconds."""

@@ -13,7 +13,8 @@ import pytest
 from keeper.commands.history import history
 from keeper.core.model import Contracts, Outcome, OutcomeState
 from keeper.errors import ConfigError, KeeperError
-from keeper.journal.base import FundingEntry
+from keeper.journal.base import Event, FundingEntry
+from keeper.journal.reader import JournalReader
 from tests.journal.story import BTC, NOTHING, SELL, START_MS, cycle, fill, intent, opened, url_of
 
 
@@ -132,3 +133,15 @@ def test_a_damaged_journal_ends_the_command_with_a_sentence(tmp_path: Path) -> N
     with pytest.raises(KeeperError, match="not a database") as failure:
         history(url_of(tmp_path), hedge=None, limit=1, as_json=False)
     assert failure.value.exit_code == 1
+
+
+async def test_events_are_read_back_by_kind_and_subject_oldest_first(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    told = [Event("roll", "btc", 1_000 + step, f'{{"step": "{step}"}}') for step in range(3)]
+    for event in (*told, Event("roll", "eth", 5_000, "{}"), Event("beta", "btc", 6_000, "{}")):
+        await journal.event(event)
+    assert await journal.events("roll", "btc", limit=2) == tuple(told[1:])
+    assert await journal.events("roll", "sol") == ()
+    await journal.close()
+    async with await JournalReader.open(url_of(tmp_path)) as reader:
+        assert [event.subject for event in await reader.events("roll", limit=9)] == ["btc", "btc", "btc", "eth"]

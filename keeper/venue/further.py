@@ -1,0 +1,105 @@
+"""Readings of a venue beyond what every turn of the loop needs: books, candles, listings, funding rates, margin.
+
+They are protocols apart from :class:`~keeper.venue.base.Observer`, so that a reader depends only on what it asks for.
+Every method has a deadline of its own and raises :class:`~keeper.venue.base.VenueError`; what a venue cannot be asked
+raises :class:`NotOfferedError` and is never an empty answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from keeper.core.model import AccountId, Instrument, InstrumentId
+from keeper.core.quotes import Book, Candle, FundingRate
+from keeper.venue.base import VenueError
+
+
+class NotOfferedError(VenueError):
+    """The venue, or keeper's knowledge of it, has no such reading."""
+
+    code = "not_offered"
+
+
+@dataclass(frozen=True, slots=True)
+class PositionMargin:
+    """The margin of one position. Money in units of ``asset``; None where the venue does not say."""
+
+    instrument: InstrumentId
+    maintenance: Decimal | None
+    liquidation_price: Decimal | None
+    isolated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMargin:
+    """The margin of one account that futures are held on, in units of ``asset`` (USDT, USD for a unified account, BTC).
+
+    ``ratio`` is maintenance margin over equity: 0 nothing at risk, 1 liquidation. ``available`` may be transferred out.
+    """
+
+    account: AccountId
+    asset: str
+    equity: Decimal
+    maintenance: Decimal
+    available: Decimal | None
+    positions: tuple[PositionMargin, ...] = ()
+
+    @property
+    def ratio(self) -> Decimal | None:
+        """Maintenance over equity; None where there is no equity to compare with."""
+        return self.maintenance / self.equity if self.equity > 0 else None
+
+
+class Books(Protocol):
+    """Reads order books."""
+
+    async def book(self, instrument: Instrument, levels: int = 50) -> Book:
+        """The visible book, best level first, sizes in contracts."""
+        ...
+
+
+class Candles(Protocol):
+    """Reads price histories."""
+
+    async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> tuple[Candle, ...]:
+        """Closed candles that open in [since, until), oldest first, paged to the end; spot symbols and contracts."""
+        ...
+
+
+class Listings(Protocol):
+    """Knows what is listed."""
+
+    def listed(self, base: str) -> Sequence[Instrument]:
+        """Every future and perpetual on ``base`` that trades now, as loaded by the last ``open()``."""
+        ...
+
+
+class FundingRates(Protocol):
+    """Reads funding rates."""
+
+    async def funding_rates(self, instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
+        """Settled rates since then, oldest first (positive: longs pay shorts)."""
+        ...
+
+
+class Margins(Protocol):
+    """Reads the margin of the accounts that futures are held on."""
+
+    async def margins(self) -> tuple[AccountMargin, ...]:
+        """One entry an account and margin asset: a unified account has one, split accounts have several."""
+        ...
+
+
+class Transfers(Protocol):
+    """Moves coins between the user's own wallets of one venue; only traders of modes that may trade are one."""
+
+    async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:
+        """Ask once, never again by itself; the venue's id of the transfer where it gives one.
+
+        ``source`` and ``target`` are wallet names as in :class:`~keeper.core.model.AccountId`. Raises
+        :class:`VenueError`; after an :class:`~keeper.venue.base.UnreachableError` the coins may have moved.
+        """
+        ...
