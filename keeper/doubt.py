@@ -32,6 +32,12 @@ class Doubt:
     max_clock_offset_ms: int = 2_500
     clock_check_every_seconds: float = 30.0
 
+    def jumped(self, value: Decimal, before: Decimal | None) -> bool:
+        """Whether a reading is beyond what is taken at its word."""
+        if before is None or before == value:
+            return False
+        return value == 0 or abs(value - before) > self.confirm_jump_ratio * abs(before)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -55,6 +61,10 @@ class Gathered:
     foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
 
 
+NOT_REMEMBERED = (EmptyReadingError.code, "unconfirmed_position")
+"""Codes of gaps at a position that is shown as it was read, once, and may not be what the next one is judged by."""
+
+
 def said(contracts: Contracts | None) -> str:
     """A position for people, also where it is not known."""
     return "not known" if contracts is None else plain(contracts)
@@ -62,7 +72,7 @@ def said(contracts: Contracts | None) -> str:
 
 def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
     """The last accepted readings with this look's laid over them; a gap leaves what was known."""
-    doubted = {gap.source for gap in snapshot.gaps if gap.code == EmptyReadingError.code}
+    doubted = {gap.source for gap in snapshot.gaps if gap.code in NOT_REMEMBERED}
     return replace(
         remembered,
         holdings={**remembered.holdings, **snapshot.holdings},

@@ -26,15 +26,14 @@ from keeper.core.model import (
     Hedge,
     Instrument,
     InstrumentId,
-    Mark,
     Position,
-    Reason,
     Snapshot,
     Unlisted,
 )
 from keeper.core.orders import plain
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
+from keeper.pricing import Pricing
 from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet
 
 log = structlog.get_logger(__name__)
@@ -64,9 +63,7 @@ class Observatory:
         self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
         self._shown_nothing: set[InstrumentId] = set()
         self._accepted_at_ms: dict[AccountId, int] = {}
-        self._last_marks: dict[InstrumentId, Decimal] = {}
-        self._offsets_ms: dict[str, int] = {}
-        self._offset_checked: dict[str, float] = {}
+        self._pricing = Pricing(clock, self._doubt, self._try)
 
     async def observe(
         self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts | None]
@@ -81,7 +78,7 @@ class Observatory:
         if abs(stepped_ms) > HOST_STEP_MS:
             # What was measured of the venues' clocks was measured against the old time.
             log.warning("host_clock_stepped", milliseconds=stepped_ms)
-            self._offset_checked.clear()
+            self._pricing.forget_clocks()
         look = Gathered()
         venues = {hedge.instrument.id.venue for hedge in self.hedges}
         accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
@@ -93,11 +90,14 @@ class Observatory:
                 for venue in self.also_watched
                 if venue not in venues
             ),
-            *(self._read_marks(look, venue) for venue in sorted(venues)),
-            *(self._read_asset_prices(look, hedge) for hedge in self.hedges),
-            *(self._check_clock(look, venue) for venue in sorted(venues | {account.venue for account in accounts})),
+            *(self._pricing.read_marks(look, self.observers[venue], self._own(venue)) for venue in sorted(venues)),
+            *(self._pricing.read_asset_prices(look, self.observers, hedge) for hedge in self.hedges),
+            *(
+                self._pricing.check_clock(look, self.observers[venue])
+                for venue in sorted(venues | {account.venue for account in accounts})
+            ),
         )
-        await self._price_counted(look)
+        await self._pricing.price_counted(look, self.observers, self.hedges)
         await self._read_sums_twice(look, remembered)
         self._doubt_first_zeros(look, remembered)
         brakes = self.brakes()
@@ -223,7 +223,7 @@ class Observatory:
     def _sold(self, account: AccountId, asset: str, before: Base, now: Wallet, remembered: Remembered) -> bool:
         """Whether quote money of about the coins' worth came into the same account."""
         for hedge in self.hedges:
-            price = self._last_marks.get(hedge.instrument.id)
+            price = self._pricing.last_marks.get(hedge.instrument.id)
             if asset != hedge.instrument.base or price is None:
                 continue
             for coin in {hedge.instrument.quote, hedge.instrument.settle} - {asset}:
@@ -263,10 +263,7 @@ class Observatory:
         return tuple(dict.fromkeys(wanted))
 
     def _jumped(self, value: Decimal, before: Decimal | None) -> bool:
-        """Whether a reading is beyond what is taken at its word."""
-        if before is None or before == value:
-            return False
-        return value == 0 or abs(value - before) > self._doubt.confirm_jump_ratio * abs(before)
+        return self._doubt.jumped(value, before)
 
     # -- positions -------------------------------------------------------------------------------------------------
 
@@ -283,7 +280,7 @@ class Observatory:
             return
         look.working += book.working
         listed = {position.instrument.id: position for position in book.positions}
-        own = {hedge.instrument.id: hedge.instrument for hedge in self.hedges if hedge.instrument.id.venue == venue}
+        own = {instrument.id: instrument for instrument in self._own(venue)}
         others = {ident: position for ident, position in listed.items() if ident not in own}
         await asyncio.gather(
             self._accept_others(look, observer, venue, others, remembered),
@@ -292,6 +289,11 @@ class Observatory:
                 for ident, instrument in own.items()
             ),
         )
+
+    def _own(self, venue: str) -> tuple[Instrument, ...]:
+        """The hedges' own contracts at a venue, each once."""
+        own = (hedge.instrument for hedge in self.hedges if hedge.instrument.id.venue == venue)
+        return tuple({instrument.id: instrument for instrument in own}.values())
 
     async def _read_other_positions(self, look: Gathered, venue: str, remembered: Remembered) -> None:
         """Positions at a venue that only holds spot: none of them is a hedge's own."""
@@ -356,9 +358,11 @@ class Observatory:
         row = rows[0] if rows else None
         before = remembered.positions.get(instrument.id)
         value = row.contracts if row is not None else NO_CONTRACTS
-        known = value in (before, expected) or (before is None and expected is None)
+        first = before is None and expected is None
+        # Nothing speaks for a position that is seen for the first time, not even for its sign: it is asked for by name
+        # too. Where a venue shows no row by name either, the list alone may say "flat".
+        known = value in (before, expected) or (first and row is None)
         if row is None and known:
-            first = before is None and expected is None
             flat = await self._first_position(look, observer, instrument) if first else None
             if flat is not None or not first:
                 look.positions[instrument.id] = flat or Position(instrument, NO_CONTRACTS)
@@ -371,6 +375,10 @@ class Observatory:
         second = await self._try(look, str(instrument.id), lambda: observer.position(instrument))
         if second is None:
             look.foreign.pop(instrument.id, None)
+            if first and row is not None:
+                look.positions[instrument.id] = row  # shown as the list has it, and neither traded on nor remembered
+                text = f"{plain(value)} contracts, seen for the first time, could not be read by name"
+                look.gaps.append(Gap(str(instrument.id), "unconfirmed_position", text))
             return
         if second.contracts == value or row is None:
             look.positions[instrument.id] = second
@@ -398,84 +406,3 @@ class Observatory:
         except VenueError as error:
             look.gaps.append(Gap(str(instrument.id), error.code, str(error)))
             return None
-
-    # -- prices and clocks -----------------------------------------------------------------------------------------
-
-    async def _read_marks(self, look: Gathered, venue: str) -> None:
-        observer = self.observers[venue]
-        wanted = list({h.instrument.id: h.instrument for h in self.hedges if h.instrument.id.venue == venue}.values())
-        marks = await self._try(look, futures_source(venue), lambda: observer.marks(wanted))
-        if marks is None:
-            return
-        jumped = [i for i in wanted if i.id in marks and self._jumped(marks[i.id].mark, self._last_marks.get(i.id))]
-        again: Mapping[InstrumentId, Mark] = marks
-        if jumped:
-            second = await self._try(look, futures_source(venue), lambda: observer.marks(wanted))
-            if second is None:
-                return
-            again = second
-        for instrument in wanted:
-            self._accept_mark(look, instrument.id, marks.get(instrument.id), again.get(instrument.id))
-
-    def _accept_mark(self, look: Gathered, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
-        """Take a price that is one, is fresh, and that a second reading bears out if it had jumped."""
-        if first is None or second is None or not second.mark.is_finite() or second.mark <= 0:
-            look.gaps.append(Gap(str(ident), "no_price", "the venue gave no price"))
-            return
-        venue_now = self._clock.now_ms() + self._offsets_ms.get(ident.venue, 0)
-        if second.at_ms is not None and venue_now - second.at_ms > self._doubt.stale_price_ms:
-            age = (venue_now - second.at_ms) / 1000
-            look.gaps.append(Gap(str(ident), "stale_price", f"the price is {age:.0f} s old"))
-            look.marks[ident] = second  # shown with its age; the gap keeps it from being traded on
-            return
-        if abs(second.mark / first.mark - 1) > self._doubt.confirm_jump_ratio:
-            text = f"the mark read {plain(first.mark)} and then {plain(second.mark)}"
-            look.gaps.append(Gap(str(ident), "unconfirmed_reading", text))
-            return
-        self._last_marks[ident] = second.mark
-        look.marks[ident] = second
-
-    async def _price_counted(self, look: Gathered) -> None:
-        """Prices of unlisted positions that some hedge counts; asked for only when there are any."""
-        assets = {asset for hedge in self.hedges if hedge.unlisted is Unlisted.COUNT for asset in hedge.assets}
-        missing: dict[str, list[Instrument]] = {}
-        for ident, position in look.positions.items():
-            if position.contracts != 0 and ident not in look.marks and position.instrument.base in assets:
-                missing.setdefault(ident.venue, []).append(position.instrument)
-        for venue, instruments in sorted(missing.items()):
-            observer = self.observers[venue]
-            marks = await self._try(look, futures_source(venue), lambda o=observer, i=instruments: o.marks(i))  # type: ignore[misc]
-            if marks is None:
-                continue
-            for instrument in instruments:
-                self._accept_mark(look, instrument.id, marks.get(instrument.id), marks.get(instrument.id))
-
-    async def _read_asset_prices(self, look: Gathered, hedge: Hedge) -> None:
-        """Prices that a basket or a cross hedge needs to compare its assets with its contract."""
-        wanted = [asset for asset in hedge.assets if asset != hedge.instrument.base]
-        if not wanted:
-            return
-        observer, quote = self.observers[hedge.instrument.id.venue], hedge.instrument.quote
-        prices = await self._try(look, str(hedge.instrument.id), lambda: observer.asset_prices(wanted, quote))
-        if prices is None:
-            return
-        for asset in wanted:
-            if asset in prices and prices[asset].is_finite() and prices[asset] > 0:
-                look.prices[asset] = prices[asset]
-            else:
-                look.gaps.append(Gap(str(hedge.instrument.id), "no_price", f"{asset} has no price in {quote}"))
-
-    async def _check_clock(self, look: Gathered, venue: str) -> None:
-        """Measure the venue's clock against ours now and then; too far apart stops orders, not reading."""
-        now = self._clock.monotonic()
-        last = self._offset_checked.get(venue)
-        if last is None or now - last >= self._doubt.clock_check_every_seconds:
-            offset = await self._try(look, futures_source(venue), self.observers[venue].clock_offset_ms)
-            if offset is None:
-                return
-            self._offsets_ms[venue], self._offset_checked[venue] = offset, now
-        offset = self._offsets_ms[venue]
-        if abs(offset) > self._doubt.max_clock_offset_ms:
-            self._offset_checked.pop(venue)
-            text = f"{venue}'s clock is {offset} ms from ours (limit {self._doubt.max_clock_offset_ms}); set the clock"
-            look.blocks.append((futures_source(venue), Reason("clock_offset", text)))

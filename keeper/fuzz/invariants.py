@@ -232,14 +232,14 @@ class Invariants:
         """No cover without a cause: one wrong answer alone must not open the hedge."""
         if hedge.name in self.told.flattened or self.told.lies() > 1:
             return
-        size = size_of(hedge, order.quantity, order.price)
+        size = size_of(hedge, order.quantity, max(order.price, bounds.mark))
         slack = size * (FEES + hedge.max_slippage) + COARSE_STEPS * one_step(hedge, order.price)
         if size > bounds.over + slack:
             text = f"{order.client_order_id} buys {size} back; the target asks for {bounds.over} at most"
             self._fail("cover_without_cause", text)
 
     def _check_room(self, order: Order, hedge: Hedge, bounds: Bounds) -> None:
-        size = size_of(hedge, order.quantity, order.price)
+        size = size_of(hedge, order.quantity, max(order.price, bounds.mark))
         key = order.market
         working = sum(
             (size_of(hedge, other.remaining, other.price) for other in self.ground.truth().accepted_orders

@@ -32,21 +32,28 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that any of several stands allows: to short before it is net short, to short, and to buy back."""
+    """The most that any of several stands allows: to short before it is net short, to short, and to buy back.
+
+    ``mark`` is the highest of their prices: an order is sized at one of them, and on a coin-margined contract the same
+    dollars are the fewest coins there.
+    """
 
     room: Decimal
     drift: Decimal
     over: Decimal
+    mark: Decimal
 
 
 def widest(seen: Sequence[Stand], held: Sequence[Stand] = ()) -> Bounds:
     """Bounds over ``seen``; with ``held`` the holdings may be those of any of these, beside any position seen."""
+    mark = max(stand.mark for stand in (*seen, *held))
     if not held:
         drifts = [stand.drift for stand in seen]
-        return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen))
+        return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen), mark)
     delta = max(stand.delta for stand in seen)
     owned = max(stand.room - stand.delta for stand in held)
-    return Bounds(delta + owned, delta - min(stand.delta - stand.drift for stand in held), most_over(seen, held))
+    lacking = delta - min(stand.delta - stand.drift for stand in held)
+    return Bounds(delta + owned, lacking, most_over(seen, held), mark)
 
 
 def most_over(seen: Sequence[Stand], held: Sequence[Stand]) -> Decimal:
@@ -106,9 +113,9 @@ class GroundTruth:
                 if other not in self._listed and self._exchange.market(other).base == asset
             ]
         delta = sum((self._delta(other, truth.positions.get(other, ZERO)) for other in counted), ZERO)
-        equity = coins
+        equity = coins + sum((self._coin_pnl(other, truth) for other in counted), ZERO)
         if hedge.collateral is not None:
-            equity += truth.coinm.get(instrument.settle, ZERO) + self._coin_pnl(key, truth, mark)
+            equity += truth.coinm.get(instrument.settle, ZERO)
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
         target = -hedge.ratio * protected if protected > 0 else ZERO
         return Stand(at, mark, delta, equity + delta, delta - target, protected)
@@ -119,11 +126,12 @@ class GroundTruth:
             return quantity * market.contract_size
         return quantity * market.contract_size / self._exchange.mark_price(key)
 
-    def _coin_pnl(self, key: MarketKey, truth: Truth, mark: Decimal) -> Decimal:
+    def _coin_pnl(self, key: MarketKey, truth: Truth) -> Decimal:
+        """Unrealised profit in the coin, of a counted position that no hedge names too."""
         quantity, entry = truth.positions.get(key, ZERO), self._model.entry(key)
         if quantity == 0 or entry == 0 or key.kind is not MarketKind.INVERSE:
             return ZERO
-        return quantity * self._exchange.market(key).contract_size * (1 / entry - 1 / mark)
+        return quantity * self._exchange.market(key).contract_size * (1 / entry - 1 / self._exchange.mark_price(key))
 
 
 def size_of(hedge: Hedge, contracts: Decimal, price: Decimal) -> Decimal:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from keeper.core.model import Base, Hold, Intent, OutcomeState, Rebalance, Unlisted
+from keeper.core.model import (
+    Base,
+    Contracts,
+    Hold,
+    Instrument,
+    InstrumentId,
+    Intent,
+    Mark,
+    OutcomeState,
+    Position,
+    Rebalance,
+    Unlisted,
+)
 from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import JournalError
 from keeper.sim.types import WalletKind
 from keeper.sim.types import inverse as inverse_key
 from keeper.sim.types import linear as linear_key
-from keeper.venue.base import PositionBook, Wallet
+from keeper.venue.base import PositionBook, UnreachableError, Wallet
 from tests.loop.house import KEY, D
 from tests.loop.test_faults import FlakyHouse
 
@@ -220,3 +234,70 @@ async def test_a_counted_position_that_the_list_leaves_out_is_asked_for_by_name(
     house.exchange.foreign_trade(KEY, inverse_key("BTCUSD_PERP"), D(-650))
     await house.turn(3)
     assert house.position() == D("-2.5"), "really closed, it counts no more"
+
+
+async def test_a_position_seen_for_the_first_time_is_asked_for_by_name_before_it_is_traded_on(
+    house: FlakyHouse,
+) -> None:
+    """A short that the list gives the wrong sign would be shorted once more, twice its size."""
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-3))
+    await house.start()
+    whole = await house.venue.positions()
+    wrong = tuple(replace(each, contracts=Contracts(-each.contracts)) for each in whole.positions)
+    house.line.stale_positions = PositionBook(wrong, ())
+    seen = await house.one()
+    assert code(seen.decision) == "unconfirmed_reading"
+    assert house.orders == ()
+    house.line.stale_positions = None
+    await house.turn(3)
+    assert house.position() == D(-5)
+
+
+async def test_a_first_position_that_cannot_be_read_by_name_is_shown_and_neither_traded_on_nor_remembered(
+    house: FlakyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-3))
+    await house.start()
+
+    async def refused(*_: object) -> Position:
+        raise UnreachableError("by name it cannot be reached")
+
+    monkeypatch.setattr(house.line, "position", refused)
+    for _ in range(2):
+        seen = await house.one()
+        assert isinstance(seen.decision, Hold)
+        assert {reason.code for reason in seen.decision.reasons} == {"unreachable", "unconfirmed_position"}
+        assert seen.exposure.futures_base == D(-3)
+    assert house.orders == ()
+    monkeypatch.undo()
+    await house.turn(3)
+    assert house.position() == D(-5)
+
+
+async def test_a_price_older_than_the_one_before_it_sizes_nothing(house: FlakyHouse) -> None:
+    """An answer from before our last order is no reading of after it, young as it may be."""
+    await house.start()
+    await house.turn(2)
+    assert house.desk is not None
+    observatory = house.desk.observatory
+    marks = await house.venue.marks([house.hedges[0].instrument])
+    old = {ident: replace(mark, at_ms=(mark.at_ms or 0) - 6_000) for ident, mark in marks.items()}
+    house.exchange.deposit(KEY, "BTC", D(1))
+    real = house.line.marks
+    house.line.marks = older(old)  # type: ignore[method-assign, assignment]
+    seen = await house.one()
+    assert code(seen.decision) == "stale_price"
+    assert seen.exposure.mark is not None, "it is shown all the same"
+    house.line.marks = real  # type: ignore[method-assign]
+    await house.turn(2)
+    assert house.position() == D(-6)
+    assert observatory is house.desk.observatory
+
+
+def older(
+    marks: Mapping[InstrumentId, Mark],
+) -> Callable[[Sequence[Instrument]], Coroutine[Any, Any, Mapping[InstrumentId, Mark]]]:
+    async def read(_: Sequence[Instrument]) -> Mapping[InstrumentId, Mark]:
+        return marks
+
+    return read

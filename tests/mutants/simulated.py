@@ -35,6 +35,7 @@ from keeper.execute import OrderExecutor, Patience
 from keeper.fuzz.options import JournalOptions, Transport
 from keeper.journal.base import JournalError, Remembered
 from keeper.observe import Observatory
+from keeper.pricing import Pricing
 from keeper.sim.faults import FaultKind as Fault
 from keeper.venue import classify
 from keeper.venue.base import Ambiguous, LookupFailed, PositionBook, Rejected, Submission
@@ -250,13 +251,13 @@ def what_was_once_held_is_held(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_price_has_no_age(patch: pytest.MonkeyPatch) -> None:
-    real = Observatory._accept_mark
+    real = Pricing._accept
 
-    def accept(self: Observatory, look: Any, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
+    def accept(self: Pricing, look: Any, ident: InstrumentId, first: Mark | None, second: Mark | None) -> None:
         ageless = [mark and replace(mark, at_ms=None) for mark in (first, second)]
         real(self, look, ident, *ageless)
 
-    patch.setattr(Observatory, "_accept_mark", accept)
+    patch.setattr(Pricing, "_accept", accept)
 
 
 def any_clock_will_do(patch: pytest.MonkeyPatch) -> None:
