@@ -16,10 +16,9 @@ import structlog
 
 from keeper.clock import Clock, SteadyTime
 from keeper.core.hedge import accounts_of, assess, decide, expect, foreign_change, recall, remember, settle_expectation
-from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
+from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
 from keeper.core.model import (
     ZERO,
-    Base,
     Contracts,
     CycleRecord,
     Decision,
@@ -45,6 +44,8 @@ from keeper.core.orders import Epoch, is_ours, plan
 from keeper.execute import Executor, signed_filled
 from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.observe import Observatory
+from keeper.pretrade import fit_all
+from keeper.venue.further import Books
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +152,8 @@ class Desk:
     """Orders that never left because their intent could not be written; the journal may hold it all the same."""
     vouched: set[str] = field(default_factory=set)
     """Hedges that an operator has resumed: a person has looked at what an unknown order there did to the position."""
+    books: Mapping[str, Books] = field(default_factory=dict)
+    """Where each venue's visible books are read; without them an order has its limit price alone."""
     steady: SteadyTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,7 +176,7 @@ async def turn(desk: Desk) -> CycleRecord:
     epoch = Epoch(desk.tag, desk.run, desk.cycle)
     snapshot, remembered = await desk.observatory.observe(desk.remembered, _expected(desk))
     questions = await _resolve(desk, snapshot)
-    judged = judge(desk, snapshot, epoch, questions)
+    judged = await fit_all(judge(desk, snapshot, epoch, questions), desk.books, desk.limits)
     outcomes = await _carry_out_all(desk, judged)
     hedges = tuple(_close(desk, judgement, outcome) for judgement, outcome in zip(judged, outcomes, strict=True))
     # Remembered before it is written: a journal that fails now must not make us forget a fill.
@@ -268,13 +271,6 @@ def _between_wallets(exposure: Exposure, memory: HedgeMemory) -> Reason | None:
 
 def _flattening(memory: HedgeMemory) -> Reason | None:
     return Reason("flattened", "flattened by the operator; resume it to hedge again") if memory.flattened else None
-
-
-def as_approved(planned: OrderPlan, approved: ApprovedPlan, decision: Rebalance) -> OrderPlan:
-    """The plan with the orders as the review left them, and what is then not placed (positive: still to short)."""
-    placed = sum((order.amount_base for order in approved.orders), ZERO)
-    left = decision.drift_base - placed if decision.drift_base > 0 else decision.drift_base + placed
-    return replace(planned, orders=approved.orders, residual_base=Base(left))
 
 
 def _with_questions(bench: Bench, exposure: Exposure, questions: Mapping[InstrumentId, Reason]) -> Exposure:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from rich.text import Text
 from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import JournalError
+from keeper.journal.costs import HedgeCosts
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.journal.url import file_of
 from keeper.report import rounded
@@ -44,6 +45,7 @@ class _Found:
     cycles: tuple[CycleRow, ...]
     orders: tuple[OrderRow, ...]
     fills: tuple[Fill, ...]
+    costs: tuple[HedgeCosts, ...]
     funding: dict[tuple[InstrumentId, str], Decimal]
 
 
@@ -78,6 +80,7 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
         _cycles(found.cycles, limit),
         _orders(found.orders),
         _fills(found.fills),
+        _costs(found.costs),
         _funding(found.funding),
     )
     _show(_headline(found), [section for section in sections if section.lines])
@@ -99,6 +102,7 @@ async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) ->
             cycles=await reader.cycles(cycles, hedge),
             orders=await reader.orders(limit, hedge),
             fills=await reader.fills(limit, hedge),
+            costs=await reader.costs(hedge),
             funding=dict(await reader.funding_total()),
         )
 
@@ -160,6 +164,9 @@ def _orders(orders: Iterable[OrderRow]) -> _Section:
         "average",
         "id",
         "said",
+        "style",
+        "slippage",
+        "fees",
     )
     lines = tuple(
         (
@@ -174,10 +181,33 @@ def _orders(orders: Iterable[OrderRow]) -> _Section:
             _number(intent.outcome.average_price),
             intent.client_id,
             intent.outcome.text,
+            cost.style,
+            _number(cost.slippage),
+            _fees(cost.fees, complete=cost.fees_complete),
         )
-        for intent in (row.intent for row in orders)
+        for intent, cost in ((row.intent, row.cost) for row in orders)
     )
-    return _Section("Orders", columns, lines, ("hedge", "id"))
+    return _Section("Orders", columns, lines, ("hedge", "id", "style", "slippage", "fees"))
+
+
+def _costs(costs: Iterable[HedgeCosts]) -> _Section:
+    columns = ("hedge", "orders", "filled_notional", "mean_slippage", "fees")
+    lines = tuple(
+        (
+            each.hedge,
+            str(each.orders),
+            _number(each.filled_notional),
+            _number(each.mean_slippage),
+            _fees(each.fees, complete=each.fees_complete),
+        )
+        for each in costs
+    )
+    return _Section("Costs (slippage against the mid at each decision, positive: paid)", columns, lines)
+
+
+def _fees(fees: Mapping[str, Decimal], *, complete: bool) -> str:
+    known = ", ".join(f"{_number(amount)} {asset}" for asset, amount in sorted(fees.items()))
+    return known if complete or not known else f"{known} and more"
 
 
 def _fills(fills: Iterable[Fill]) -> _Section:
@@ -248,6 +278,7 @@ def _document(found: _Found) -> dict[str, Any]:
                 | {"instrument": str(row.intent.order.instrument), "run": row.intent.run, "cycle": row.intent.cycle}
                 | {"created_at_ms": row.intent.created_at_ms, "updated_at_ms": row.updated_at_ms}
                 | {"position_before": row.intent.position_before, "outcome": asdict(row.intent.outcome)}
+                | {"cost": asdict(row.cost)}
             )
             for row in found.orders
         ],
@@ -256,6 +287,7 @@ def _document(found: _Found) -> dict[str, Any]:
             {"instrument": str(instrument), "asset": asset, "total": str(total)}
             for (instrument, asset), total in sorted(found.funding.items())
         ],
+        "costs": [_plain(asdict(each)) for each in found.costs],
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from keeper.core.depth import fitting, walk
 from keeper.core.model import (
     NO_QUOTE,
     ONE,
@@ -21,9 +22,11 @@ from keeper.core.model import (
     PlannedOrder,
     Quote,
     Reason,
+    Rebalance,
     Side,
 )
 from keeper.core.orders import below_minimum, floor_to_step, plain, working_contracts
+from keeper.core.quotes import Book as VisibleBook
 
 MAX_TOUCH_FROM_MARK = Decimal("0.05")
 """A book whose touch is further from the mark than this is not a price to trade on."""
@@ -102,6 +105,71 @@ def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> A
     if not orders:
         return RefusedPlan(reasons or (Reason("nothing_to_send", "the plan has no order"),))
     return ApprovedPlan(orders, position.contracts, reasons, _SEAL)
+
+
+def as_approved(planned: OrderPlan, approved: ApprovedPlan, decision: Rebalance) -> OrderPlan:
+    """The plan with the orders as they were approved, and what is then not placed (positive: still to short)."""
+    placed = sum((order.amount_base for order in approved.orders), ZERO)
+    left = decision.drift_base - placed if decision.drift_base > 0 else decision.drift_base + placed
+    return replace(planned, orders=approved.orders, residual_base=Base(left))
+
+
+def fit_to_book(
+    approved: ApprovedPlan, exposure: Exposure, limits: Limits, seen: VisibleBook | None
+) -> ApprovedPlan | RefusedPlan:
+    """Cut the next order to what the visible book takes at no more than ``max_slippage`` against its mid.
+
+    A sell of which nothing fits is refused. A cover is cut to what the book has within its limit price, whatever the
+    spread, and keeps its size where the cut would leave it too small to be placed: its limit price protects it. Without
+    a book (None) every order is protected by its limit price alone.
+    """
+    order, quote = approved.next, exposure.mark
+    if not order.takes or quote is None:
+        return approved
+    if seen is None or _is_no_book(seen, quote.mark):
+        unread = Reason("book_unread", "the order book could not be read; the limit price alone caps the slippage")
+        return replace(approved, reasons=(*approved.reasons, unread))
+    instrument = exposure.hedge.instrument
+    cap = None if order.reduce_only else min(exposure.hedge.max_slippage, limits.max_slippage)
+    step = instrument.step_contracts
+    fits = fitting(seen, order.side, order.contracts, instrument.kind, step, limit=order.price, cap=cap)
+    small = below_minimum(fits, instrument, min(order.price, quote.mark), reduces=order.reduce_only)
+    if small is not None and (cap is not None or fits == 0):
+        return RefusedPlan((_too_thin(order, seen, exposure, small),))
+    if small is None and fits < order.contracts:
+        text = f"cut from {plain(order.contracts)} to {plain(fits)} contracts: more is not in the book at that slippage"
+        approved = replace(
+            approved,
+            orders=(resized(order, fits, instrument, quote.mark), *approved.orders[1:]),
+            reasons=(*approved.reasons, Reason("clipped_to_book", text)),
+        )
+    promised = walk(seen, order.side, approved.next.contracts, instrument.kind)
+    first = replace(approved.next, expected_slippage=None if promised is None else promised.slippage)
+    return replace(approved, orders=(first, *approved.orders[1:]))
+
+
+def _is_no_book(seen: VisibleBook, mark: Decimal) -> bool:
+    """A book that is crossed, or whose touch is as far from the mark as no touch may be: no evidence of depth."""
+    if seen.bids and seen.asks and seen.bids[0].price >= seen.asks[0].price:
+        return True
+    touches = [side[0].price for side in (seen.bids, seen.asks) if side]
+    return any(touch <= 0 or abs(touch / mark - ONE) > MAX_TOUCH_FROM_MARK for touch in touches)
+
+
+def _too_thin(order: PlannedOrder, seen: VisibleBook, exposure: Exposure, small: str) -> Reason:
+    instrument, cap = exposure.hedge.instrument, plain(exposure.hedge.max_slippage)
+    whole = walk(seen, order.side, order.contracts, instrument.kind)
+    what = f"{order.side.value} {plain(order.contracts)} contracts of {instrument.id}"
+    if whole is None:
+        return Reason("book_too_thin", f"{what}: the book is empty on one side")
+    cost = f"{whole.slippage:.5f} against the mid for the {plain(whole.contracts)} contracts that it shows"
+    return Reason("book_too_thin", f"{what} would cost {cost}, and max_slippage is {cap}; what fits: {small}")
+
+
+def resized(order: PlannedOrder, contracts: Contracts, instrument: Instrument, mark: Decimal) -> PlannedOrder:
+    """The same order over fewer contracts."""
+    amount, notional = Base(abs(instrument.delta(contracts, mark))), Quote(abs(instrument.notional(contracts, mark)))
+    return replace(order, contracts=contracts, amount_base=amount, notional=notional)
 
 
 def _touch_fault(exposure: Exposure) -> Reason | None:
@@ -206,8 +274,7 @@ def _cut(
         size = Contracts(min(order.contracts, left))
         if size < order.contracts and below_minimum(size, instrument, min(order.price, mark), reduces=False):
             break
-        amount, notional = Base(abs(instrument.delta(size, mark))), Quote(abs(instrument.notional(size, mark)))
-        kept.append(replace(order, contracts=size, amount_base=amount, notional=notional))
+        kept.append(resized(order, size, instrument, mark))
         left -= size
         if left <= 0:
             break

@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
+from keeper.core.execution import POST_ONLY, Style
+
 Base = NewType("Base", Decimal)
 """A quantity of coins (base units), signed."""
 Contracts = NewType("Contracts", Decimal)
@@ -336,10 +338,12 @@ Decision = Hold | Rebalance | Halt
 
 @dataclass(frozen=True, slots=True)
 class PlannedOrder:
-    """One limit IOC order, complete: the executor has nothing left to choose. ``contracts`` is positive.
+    """One limit order, complete: the executor has nothing left to choose. ``contracts`` is positive.
 
     ``client_id`` is canonical, 28 lower-case hexadecimal digits of which the first six name the journal; the venue
-    layer writes it in each venue's own grammar and reads it back.
+    layer writes it in each venue's own grammar and reads it back. ``time_in_force`` is IOC, or PO: post-only, which
+    rests and never takes. ``arrival_mid`` is the mid of the look that it was decided on, ``expected_slippage`` what the
+    visible book then promised against the book's own mid (positive: cost); None where there was none to see.
     """
 
     client_id: str
@@ -353,6 +357,19 @@ class PlannedOrder:
     reduce_only: bool
     type: str = "limit"
     time_in_force: str = "IOC"
+    style: Style = Style.MARKET
+    arrival_mid: Decimal | None = None
+    expected_slippage: Decimal | None = None
+
+    @property
+    def rests(self) -> bool:
+        """Whether the order stays in the book until it fills or is taken back."""
+        return self.time_in_force == POST_ONLY
+
+    @property
+    def takes(self) -> bool:
+        """Whether the order meets what rests in the book."""
+        return not self.rests
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def plan(exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epo
     reduces = side is Side.BUY or held >= wanted
     sizes, why = _slices(wanted, hedge, price, quote.mark, max_order_notional, reduces=reduces)
     orders = tuple(
-        _order(hedge, side, size, price, quote.mark, reduces, client_order_id(epoch, hedge.name, leg))
+        _order(hedge, side, size, price, quote, reduces, client_order_id(epoch, hedge.name, leg))
         for leg, size in enumerate(sizes)
     )
     placed = sum((order.amount_base for order in orders), ZERO)
@@ -168,10 +168,15 @@ def _slices(
     return sizes, None
 
 
+def arrival_mid(quote: Mark) -> Decimal:
+    """What an order's price is measured by afterwards: halfway between the touches, the mark where one is missing."""
+    return quote.mark if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2
+
+
 def _order(
-    hedge: Hedge, side: Side, size: Contracts, price: Decimal, mark: Decimal, reduces: bool, client_id: str
+    hedge: Hedge, side: Side, size: Contracts, price: Decimal, quote: Mark, reduces: bool, client_id: str
 ) -> PlannedOrder:
-    instrument = hedge.instrument
+    instrument, mark = hedge.instrument, quote.mark
     return PlannedOrder(
         client_id=client_id,
         hedge=hedge.name,
@@ -182,4 +187,5 @@ def _order(
         notional=Quote(abs(instrument.notional(size, mark))),
         price=price,
         reduce_only=reduces,
+        arrival_mid=arrival_mid(quote),
     )

@@ -29,6 +29,7 @@ from keeper.core.model import (
 from keeper.errors import ConfigError
 from keeper.journal import codec, queries, rows, schema
 from keeper.journal.base import Event, JournalError, Remembered
+from keeper.journal.costs import HedgeCosts, OrderCost, costs_by_hedge, order_cost
 from keeper.journal.engine import probe, reader_engine
 from keeper.journal.failure import driver_errors, readable
 from keeper.journal.migrate import version_of
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS = 30.0
 """A question that takes longer has failed."""
+IDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,11 @@ class CycleRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An intent, and when the last thing became known of it."""
+    """An intent, when the last thing became known of it, and what it cost."""
 
     intent: Intent
     updated_at_ms: int
+    cost: OrderCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +203,29 @@ class JournalReader:
             wanted = wanted.where(schema.intents.c.hedge == hedge)
 
         async def work(connection: AsyncConnection) -> tuple[OrderRow, ...]:
-            found = await connection.execute(wanted)
-            return tuple(reversed([OrderRow(rows.intent_of(row), row.updated_at_ms) for row in found]))
+            found = [(rows.intent_of(row), row.updated_at_ms) for row in await connection.execute(wanted)]
+            fills = await _fills_of(connection, [intent.client_id for intent, _ in found])
+            orders = [
+                OrderRow(intent, at_ms, order_cost(intent, at_ms, fills.get(intent.client_id, ())))
+                for intent, at_ms in found
+            ]
+            return tuple(reversed(orders))
 
         return await self._ask("read orders", work, ())
+
+    async def costs(self, hedge: str | None = None) -> tuple[HedgeCosts, ...]:
+        """Slippage and fees of all orders that filled something, summed by hedge."""
+        wanted = select(schema.intents).where(schema.intents.c.filled != Decimal(0)).order_by(schema.intents.c.id)
+        if hedge is not None:
+            wanted = wanted.where(schema.intents.c.hedge == hedge)
+
+        async def work(connection: AsyncConnection) -> tuple[HedgeCosts, ...]:
+            found = [(rows.intent_of(row), row.updated_at_ms) for row in await connection.execute(wanted)]
+            filled = [(intent, at_ms) for intent, at_ms in found if intent.outcome.filled]
+            fills = await _fills_of(connection, [intent.client_id for intent, _ in filled])
+            return costs_by_hedge((intent, at_ms, fills.get(intent.client_id, ())) for intent, at_ms in filled)
+
+        return await self._ask("read what orders cost", work, ())
 
     async def fills(self, limit: int, hedge: str | None = None) -> tuple[Fill, ...]:
         """The last ``limit`` executions; with ``hedge`` only those of its orders."""
@@ -255,6 +277,16 @@ class JournalReader:
             raise
         except self._errors as error:
             raise readable(error, self.name, doing) from error
+
+
+async def _fills_of(connection: AsyncConnection, client_ids: Sequence[str]) -> dict[str, list[Fill]]:
+    """Executions by the client id of their order; asked for in parts, since a statement takes so many values only."""
+    found: dict[str, list[Fill]] = {}
+    for start in range(0, len(client_ids), IDS_AT_ONCE):
+        wanted = select(schema.fills).where(schema.fills.c.client_id.in_(client_ids[start : start + IDS_AT_ONCE]))
+        for row in await connection.execute(wanted):
+            found.setdefault(row.client_id, []).append(rows.fill_of(row))
+    return found
 
 
 async def _summary(connection: AsyncConnection) -> Summary:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from keeper.core.execution import Style
 from keeper.core.model import (
     Halt,
     HedgeCycle,
@@ -37,6 +38,9 @@ _ORDER_FIELDS = (
     "reduce_only",
     "type",
     "time_in_force",
+    "style",
+    "arrival_mid",
+    "expected_slippage",
 )
 _INTENT_FIELDS = ("position_before", "run", "cycle", "created_at_ms", "not_found", "not_found_since_ms")
 _OUTCOME_FIELDS = ("client_id", "state", "filled", "average_price", "venue_order_id", "text")
@@ -59,8 +63,9 @@ def intent_of(row: Row[Any]) -> Intent:
     """The intent in a row of ``intents``."""
     values = row._mapping  # noqa: SLF001  SQLAlchemy's documented name for it
     order = {name: values[name] for name in _ORDER_FIELDS}
+    named = {"side": Side(values["side"]), "style": Style(values["style"]), "instrument": instrument_of(row)}
     return Intent(
-        order=PlannedOrder(**order | {"side": Side(values["side"]), "instrument": instrument_of(row)}),
+        order=PlannedOrder(**order | named),
         outcome=outcome_of(row),
         **{name: values[name] for name in _INTENT_FIELDS},
     )

@@ -26,7 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that makes a journal equal to these tables."""
 
 VERSION_TABLE = "journal_version"
@@ -102,6 +102,9 @@ intents = Table(
     Column("reduce_only", Boolean, nullable=False),
     Column("type", Text, nullable=False),
     Column("time_in_force", Text, nullable=False),
+    Column("style", Text, nullable=False, server_default="market"),
+    Column("arrival_mid", StrictDecimal),
+    Column("expected_slippage", StrictDecimal),
     Column("position_before", StrictDecimal, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     # What is known now; how it became known is in ``outcomes``.

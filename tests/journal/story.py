@@ -67,6 +67,8 @@ def intent(leg: int = 1, state: OutcomeState = OutcomeState.UNKNOWN, at_ms: int 
         notional=Quote(Decimal("195000.10")),
         price=Decimal("64935.0"),
         reduce_only=False,
+        arrival_mid=Decimal(65000),
+        expected_slippage=Decimal("0.0008"),
     )
     outcome = Outcome(order.client_id, state)
     return Intent(order, Contracts(Decimal("-1E-8")), run=1, cycle=leg, created_at_ms=at_ms, outcome=outcome)

@@ -85,7 +85,7 @@ def test_the_limit_counts_lines_and_keeps_the_newest(journal_url: str, capsys: p
 def test_json_is_one_document_with_exact_numbers(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     history(journal_url, hedge=None, limit=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding"]
+    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding", "costs"]
     assert document["summary"]["tag"] == "c0ffee"
     assert [row["cycle"] for row in document["cycles"]] == [4, 5, 6]
     first = document["cycles"][0]
@@ -100,6 +100,27 @@ def test_json_is_one_document_with_exact_numbers(journal_url: str, capsys: pytes
     assert order["outcome"]["state"] == "filled"
     assert document["fills"][0]["instrument"] == "main:BTC/USDT:USDT"
     assert document["funding"] == [{"instrument": "main:BTC/USDT:USDT", "asset": "USDT", "total": "1.50"}]
+
+
+def test_json_tells_what_an_order_cost_and_what_is_not_known_of_it(
+    journal_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three contracts were sold at the mid of the look and half of the executions are on record."""
+    history(journal_url, hedge=None, limit=3, as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    sold, refused = document["orders"]
+    assert sold["cost"] == {
+        "style": "market", "arrival_mid": "65000", "expected_slippage": "0.0008", "average_price": "64935.0",
+        "slippage": "0.001", "fees": {"USDT": "-0.01"}, "fees_complete": False, "seconds": "20.1",
+    }  # fmt: skip
+    assert refused["cost"]["slippage"] in ("", None)
+    assert refused["cost"]["seconds"] is None
+    assert document["costs"] == [
+        {
+            "hedge": "btc", "orders": 1, "measured": 1, "filled_notional": "195000.1", "mean_slippage": "0.001",
+            "fees": {"USDT": "-0.01"}, "fees_complete": False,
+        }
+    ]  # fmt: skip
 
 
 def test_on_a_terminal_there_are_tables(
