@@ -50,3 +50,15 @@ class FundingRate:
 
     at_ms: int
     rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """Fees as fractions of notional; a negative maker fee is a rebate.
+
+    ``of_account`` says that the venue names them for this account; else they are what the list of markets shows.
+    """
+
+    maker: Decimal
+    taker: Decimal
+    of_account: bool = False

@@ -19,6 +19,7 @@ from keeper.venue.recipes import (
     Outflow,
     Path,
     Product,
+    RateHistory,
     Read,
     Row,
     WalletRead,
@@ -130,6 +131,8 @@ def _bybit_left(row: Row) -> bool:
 
 
 BYBIT = Capability(
+    candles_a_page=1000,
+    rates=RateHistory(200),
     funding_sign=-1,
     funding_window_ms=4 * 86_400_000,  # a page of 100 holds four days of hourly payments, and a span is a week at most
     options={

@@ -21,6 +21,7 @@ from keeper.venue.recipes import (
     Outflow,
     Path,
     Product,
+    RateHistory,
     Read,
     Row,
     WalletRead,
@@ -78,6 +79,9 @@ def _binance_product(covers: Callable[[Row], bool], prefix: str, position: str, 
 
 BINANCE = Capability(
     funding_sign=1,
+    book_depths=(5, 10, 20, 50, 100, 500, 1000),
+    candles_a_page=1000,
+    rates=RateHistory(1000),
     options={
         "fetchMarkets": {"types": ["spot", "linear", "inverse"]},
         "fetchMargins": False,
@@ -116,7 +120,7 @@ BINANCE = Capability(
         _binance_product(is_inverse, "dapi", "dapiPrivateGetPositionRisk", "dapiPrivateGetPositionRisk"),
     ),
     min_notional_on_covers=False,
-    rates={"fapi": 40.0, "dapi": 40.0},  # 2400 a minute each; the spot side's 6000 are what rateLimit is about
+    pace={"fapi": 40.0, "dapi": 40.0},  # 2400 a minute each; the spot side's 6000 are what rateLimit is about
     credit_seconds=20.0,
     lookups=Lookups(unified="origClientOrderId"),
     fills_window_ms=7 * 86_400_000 - 1,
@@ -223,6 +227,7 @@ def _okx_left(row: Row) -> bool:
 
 OKX = Capability(
     funding_sign=1,
+    rates=RateHistory(end="after"),
     options={
         "fetchMarkets": {"types": ["spot", "swap", "future"]},
         "defaultType": "swap",

@@ -100,7 +100,7 @@ def make_venue(
         name,
         clock,
         unit_seconds=client.rateLimit / 1000,
-        rates={section: rate * faster for section, rate in capability.rates.items()},
+        rates={section: rate * faster for section, rate in capability.pace.items()},
         credit_seconds=capability.credit_seconds,
         limit_codes=capability.codes.limits,
         limit_statuses=capability.codes.limit_statuses,

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from keeper.core.model import AccountId, Instrument, InstrumentId
-from keeper.core.quotes import Book, Candle, FundingRate
+from keeper.core.quotes import Book, Candle, Fees, FundingRate
 from keeper.venue.base import VenueError
 
 
@@ -82,6 +82,14 @@ class FundingRates(Protocol):
 
     async def funding_rates(self, instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
         """Settled rates since then, oldest first (positive: longs pay shorts)."""
+        ...
+
+
+class FeeSchedules(Protocol):
+    """Knows what a trade costs."""
+
+    async def fees(self, instrument: Instrument) -> Fees | None:
+        """What the account pays; else what the list of markets says; None where neither says anything."""
         ...
 
 

@@ -12,6 +12,7 @@ from keeper.venue.recipes import (
     Lookups,
     Outflow,
     Product,
+    RateHistory,
     Read,
     Row,
     WalletRead,
@@ -52,6 +53,16 @@ def _deribit_left(row: Row) -> bool:
 
 
 DERIBIT = Capability(
+    book_depths=(1, 5, 10, 20, 50, 100, 1000),
+    candles_a_page=1000,
+    rates=RateHistory(
+        720,
+        # every hour is settled by itself; the client shows what eight of them would make
+        Read("publicGetGetFundingRateHistory", {}, ("result",)),
+        "start_timestamp",
+        "end_timestamp",
+        rate="interest_1h",
+    ),
     wallets={
         "": WalletRead(
             (Read("privateGetGetAccountSummaries", rows=("result", "summaries")),),
@@ -172,8 +183,17 @@ _MEXC_MARK = {
 
 
 OTHERS: Mapping[str, Capability] = {
-    "krakenfutures": Capability(unified_wallets={"": {}}, funding_sign=1),
+    "krakenfutures": Capability(
+        unified_wallets={"": {}},
+        funding_sign=1,
+        candles_a_page=1000,
+        candle_until="",
+        rates=RateHistory(1_000_000, end=""),
+    ),
     "bingx": Capability(
+        book_depths=(5, 10, 20, 50, 100, 500, 1000),
+        candles_a_page=1000,
+        rates=RateHistory(1000, never=is_inverse),
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "funding"}},
         wallets={
             "inverse": WalletRead(
@@ -188,12 +208,26 @@ OTHERS: Mapping[str, Capability] = {
         harmless=frozenset({"user/auth/userDataStream"}),
     ),
     "weex": Capability(
+        book_depths=(15, 200),
+        candle_params=lambda market: None if market.get("spot") else {"historical": True},
         unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
         amount_is_size=True,  # sizes are in coins, whatever contractVal says
         position_from_list=True,
         demo_path="capi/v3/sim/",
     ),
     "mexc": Capability(
+        candles_a_page=500,
+        rates=RateHistory(
+            read=Read(
+                "contractPublicGetFundingRateHistory",
+                {},
+                ("data", "resultList"),
+                Cursor("page_num", first=1),
+                1000,
+                "page_size",
+            ),
+            at="settleTime",
+        ),
         unified_wallets={"": {"type": "spot"}},
         wallets={
             "inverse": WalletRead(
@@ -234,6 +268,8 @@ OTHERS: Mapping[str, Capability] = {
         demo="none",
     ),
     "gate": Capability(
+        candles_a_page=1000,
+        rates=RateHistory(1000),
         options={"fetchMarkets": {"types": ["spot", "swap", "future"]}},
         unified_wallets={"": {"type": "spot"}},
         wallets={
@@ -253,15 +289,30 @@ OTHERS: Mapping[str, Capability] = {
         lookups=Lookups(unified="clientOrderId"),
     ),
     "kucoin": Capability(
+        book_depths=(20, 100),
+        candles_a_page=200,
+        candle_until="",
         options={"fetchMarkets": {"types": ["spot", "swap", "future"], "fetchTickersFees": False}},
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "main"}, "margin": {"type": "margin"}},
         lookups=Lookups(unified="clientOid"),
         demo="none",
     ),
     "kucoinfutures": Capability(
-        unified_wallets={"": {"type": "swap"}}, lookups=Lookups(unified="clientOid"), demo="none"
+        book_depths=(20, 100),
+        candles_a_page=200,
+        candle_until="",
+        unified_wallets={"": {"type": "swap"}},
+        lookups=Lookups(unified="clientOid"),
+        demo="none",
     ),
     "bitget": Capability(
+        candles_a_page=200,
+        rates=RateHistory(
+            read=Read(
+                "publicMixGetV2MixMarketHistoryFundRate", {}, ("data",), Cursor("pageNo", first=1), 100, "pageSize"
+            ),
+            at="fundingTime",
+        ),
         options={"fetchMarkets": {"types": ["spot", "swap"]}},
         unified_wallets={"": {"type": "spot"}},
         # coin-margined positions are seen, and refused: their size is in coins, which the client does not say
@@ -276,6 +327,8 @@ OTHERS: Mapping[str, Capability] = {
         demo_headers={"PAPTRADING": "1"},
     ),
     "hyperliquid": Capability(
+        candles_a_page=1000,
+        rates=RateHistory(500),
         unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
         working_params=({},),
         client_id_template="0x{}0000",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position, WorkingOrder
+from keeper.core.quotes import Book, Candle, Fees, FundingRate
 from keeper.venue.base import (
     AccountFacts,
     BadReadingError,
@@ -21,6 +22,7 @@ from keeper.venue.base import (
     Wallet,
 )
 from keeper.venue.budget import Urgency
+from keeper.venue.charts import Charts
 from keeper.venue.connection import TRIPPED, Connection, together
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import CANNOT_TELL, Ledger
@@ -52,6 +54,7 @@ class CcxtObserver:
         self._asked_for: set[str] = set()
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
+        self._charts = Charts(connection)
 
     async def open(self) -> None:
         """Load the markets (anew, when called again); raises when the venue cannot be reached."""
@@ -251,6 +254,28 @@ class CcxtObserver:
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
         """Prices of assets in ``quote``; dollar-like quotes stand in for each other, what has no market is absent."""
         return await self._prices.asset_prices(assets, quote)
+
+    # Market data
+
+    async def book(self, instrument: Instrument, levels: int = 50) -> Book:
+        """The visible book, best level first, sizes in contracts."""
+        return await self._charts.book(instrument, levels)
+
+    async def candles(self, symbol: str, timeframe: str, since_ms: int, until_ms: int) -> tuple[Candle, ...]:
+        """Closed candles that open in [since, until), oldest first; of no more than a day each."""
+        return await self._charts.candles(symbol, timeframe, since_ms, until_ms)
+
+    async def funding_rates(self, instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
+        """Settled rates since then, oldest first (positive: longs pay shorts); a dated contract has none."""
+        return await self._charts.funding_rates(instrument, since_ms)
+
+    def listed(self, base: str) -> Sequence[Instrument]:
+        """Every future and perpetual on ``base`` that trades now and can hedge."""
+        return self._charts.listed(base)
+
+    async def fees(self, instrument: Instrument) -> Fees | None:
+        """What the account pays; else what the list of markets says; None where neither says anything."""
+        return await self._charts.fees(instrument)
 
     # Facts
 

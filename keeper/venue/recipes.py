@@ -218,6 +218,24 @@ class Outflow:
 
 
 @dataclass(frozen=True, slots=True)
+class RateHistory:
+    """How settled funding rates are read: through the client's unified call, or raw where ``read`` is given.
+
+    ``end`` is the parameter of a span's end (ms); a unified call without one is asked from its start alone.
+    A raw reading without ``start`` is read whole.
+    """
+
+    rows_a_page: int = 100
+    read: Read | None = None
+    start: str | None = None
+    end: str = "until"
+    at: str = "timestamp"
+    rate: str = "fundingRate"
+    never: Callable[[Row], bool] = lambda _: False
+    """Contracts whose past rates the venue does not show."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """Everything that keeper has to know of one venue. The defaults are the careful ones."""
 
@@ -260,12 +278,21 @@ class Capability:
     funding_window_ms: int | None = None
     """How far one reading of funding goes, where the venue answers for a span and shows its newest rows alone."""
     outflows: tuple[Outflow, ...] = ()
+    book_depths: tuple[int, ...] = ()
+    """The depths of a book that may be asked for, ascending; empty: any."""
+    candles_a_page: int = 100
+    """Candles that the venue gives at once, spot and contracts alike: the smaller number."""
+    candle_until: str = "until"
+    """The parameter of the last millisecond of a page of candles; blank where the client reckons it by itself."""
+    candle_params: Callable[[Row], Mapping[str, Any] | None] = lambda _: NOTHING
+    """Further parameters for a market's candles; None where the venue gives its newest ones alone."""
+    rates: RateHistory = field(default_factory=RateHistory)
     spot_params: Mapping[str, Any] = field(default_factory=dict)
     permissions: Read | None = None
     can_withdraw: Callable[[Row], bool | None] = lambda _: None
     can_trade: Callable[[Row], bool | None] = lambda _: None
     always_one_way: bool = False
-    rates: Mapping[str, float] = field(default_factory=dict)
+    pace: Mapping[str, float] = field(default_factory=dict)
     """Cost per second of the sections that the venue counts apart, by the beginning of their name."""
     credit_seconds: float = 4.0
     """How much idle time counts as credit: a good part of the venue's own window."""
