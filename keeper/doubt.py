@@ -59,6 +59,7 @@ class Gathered:
     gaps: list[Gap] = field(default_factory=list)
     blocks: list[tuple[str, Reason]] = field(default_factory=list)
     foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
+    stated_at_ms: dict[tuple[AccountId, str], int] = field(default_factory=dict)
 
 
 NOT_REMEMBERED = (EmptyReadingError.code, "unconfirmed_position")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
-from keeper.core.model import HedgeCycle
-from keeper.core.orders import Epoch
+from keeper.core import stated
+from keeper.core.model import NO_BASE, Hedge, HedgeCycle
+from keeper.core.orders import Epoch, plain
+from keeper.core.stated import FILE
 from keeper.cycle import Judgement, LookOnly, judge, memory_of
 from keeper.errors import KeeperError
+from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError
 from keeper.journal.reader import JournalReader
 from keeper.observe import Observatory
@@ -29,6 +33,7 @@ from keeper.wiring import (
     brakes_of,
     build_hedges,
     doubt_of,
+    files_of,
     limits_of,
     open_venues,
     pace_of,
@@ -54,7 +59,7 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         reader = await stack.enter_async_context(await _reader(config))
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
         hedges = build_hedges(config, venues.observers)
-        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config))
+        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes = brakes_of(config)
         try:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
@@ -110,8 +115,28 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
                 raise wallet_fault(config, error) from error
             except VenueError as error:
                 findings.append(Finding(str(account), False, str(error)))
+        findings += await _look_at_statements(hedges, files_of(config, clock), clock)
         try:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
         except VenueError as error:
             raise start_error(config, whose(config, error), error) from error
         return (*findings, *checked.findings)
+
+
+async def _look_at_statements(hedges: Sequence[Hedge], files: HoldingsFiles, clock: Clock) -> list[Finding]:
+    """What is stated of coins that no venue shows, with its age."""
+    findings: list[Finding] = []
+    for each in dict.fromkeys(each for hedge in hedges for each in hedge.statements):
+        amount, as_of_ms, subject = each.amount, each.as_of_ms, str(each.account)
+        if each.account.venue == FILE:
+            try:
+                read = await files.wallet(each.account.wallet)
+            except VenueError as error:
+                findings.append(Finding(subject, False, str(error)))
+                continue
+            amount, as_of_ms = read.totals[each.asset], read.stated_at_ms[each.asset]
+        doubts = stated.doubts([replace(each, as_of_ms=as_of_ms)], clock.now_ms())
+        since = "" if as_of_ms is None else f", {stated.span(max(0, clock.now_ms() - as_of_ms))} old"
+        text = doubts[0].text if doubts else f"{plain(amount or NO_BASE)} {each.asset}{since}"
+        findings.append(Finding(subject, not doubts, text))
+    return findings

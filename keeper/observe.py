@@ -31,10 +31,11 @@ from keeper.core.model import (
     Unlisted,
 )
 from keeper.core.orders import plain
+from keeper.core.stated import FILE, files_of
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
 from keeper.pricing import Pricing
-from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet
+from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet, Wallets
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +51,17 @@ class Observatory:
     """Looks at all venues of all hedges, and remembers what it has begun to doubt."""
 
     def __init__(
-        self, hedges: Sequence[Hedge], observers: Mapping[str, Observer], clock: Clock, doubt: Doubt | None = None
+        self,
+        hedges: Sequence[Hedge],
+        observers: Mapping[str, Observer],
+        clock: Clock,
+        doubt: Doubt | None = None,
+        files: Wallets | None = None,
     ) -> None:
         self.hedges = tuple(hedges)
         self.observers = dict(observers)
+        # Where each account is read: its venue, or for a holdings file the reader of files.
+        self._places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
         self.standing = Standing()
         self.also_watched: tuple[str, ...] = ()
         self.brakes: Callable[[], Standing] = Standing
@@ -94,7 +102,7 @@ class Observatory:
             *(self._pricing.read_asset_prices(look, self.observers, hedge) for hedge in self.hedges),
             *(
                 self._pricing.check_clock(look, self.observers[venue])
-                for venue in sorted(venues | {account.venue for account in accounts})
+                for venue in sorted(venues | {account.venue for account in accounts} - {FILE})
             ),
         )
         await self._pricing.price_counted(look, self.observers, self.hedges)
@@ -114,6 +122,7 @@ class Observatory:
             (*brakes.blocks, *self.standing.blocks, *look.blocks),
             (*brakes.sell_blocks, *self.standing.sell_blocks),
             look.foreign,
+            look.stated_at_ms,
         )
         return snapshot, accepted(snapshot, remembered)
 
@@ -128,8 +137,8 @@ class Observatory:
     # -- wallets ---------------------------------------------------------------------------------------------------
 
     async def _read_wallet(self, look: Gathered, account: AccountId, remembered: Remembered) -> None:
-        observer = self.observers[account.venue]
-        first = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
+        place = self._places[account.venue]
+        first = await self._try(look, str(account), lambda: place.wallet(account.wallet))
         if first is None:
             return
         doubted = [
@@ -139,9 +148,10 @@ class Observatory:
         ]
         second: Wallet | None = None
         if doubted:
-            second = await self._try(look, str(account), lambda: observer.wallet(account.wallet))
+            second = await self._try(look, str(account), lambda: place.wallet(account.wallet))
             if second is None:
                 return
+        look.stated_at_ms.update({(account, asset): at_ms for asset, at_ms in first.stated_at_ms.items()})
         believed, read_at_ms = True, self._clock.now_ms()
         for asset in self._assets_in(account):
             value = first.totals.get(asset, NO_BASE)
@@ -189,7 +199,7 @@ class Observatory:
                     look.gaps.append(Gap(str(account), "unconfirmed_reading", text))
 
     async def _again(self, look: Gathered, account: AccountId) -> Wallet | None:
-        return await self._try(look, str(account), lambda: self.observers[account.venue].wallet(account.wallet))
+        return await self._try(look, str(account), lambda: self._places[account.venue].wallet(account.wallet))
 
     async def _unconfirmed(
         self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered
@@ -206,10 +216,9 @@ class Observatory:
         since = self._zero_since_ms.setdefault((account, asset), now)
         if now - since >= self._doubt.unexplained_zero_ms or self._sold(account, asset, before, first, remembered):
             return None
-        observer = self.observers[account.venue]
         since_ms = self._accepted_at_ms.get(account, remembered.taken_at_ms or self._clock.now_ms()) - RECORDS_MARGIN_MS
         try:
-            left = await observer.outflow(account, asset, since_ms)
+            left = await self._places[account.venue].outflow(account, asset, since_ms)
         except VenueError as error:
             left, failure = NO_BASE, f" ({error})"
         else:
@@ -260,6 +269,7 @@ class Observatory:
                 wanted += hedge.assets
             if account == hedge.collateral:
                 wanted.append(hedge.instrument.settle)
+            wanted += [asset for asset in hedge.assets if account in files_of(hedge, asset)]
         return tuple(dict.fromkeys(wanted))
 
     def _jumped(self, value: Decimal, before: Decimal | None) -> bool:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from keeper.core import orders
-from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance
+from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance, Statement
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,10 @@ def decision_word(cycle: HedgeCycle) -> str:
 
 
 def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
-    """One hedge as the ``keeper plan --json`` contract has it; a basket also carries ``assets``."""
+    """One hedge as the ``keeper plan --json`` contract has it.
+
+    A basket also carries ``assets``, and a hedge with coins that no venue shows ``holdings``.
+    """
     exposure = cycle.exposure
     hedge = exposure.hedge
     document: dict[str, Any] = {"name": hedge.name, "asset": ",".join(hedge.assets)}
@@ -80,6 +83,8 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "orders": [_order_json(order) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
     }
+    if exposure.stated:
+        document["holdings"] = [_statement_json(each) for each in exposure.stated]
     return document
 
 
@@ -141,6 +146,16 @@ def _order_json(order: PlannedOrder) -> dict[str, Any]:
     }
 
 
+def _statement_json(statement: Statement) -> dict[str, Any]:
+    return {
+        "source": str(statement.account),
+        "asset": statement.asset,
+        "amount": _figure(statement.amount),
+        "as_of": None if statement.as_of_ms is None else iso_utc(statement.as_of_ms),
+        "max_age_seconds": None if statement.max_age_ms is None else str(statement.max_age_ms // 1000),
+    }
+
+
 def rounded(figure: str | None, places: int) -> str:
     """A contract's decimal string for the eye: at most ``places`` decimals, "?" where it is not known."""
     if figure is None:
@@ -194,6 +209,9 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
         if hedge.get(flag):
             detail = "" if hedge[flag] is True else f": {hedge[flag]}"
             yield Text(f"  {flag}{detail}", style="red")
+    for held in hedge.get("holdings", ()):
+        since = "" if held["as_of"] is None else f" as of {held['as_of']}"
+        yield Text(f"  {held['source']}: {rounded(held['amount'], 8)} {held['asset']}{since}", style="dim")
     for order in hedge["orders"]:
         cover = ", reduce-only" if order["reduce_only"] else ""
         yield Text(

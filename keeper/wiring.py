@@ -23,11 +23,14 @@ from keeper.core.model import (
     Hedge,
     InstrumentId,
     Quote,
+    Statement,
 )
+from keeper.core.stated import declared_account, file_account
 from keeper.cycle import Desk, Pace, restore
 from keeper.doubt import Doubt
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
+from keeper.holdings_files import HoldingsFiles, WantedFile
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
 from keeper.journal.url import file_of
@@ -225,7 +228,33 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         collateral_is_spot=collateral is not None and collateral[1],
         max_slippage=entry.max_slippage,
         max_foreign_ratio=max_foreign_ratio,
+        statements=statements_of(entry),
     )
+
+
+def statements_of(entry: HedgeConfig) -> tuple[Statement, ...]:
+    """The coins that no venue shows, by who states them."""
+    declared = (
+        Statement(declared_account(label), asset, Base(held.amount), held.as_of_ms, held.max_age_ms)
+        for asset, labels in entry.holdings.items()
+        for label, held in labels.items()
+    )
+    files = (
+        Statement(file_account(file.path), asset, max_age_ms=file.max_age_ms)
+        for file in entry.holdings_file
+        for asset in file.assets
+    )
+    return (*declared, *files)
+
+
+def files_of(config: Config, clock: Clock) -> HoldingsFiles:
+    """The reader of every file that some hedge names."""
+    wanted: dict[str, WantedFile] = {}
+    for file in (file for hedge in config.hedges for file in hedge.holdings_file):
+        before = wanted.get(file.path, WantedFile(config.beside(file.path), ()))
+        assets = tuple(dict.fromkeys((*before.assets, *file.assets)))
+        wanted[file.path] = WantedFile(before.path, assets, before.borrowed or file.borrowed)
+    return HoldingsFiles(wanted, clock)
 
 
 def will_trade(config: Config) -> bool:
@@ -307,7 +336,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
                 'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
             )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
-        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config))
+        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         observatory.brakes = brakes_of(config)
         desk = Desk(

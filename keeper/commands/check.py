@@ -18,6 +18,7 @@ from rich.text import Text
 from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
 from keeper.config.client_options import endpoints
+from keeper.config.problems import is_credential
 from keeper.config.values import nearest
 from keeper.core.orders import plain
 from keeper.errors import ConfigError
@@ -124,7 +125,8 @@ def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
             yield from _keys(f"{prefix}.{name}", value)
         elif name not in ("name", "asset"):
             # A name of a credential file is not repeated: people paste the credential there.
-            pasted = name == "token_file" or name.removesuffix("_file") in set(type(section).model_fields) - {name}
+            twin = name.removesuffix("_file")
+            pasted = name == "token_file" or (twin != name and is_credential(type(section), twin))
             text = "set" if pasted and value is not None else _shown(_short(value) if name == "ccxt" else value)
             given = name in section.model_fields_set or (name == "assets" and "asset" in section.model_fields_set)
             yield f"{prefix}.{name}", redact(text), not given

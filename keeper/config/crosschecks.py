@@ -14,6 +14,7 @@ from keeper.config.problems import Path, Problems
 from keeper.config.values import nearest, shown
 from keeper.core.model import ONE, ExposureMode
 from keeper.core.orders import plain
+from keeper.core.stated import RESERVED
 
 Hedges = Sequence[tuple[int, HedgeConfig]]
 """The hedges that could be read, each with its place in the file."""
@@ -24,6 +25,8 @@ def cross_check(
 ) -> tuple[str, ...]:
     """Note contradictions; returns what is allowed and worth a warning."""
     _references(venue_names, problems)
+    for name in set(venue_names) & set(RESERVED):
+        problems.add(("venues", name), "is a name that keeper uses for holdings outside of venues; choose another")
     _duplicates(hedges, problems)
     _ratios(hedges, problems)
     _exposures(hedges, problems)
@@ -85,6 +88,9 @@ def _sources(hedge: HedgeConfig) -> Iterator[tuple[str, str]]:
             yield asset, str(account)
         for label in hedge.holdings.get(asset, {}):
             yield asset, f"holdings.{label}"
+        for file in hedge.holdings_file:
+            if asset in file.assets:
+                yield asset, file.path
 
 
 def _ratios(hedges: Hedges, problems: Problems) -> None:
@@ -106,7 +112,7 @@ def _ratios(hedges: Hedges, problems: Problems) -> None:
 
 def _exposures(hedges: Hedges, problems: Problems) -> None:
     for index, hedge in hedges:
-        if hedge.spot or any(hedge.declared.values()):
+        if hedge.spot or hedge.holdings_file or any(hedge.declared.values()):
             continue
         if hedge.exposure is ExposureMode.SPOT:
             problems.add(

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from keeper.config.client_options import client_options
-from keeper.config.holdings import Holdings, read_betas, read_holdings
+from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
 from keeper.core.model import ONE, AccountId, Band, ExposureMode, InstrumentId, Unlisted
 
@@ -105,6 +105,11 @@ def _holdings(value: object, info: ValidationInfo) -> Holdings:
     return read_holdings(value, assets) if assets else {}
 
 
+def _holdings_files(value: object, info: ValidationInfo) -> tuple[HoldingsFile, ...]:
+    assets = _hedged(info)
+    return read_files(value, assets) if assets else ()
+
+
 Ratio = Annotated[Decimal, BeforeValidator(number(at_least="0", at_most="1"))]
 Share = Annotated[Decimal, BeforeValidator(number(at_least="0", unit="(a drift ratio: 0.05 is 5 %)"))]
 Money = Annotated[Decimal, BeforeValidator(number(above="0", unit="(quote money)"))]
@@ -168,7 +173,7 @@ class HedgeConfig(Section):
     """One hedge: what is protected, with which contract, and how closely.
 
     Once read, ``assets`` names the one asset too, ``beta`` maps every asset to its slope per unit of notional, and
-    ``holdings`` maps asset -> label -> coins.
+    ``holdings`` maps asset -> label -> coins, ``holdings_file`` lists files.
     """
 
     name: Annotated[str, BeforeValidator(text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "btc"))]
@@ -182,6 +187,7 @@ class HedgeConfig(Section):
         BeforeValidator(sequence('["main"]')),
     ] = ()
     holdings: Annotated[Holdings, PlainValidator(_holdings), PlainSerializer(dict)] = Field(default_factory=dict)
+    holdings_file: Annotated[tuple[HoldingsFile, ...], PlainValidator(_holdings_files), PlainSerializer(list)] = ()
     instrument: Annotated[InstrumentId, PlainValidator(_instrument), PlainSerializer(str)]
     ratio: Ratio
     exposure: Annotated[ExposureMode, BeforeValidator(one_of(*ExposureMode))] = ExposureMode.EQUITY
@@ -213,7 +219,9 @@ class HedgeConfig(Section):
     @property
     def declared(self) -> Mapping[str, Decimal]:
         """Coins held elsewhere, summed per asset; an asset of which nothing is declared is absent."""
-        return {asset: sum(labels.values(), Decimal(0)) for asset, labels in self.holdings.items()}
+        return {
+            asset: sum((each.amount for each in labels.values()), Decimal(0)) for asset, labels in self.holdings.items()
+        }
 
     @property
     def looks_coin_margined(self) -> bool:
@@ -396,6 +404,10 @@ class Config(Section):
     def kill_file(self) -> Path:
         """The file that stops all orders while it exists, relative to the config file."""
         return self._path.parent / Path(self.safety.kill_file).expanduser()
+
+    def beside(self, path: str) -> Path:
+        """A path of the file, relative to the config file."""
+        return self._path.parent / Path(path).expanduser()
 
     def hedge(self, name: str) -> HedgeConfig | None:
         """The hedge of that name."""

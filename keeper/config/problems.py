@@ -121,5 +121,13 @@ def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation
-    # A field that has a _file twin is a credential, which the file itself never holds.
-    return [name for name in model.model_fields if f"{name}_file" not in model.model_fields]
+    return [name for name in model.model_fields if not is_credential(model, name)]
+
+
+def is_credential(model: type[BaseModel], name: str) -> bool:
+    """Whether a field is a secret with a _file twin: the configuration names its file and never holds it."""
+    return (
+        f"{name}_file" in model.model_fields
+        and name in model.model_fields
+        and ("SecretStr" in str(model.model_fields[name].annotation))
+    )

@@ -6,10 +6,12 @@ Every function here raises :class:`ValueError` with a complete sentence; the loa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from operator import ge, gt, le, lt
+from typing import Any
 
 from keeper.core.orders import plain
 
@@ -159,3 +161,52 @@ def sequence(example: str) -> Callable[[object], object]:
         return tuple(value)
 
     return read
+
+
+def moment_of(value: object) -> int:
+    """A date, or a time with its offset from UTC, as wall milliseconds; a date alone is its beginning in UTC."""
+    if isinstance(value, str):
+        text_ = value.strip()
+        try:
+            value = date.fromisoformat(text_) if len(text_) == 10 else datetime.fromisoformat(text_)
+        except ValueError:
+            raise ValueError(
+                f'is {shown(value)}; write a date, "2026-11-01", or a time, "2026-11-01T08:00:00Z"'
+            ) from None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f'is {shown(str(value))}, a time of nowhere; add its offset, as in "2026-11-01T08:00:00Z"')
+        return round(value.timestamp() * 1000)
+    if isinstance(value, date):
+        return round(datetime.combine(value, time(), UTC).timestamp() * 1000)
+    raise ValueError(f"must be a date, such as 2026-11-01, and is {kind_of(value)}")
+
+
+def table_of(value: object, readers: Mapping[str, Callable[[object], Any]], example: str) -> dict[str, Any]:
+    """The keys that a table gives, each as its reader makes of it; raises :class:`SeveralError` with every fault."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a table, such as {example}, and is {kind_of(value)}")
+    found: dict[str, Any] = {}
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    for key, entry in value.items():
+        reader = readers.get(key)
+        if reader is None:
+            hint = nearest(str(key), readers)
+            problems.append(((str(key),), f"is not a known key{hint}; known here: {', '.join(readers)}"))
+            continue
+        try:
+            found[key] = reader(entry)
+        except SeveralError as error:
+            problems += [((key, *path), text_) for path, text_ in error.problems]
+        except ValueError as error:
+            problems.append(((key,), str(error)))
+    if problems:
+        raise SeveralError(problems)
+    return found
+
+
+def truth(value: object) -> bool:
+    """A reader of true and false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, and is {kind_of(value)}")
+    return value

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from keeper.core import stated
 from keeper.core.model import (
     NO_BASE,
     NO_CONTRACTS,
@@ -51,7 +52,11 @@ def futures_source(venue: str) -> str:
 
 
 def accounts_of(hedge: Hedge) -> tuple[AccountId, ...]:
-    """Every wallet that has to be read for this hedge, each once."""
+    """Every wallet and file that has to be read for this hedge, each once."""
+    return (*_wallets_of(hedge), *stated.files_of(hedge))
+
+
+def _wallets_of(hedge: Hedge) -> tuple[AccountId, ...]:
     extra = (hedge.collateral,) if hedge.collateral is not None else ()
     return tuple(dict.fromkeys((*hedge.spot, *extra)))
 
@@ -82,6 +87,8 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
     position = snapshot.positions.get(instrument.id)
     counted, unlisted_reasons = _counted_positions(hedge, snapshot, listed)
     blockers += unlisted_reasons
+    statements = stated.as_read(hedge, snapshot)
+    blockers += stated.doubts(statements, snapshot.taken_at_ms)
     coins = _coins(hedge, snapshot, mark)
     pnl = _coin_pnl(hedge, counted, snapshot) if position is not None else None
     futures = _futures_delta(counted, snapshot) if position is not None and mark is not None else None
@@ -94,6 +101,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
         working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
         sell_blockers=tuple(reason for source, reason in snapshot.sell_blocks if source in known),
         foreign_contracts=snapshot.foreign.get(instrument.id, NO_CONTRACTS),
+        stated=statements,
     )
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
@@ -140,13 +148,14 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
         if weight is None:
             return None
         declared += weight * hedge.declared.get(asset, NO_BASE)
-        for account in accounts_of(hedge):
-            if account not in spot_accounts and asset != hedge.instrument.settle:
+        from_files = stated.files_of(hedge, asset)
+        for account in (*_wallets_of(hedge), *from_files):
+            if account not in spot_accounts and account not in from_files and asset != hedge.instrument.settle:
                 continue
             coins = snapshot.holdings.get((account, asset))
             if coins is None:
                 return None
-            if account in spot_accounts:
+            if account in spot_accounts or account in from_files:
                 spot += weight * coins
             else:
                 wallet += weight * coins

@@ -192,13 +192,28 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """Coins that no venue shows, as the configuration or a file of another program states them.
+
+    ``account`` is their place beside the wallets. ``amount`` is None where a file says it, look by look, and where it
+    could not be read. Older than ``max_age_ms`` they are shown and not acted upon; None is no such rule.
+    """
+
+    account: AccountId
+    asset: str
+    amount: Base | None = None
+    as_of_ms: int | None = None
+    max_age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One look at everything, taken between ``began`` and ``ended`` (monotonic seconds).
 
     What could not be read is absent from the mappings and named in ``gaps``. A zero in a mapping is a zero that was
     read. ``blocks`` are facts that stop every order without hiding a figure, ``sell_blocks`` those that stop new shorts
     only: (source, reason), where the source "*" is every hedge. ``foreign`` are changes of a position, in signed
-    contracts, that no fill of ours explains.
+    contracts, that no fill of ours explains. ``stated_at_ms`` is since when what a file states has been true.
     """
 
     taken_at_ms: int
@@ -213,6 +228,7 @@ class Snapshot:
     blocks: tuple[tuple[str, Reason], ...] = ()
     sell_blocks: tuple[tuple[str, Reason], ...] = ()
     foreign: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
+    stated_at_ms: Mapping[tuple[AccountId, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +246,8 @@ class Hedge:
 
     ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
     this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
-    notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere.
+    notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere;
+    ``statements`` say who states them and how old that may be, and which files are read beside the wallets.
     A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
     without a person.
     """
@@ -249,6 +266,7 @@ class Hedge:
     collateral_is_spot: bool = False
     max_slippage: Decimal = Decimal("0.001")
     max_foreign_ratio: Decimal = Decimal("0.25")
+    statements: tuple[Statement, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -285,7 +303,8 @@ class Exposure:
     ``spot_base``, ``collateral_base`` and ``exposure_base`` are coins of the one asset, or for a basket coins of the
     hedging contract. ``weighted_base`` is Σ βᵢ·Eᵢ·Pᵢ / P_hedge, in coins of the hedging contract (E itself for an
     asset's own future), and so is ``equity_base``: all that is truly owned, collateral and PnL included whatever the
-    config counts, the bound of rule 5. ``holdings_base`` is the wallets alone, without unrealised PnL.
+    config counts, the bound of rule 5. ``holdings_base`` is the wallets alone, without unrealised PnL. ``stated`` are
+    the hedge's statements as this look read them.
     """
 
     hedge: Hedge
@@ -309,6 +328,7 @@ class Exposure:
     blockers: tuple[Reason, ...] = ()
     sell_blockers: tuple[Reason, ...] = ()
     foreign_contracts: Contracts = NO_CONTRACTS
+    stated: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ or fill whose id does not have our shape carries the venue's own text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -103,10 +103,14 @@ class HostRefusedError(VenueError):
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """One account as read: total coins per asset, debt subtracted. An asset with no row is absent, not zero."""
+    """One account as read: total coins per asset, debt subtracted. An asset with no row is absent, not zero.
+
+    ``stated_at_ms`` is since when each total has been true, wall milliseconds, where that is not the moment of reading.
+    """
 
     account: AccountId
     totals: Mapping[str, Base]
+    stated_at_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,22 @@ class FundingEntry:
     at_ms: int
 
 
-class Observer(Protocol):
+class Wallets(Protocol):
+    """Reads accounts by name: those of a venue, or the files that stand beside them. Raises :class:`VenueError`."""
+
+    async def wallet(self, wallet: str) -> Wallet:
+        """One wallet, whole; raises :class:`EmptyReadingError` when no row at all came."""
+        ...
+
+    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
+        """Coins of ``asset`` that left the account since then by its own records: trades, withdrawals, transfers.
+
+        Not negative; zero where there are no records, or where they cannot be asked for.
+        """
+        ...
+
+
+class Observer(Wallets, Protocol):
     """Reads one venue. Every method has a deadline of its own and raises :class:`VenueError`."""
 
     name: str
@@ -173,10 +192,6 @@ class Observer(Protocol):
         """The wallet that margins a coin-margined ``instrument``, and whether it is the unified (spot) account."""
         ...
 
-    async def wallet(self, wallet: str) -> Wallet:
-        """One wallet, whole; raises :class:`EmptyReadingError` when no row at all came."""
-        ...
-
     async def positions(self) -> PositionBook:
         """All positions and working orders; a fixed number of reads however many assets there are."""
         ...
@@ -191,13 +206,6 @@ class Observer(Protocol):
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
         """Prices of assets in ``quote``; what has no market is absent."""
-        ...
-
-    async def outflow(self, account: AccountId, asset: str, since_ms: int) -> Base:
-        """Coins of ``asset`` that left the account since then by its own records: trades, withdrawals, transfers.
-
-        Not negative; zero where there are no records, or where they cannot be asked for.
-        """
         ...
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from keeper.commands.init import template
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig
 from keeper.config.client_options import ALLOWED
+from keeper.config.problems import is_credential
 from tests.config.support import CREDENTIALS, parse
 
 EXAMPLE = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def _keys(model: type[BaseModel], prefix: str) -> set[str]:
     found: set[str] = set()
     for name, field in model.model_fields.items():
         annotation = field.annotation
-        if f"{name}_file" in model.model_fields:
+        if is_credential(model, name):
             continue
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             found |= _keys(annotation, f"{prefix}{name}.")

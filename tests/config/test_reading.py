@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from keeper.config import Mode, config_digest, load_config, secrets
+from keeper.config.holdings import Declared, HoldingsFile
 from keeper.core.model import AccountId, ExposureMode, InstrumentId, Unlisted
 from keeper.errors import ConfigError
 from tests.config.support import API_KEY, API_SECRET, CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
@@ -54,7 +55,7 @@ def test_the_published_contract_is_accepted_as_it_stands() -> None:
     assert hedge.instrument == InstrumentId("main", "BTC/USDT:USDT")
     assert (hedge.ratio, hedge.exposure) == (Decimal("0.6"), ExposureMode.EQUITY)
     assert hedge.declared == {"BTC": Decimal("2.5")}
-    assert hedge.holdings == {"BTC": {"ledger": Decimal("2.5")}}
+    assert hedge.holdings == {"BTC": {"ledger": Declared(Decimal("2.5"))}}
     assert config.limits.max_short_notional == Decimal(1000000)
     assert config.journal.dsn == "sqlite:///keeper.db"
     assert (config.api.host, config.api.port) == ("127.0.0.1", 8787)
@@ -253,3 +254,44 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"mode = 1\n\xff\xfe")
     with pytest.raises(ConfigError, match="line 2 is not UTF-8"):
         load_config(tmp_path / "binary.toml", {})
+
+
+@pytest.mark.parametrize("as_of", ["2026-11-01", '"2026-11-01"', '"2026-11-01T01:00:00+01:00"', "2026-11-01T00:00:00Z"])
+def test_a_holding_may_have_an_age(as_of: str) -> None:
+    held = f'holdings = {{ ledger = {{ amount = "2.5", as_of = {as_of}, max_age_days = 90 }}, safe = "1" }}\n'
+    [hedge] = parse(SMALL + held).hedges
+    assert hedge.holdings["BTC"] == {
+        "ledger": Declared(Decimal("2.5"), 1_793_491_200_000, 90 * 86_400_000),
+        "safe": Declared(Decimal(1)),
+    }
+    assert hedge.declared == {"BTC": Decimal("3.5")}
+
+
+def test_a_basket_says_the_age_of_each_holding() -> None:
+    held = (
+        'holdings = { vault = { asset = "SOL", amount = "40", as_of = 2026-11-01 }, '
+        'BTC = { ledger = { amount = "2", as_of = 2026-11-01, max_age_days = 1 } } }\n'
+    )
+    [hedge] = parse(BASKET + held).hedges
+    assert hedge.declared == {"BTC": Decimal(2), "SOL": Decimal(40)}
+    assert str(hedge.holdings["BTC"]["ledger"]) == "2 as of 2026-11-01T00:00:00Z, for 1 days"
+
+
+def test_holdings_files_one_or_several() -> None:
+    [hedge] = parse(SMALL + 'holdings_file = { path = "./cold.json" }\n').hedges
+    assert hedge.holdings_file == (HoldingsFile("cold.json", ("BTC",), 86_400_000),)
+    more = (
+        'holdings_file = [{ path = "/srv/a.csv", max_age_seconds = 60, assets = ["SOL"], borrowed = true }, '
+        '{ path = "b.json" }]\n'
+    )
+    config = parse(BASKET + more)
+    assert config.hedges[0].holdings_file == (
+        HoldingsFile("/srv/a.csv", ("SOL",), 60_000, borrowed=True),
+        HoldingsFile("b.json", ("BTC", "SOL"), 86_400_000),
+    )
+    assert config.beside("b.json") == config.path.parent / "b.json"
+
+
+def test_a_file_alone_is_something_to_protect() -> None:
+    alone = SMALL.replace('spot = ["main"]\n', 'holdings_file = { path = "cold.json" }\n')
+    assert parse(alone).hedges[0].spot == ()

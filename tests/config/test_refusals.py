@@ -55,6 +55,26 @@ def test_a_bad_key_is_named_with_its_remedy(change: tuple[str, str], key: str, s
 @pytest.mark.parametrize(
     ("line", "key", "says"),
     [
+        ("holdings = { ledger = { amount = 1, max_age_days = 9 } }", "hedges[0].holdings.ledger", "no as_of"),
+        ("holdings = { ledger = { amount = 1, as_of = 5 } }", "hedges[0].holdings.ledger.as_of", "must be a date"),
+        (
+            'holdings = { l = { amount = 1, as_of = "2026-11-01T08:00" } }',
+            "hedges[0].holdings.l.as_of",
+            "add its offset",
+        ),
+        ("holdings = { ledger = { amount = 1, as_off = 5 } }", "hedges[0].holdings.ledger.as_off", '"as_of"'),
+        ("holdings = { ledger = { amount = -1 } }", "hedges[0].holdings.ledger.amount", "at least 0"),
+        ('holdings_file = "cold.json"', "hedges[0].holdings_file", "must be a table"),
+        ("holdings_file = { max_age_seconds = 5 }", "hedges[0].holdings_file", "names no path"),
+        ('holdings_file = { path = "a", max_age = 5 }', "hedges[0].holdings_file.max_age", '"max_age_seconds"'),
+        (
+            'holdings_file = { path = "a", max_age_seconds = 0 }',
+            "hedges[0].holdings_file.max_age_seconds",
+            "at least 1",
+        ),
+        ('holdings_file = { path = "a", assets = ["ETH"] }', "hedges[0].holdings_file.assets[0]", "does not protect"),
+        ('holdings_file = { path = "a", borrowed = "yes" }', "hedges[0].holdings_file.borrowed", "true or false"),
+        ('holdings_file = [{ path = "a" }, { path = "./a" }]', "hedges[0].holdings_file", "one file twice"),
         ("band = { act = 0 }", "hedges[0].band.act", "more than 0"),
         ("band = { warn = 0.06, act = 0.05 }", "hedges[0].band", "warn <= act < halt"),
         ("band = { act = 0.5 }", "hedges[0].band", "warn <= act < halt"),
@@ -263,3 +283,15 @@ def test_a_coin_margined_hedge_needs_no_spot() -> None:
 
 def test_errors_carry_exit_code_2() -> None:
     assert ConfigError("x").exit_code == 2
+
+
+def test_the_same_file_is_not_sold_twice_over() -> None:
+    held = 'holdings_file = { path = "cold.json" }\n'
+    text = refusal(SMALL + held + SECOND.replace('spot = ["main"]\n', 'holdings_file = { path = "./cold.json" }\n'))
+    assert "over the same BTC in cold.json" in text
+
+
+@pytest.mark.parametrize("name", ["file", "declared"])
+def test_a_venue_has_no_name_that_holdings_outside_of_venues_have(name: str) -> None:
+    text = refusal(SMALL + f'[venues.{name}]\nexchange = "somewhere"\n')
+    assert f"venues.{name}: is a name that keeper uses" in text
