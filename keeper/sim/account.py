@@ -177,6 +177,7 @@ class Account:
         self.permissions = permissions
         self.spot = Purse()
         self.funding = Purse()
+        self.earn = Purse()
         self.futures = {MarketKind.LINEAR: FuturesWallet(), MarketKind.INVERSE: FuturesWallet()}
         self.orders = OrderLog()
         self.fills: list[Fill] = []

@@ -118,7 +118,7 @@ class ControlServer:
                 "POST",
                 "/transfer",
                 self._transfer,
-                "money moves between wallets: spot, usdm, coinm, funding",
+                "money moves between wallets: spot, usdm, coinm, funding, earn",
                 {"asset": "USDT", "amount": "500", "source": "spot", "target": "usdm"},
             ),
             Route(
@@ -215,6 +215,7 @@ class ControlServer:
                 "usdm": _plain_all(truth.usdm),
                 "coinm": _plain_all(truth.coinm),
                 "funding": {row.asset: plain(row.total) for row in self._exchange.funding_wallet(self._account)},
+                "earn": {row.asset: plain(row.total) for row in self._exchange.earn_wallet(self._account)},
             },
             "positions": {key.symbol: plain(quantity) for key, quantity in truth.positions.items()},
             "orders": [_order(each) for each in truth.accepted_orders],

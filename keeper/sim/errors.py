@@ -25,6 +25,7 @@ class ErrorKind(Enum):
     BELOW_MIN_NOTIONAL = "below_min_notional"  # -1013 NOTIONAL / -4164
     TOO_MANY_ORDERS = "too_many_orders"  # -1013 MAX_NUM_ORDERS / -2025
     INSUFFICIENT_BALANCE = "insufficient_balance"  # -2010 / -5013 on transfers, -4051 on isolated margin
+    TRANSFER_REFUSED = "transfer_refused"  # -5010, on transfers
     INSUFFICIENT_MARGIN = "insufficient_margin"  # - / -2019
     REDUCE_ONLY_REJECTED = "reduce_only_rejected"  # - / -2022
     DUPLICATE_CLIENT_ID = "duplicate_client_id"  # -2010 "Duplicate order sent." / -4116

@@ -8,102 +8,43 @@ does regularly and which :meth:`Exchange.place_order` does by itself. Same seed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeVar
 
-from keeper.clock import Clock
-from keeper.sim.account import Account
-from keeper.sim.defaults import default_markets
-from keeper.sim.door import Door
 from keeper.sim.errors import ErrorKind, SimError
-from keeper.sim.events import MarketChanged, Subscriber
-from keeper.sim.forced import Forced
-from keeper.sim.funding import Funding
-from keeper.sim.matching import Matcher
-from keeper.sim.quotes import Quotes
-from keeper.sim.seams import EVERYTHING, Faithful, Interceptor, Question, Reading
-from keeper.sim.settings import SettingsDesk
-from keeper.sim.settlement import Settlement
-from keeper.sim.state import State
-from keeper.sim.treasury import Treasury
+from keeper.sim.public import PublicFace
+from keeper.sim.seams import Question, Reading
 from keeper.sim.truth import truth_of
 from keeper.sim.types import (
-    ExchangeOptions,
     Fill,
-    Filters,
-    FundingRecord,
     FuturesAccount,
     Income,
     IncomeKind,
-    Kline,
     MarginMode,
-    Market,
     MarketKey,
     MarketKind,
-    MarketStatus,
     Movement,
     MovementKind,
-    OpenInterest,
     Order,
-    OrderBook,
     OrderRequest,
     OrderResult,
     Permissions,
     Position,
     PositionSide,
-    Premium,
-    PublicTrade,
     SpotBalance,
     SymbolSettings,
-    Ticker,
     Truth,
     WalletKind,
 )
-from keeper.sim.valuation import Valuation
-
-T = TypeVar("T")
 
 
-class Exchange:
+class Exchange(PublicFace):
     """A whole exchange in memory. Every method that names an account raises UNKNOWN_ACCOUNT for a key it lacks.
 
     ``clock`` is always right; what the venue says the time is, and how transports come in, is the ``door``'s.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        seed: int = 0,
-        markets: Sequence[Market] | None = None,
-        options: ExchangeOptions | None = None,
-    ) -> None:
-        self._state = State(
-            clock, seed, default_markets() if markets is None else markets, options or ExchangeOptions()
-        )
-        self.door = Door(self._state)
-        self.clock = clock
-        self._valuation = Valuation(self._state)
-        self._settlement = Settlement(self._state, self._valuation)
-        self._matcher = Matcher(self._state, self._valuation, self._settlement)
-        self._forced = Forced(self._state, self._valuation, self._settlement, self._matcher)
-        self._funding = Funding(self._state, self._valuation, self._settlement)
-        self._treasury = Treasury(self._state, self._valuation, self._settlement)
-        self._desk = SettingsDesk(self._state, self._valuation, self._settlement)
-        self._quotes = Quotes(self._state, self._matcher)
-
-    # --- events and seams -----------------------------------------------------------------------------------------
-
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call ``subscriber`` synchronously with every event from now on; returns the way to stop it."""
-        return self._state.bus.subscribe(subscriber)
-
-    def intercept(self, interceptor: Interceptor | None) -> None:
-        """Put an interceptor at the choke points; None restores faithful answers."""
-        self._state.interceptor = Faithful() if interceptor is None else interceptor
-
-    # --- accounts and money -----------------------------------------------------------------------------------------
+    # --- accounts and money -------------------------------------------------------------------------------------------
 
     def add_account(self, api_key: str, secret: str, permissions: Permissions | None = None) -> None:
         """Open an account with empty wallets."""
@@ -143,158 +84,29 @@ class Exchange:
         return movement
 
     def transfer(self, api_key: str, asset: str, amount: Decimal, source: WalletKind, target: WalletKind) -> Movement:
-        """Move money between the account's wallets. Raises INSUFFICIENT_BALANCE, BAD_PARAMETER."""
+        """Move money between the account's wallets, as its owner does by hand.
+
+        Raises INSUFFICIENT_BALANCE, BAD_PARAMETER.
+        """
         return self._treasury.transfer(self._state.account(api_key), asset, amount, source, target)
+
+    def ask_transfer(
+        self, api_key: str, asset: str, amount: Decimal, source: WalletKind, target: WalletKind
+    ) -> Movement:
+        """The same as the key's holder asks for it. Raises PERMISSION_DENIED as well."""
+        account = self._state.account(api_key)
+        if not account.permissions.transfers:
+            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not transfer")
+        self._state.interceptor.before_transfer(api_key)
+        moved = self._treasury.transfer(account, asset, amount, source, target)
+        return self._answer(Reading.TRANSFERRED, api_key, moved)
 
     def movements(self, api_key: str, kind: MovementKind | None = None) -> tuple[Movement, ...]:
         """Deposits, withdrawals and transfers, oldest first."""
         found = (each for each in self._reader(api_key).movements if kind in (None, each.kind))
         return self._answer(Reading.MOVEMENTS, api_key, tuple(found))
 
-    # --- markets ----------------------------------------------------------------------------------------------------
-
-    def markets(self, kind: MarketKind | None = None) -> tuple[Market, ...]:
-        """All markets, whatever their status, in the order in which they were added."""
-        found = tuple(each for each in self._state.markets.values() if kind in (None, each.kind))
-        return self._answer(Reading.MARKETS, None, found, Question(kind))
-
-    def market(self, key: MarketKey) -> Market:
-        """One market. Raises UNKNOWN_SYMBOL."""
-        return self._state.market(key)
-
-    def add_market(self, market: Market) -> None:
-        """List a market, dated ones too; its base needs a price (``set_price``) before it can be traded."""
-        self._state.add_market(market)
-        self._funding.schedule(market)
-        self._state.publish(MarketChanged(self._state.now, market.key, market.status))
-
-    def set_status(self, key: MarketKey, status: MarketStatus) -> None:
-        """Open, halt or delist a market; resting orders stay, and may fill when it opens again."""
-        self._state.set_status(key, status)
-        if key in self._state.tapes:
-            self._matcher.rematch(self._state.market(key))
-
-    def set_filters(self, key: MarketKey, filters: Filters) -> None:
-        """Replace a market's filters (use ``dataclasses.replace`` on the present ones); resting orders stay."""
-        self._state.replace_market(replace(self._state.market(key), filters=filters))
-
-    def update_market(self, market: Market) -> None:
-        """Replace a listed market whole: fees, precision, leverage cap, funding interval, expiry."""
-        regridded = self._state.market(market.key).funding_interval_hours != market.funding_interval_hours
-        self._state.replace_market(market)
-        if regridded:
-            self._funding.schedule(market)
-
-    # --- prices -----------------------------------------------------------------------------------------------------
-
-    def set_options(self, options: ExchangeOptions) -> None:
-        """Change spread, depth and refill at run time; what accounts have set themselves stays."""
-        self._state.options = options
-        self._quotes.rebuild_all()
-
-    def set_price(self, asset: str, price: Decimal) -> None:
-        """Set a base asset's index price (quote units > 0): moves its markets, fills resting orders, liquidates."""
-        self._quotes.set_index(asset, price)
-        self._liquidate()
-
-    def set_basis(self, key: MarketKey, ratio: Decimal) -> None:
-        """Set a contract's mark to index × (1 + ratio)."""
-        self._quotes.set_basis(self._state.contract(key), ratio)
-        self._liquidate()
-
-    def set_funding_rate(self, key: MarketKey, rate: Decimal) -> None:
-        """Set the rate of the coming settlements, a fraction of notional; > 0: longs pay shorts."""
-        self._funding.set_rate(self._state.market(key), rate)
-
-    def set_funding_interval(self, key: MarketKey, hours: int) -> None:
-        """Change the settlement interval (1, 2, 4 or 8 hours); the next settlement moves to the new grid."""
-        self._funding.set_interval(self._state.market(key), hours)
-
-    def apply_funding(self, key: MarketKey) -> FundingRecord:
-        """Settle funding now, outside the timetable."""
-        record = self._funding.settle(self._state.market(key), self._state.now)
-        self._liquidate()
-        return record
-
-    def advance(self) -> None:
-        """Do what has fallen due by the clock: funding, book refill, expiry."""
-        self._state.interceptor.on_advance()
-        self._funding.settle_due()
-        self._quotes.refill()
-        for market in tuple(self._state.markets.values()):
-            due = market.expiry_ms is not None and market.expiry_ms <= self._state.now
-            if due and market.status is not MarketStatus.DELIVERED and self._state.has_price(market):
-                self._forced.deliver(market)
-        self._liquidate()
-
-    def index_price(self, asset: str) -> Decimal:
-        """The asset's index price in quote units (stable coins: 1). Raises UNKNOWN_SYMBOL."""
-        return self._state.index(asset)
-
-    def mark_price(self, key: MarketKey) -> Decimal:
-        """A contract's mark price; for spot the index price of the pair."""
-        return self._state.mark(self._state.market(key))
-
-    # --- public data ------------------------------------------------------------------------------------------------
-
-    def book(self, key: MarketKey, depth: int = 20) -> OrderBook:
-        """The book with all accounts' resting orders in it, at most ``depth`` levels a side."""
-        shown = self._quotes.book(self._state.market(key), depth)
-        return self._answer(Reading.BOOK, None, shown, Question(market=key, detail=depth))
-
-    def ticker(self, key: MarketKey) -> Ticker:
-        """24-hour statistics."""
-        return self._answer(Reading.TICKER, None, self._quotes.ticker(self._state.market(key)), Question(market=key))
-
-    def klines(
-        self,
-        key: MarketKey,
-        interval_ms: int,
-        *,
-        limit: int = 500,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-    ) -> tuple[Kline, ...]:
-        """Bars, oldest first, the running one last; from ``start_ms`` on if given, else the last before ``end_ms``.
-
-        Before the exchange was made the history is synthetic and reaches back as far as asked.
-        """
-        tape = self._quotes.tape(self._state.market(key))
-        bars = tape.klines(self._state.now, interval_ms, limit, start_ms, end_ms)
-        return self._answer(Reading.KLINES, None, bars)
-
-    def premium(self, key: MarketKey) -> Premium:
-        """Mark, index, funding rate and next settlement of a contract. Raises BAD_PARAMETER for spot."""
-        return self._answer(
-            Reading.PREMIUM, None, self._funding.premium(self._state.contract(key)), Question(market=key)
-        )
-
-    def public_trades(self, key: MarketKey, limit: int = 500) -> tuple[PublicTrade, ...]:
-        """The tape's last prints, oldest first."""
-        prints = tuple(self._quotes.tape(self._state.market(key)).prints)[-limit:]
-        return self._answer(Reading.TRADES, None, prints)
-
-    def funding_history(
-        self, key: MarketKey, *, limit: int = 100, start_ms: int | None = None, end_ms: int | None = None
-    ) -> tuple[FundingRecord, ...]:
-        """Settlements, oldest first: from ``start_ms`` on if given, else the last; begins with a synthetic past."""
-        records = self._funding.history(self._state.contract(key), limit, start_ms, end_ms)
-        return self._answer(Reading.FUNDING_HISTORY, None, records)
-
-    def open_interest(self, key: MarketKey) -> OpenInterest:
-        """Open positions of the whole market."""
-        return self._answer(Reading.OPEN_INTEREST, None, self._quotes.open_interest(self._state.contract(key)))
-
-    def open_interest_history(self, key: MarketKey, interval_ms: int, limit: int = 30) -> tuple[OpenInterest, ...]:
-        """Synthetic figures on the interval's grid, oldest first, ending with the present one."""
-        rows = self._quotes.open_interest_history(self._state.contract(key), interval_ms, limit)
-        return self._answer(Reading.OPEN_INTEREST, None, rows)
-
-    def set_open_interest(self, key: MarketKey, quantity: Decimal) -> None:
-        """Set what the rest of the market holds, order units; our accounts' positions come on top."""
-        self._state.open_interest[self._state.contract(key).key] = quantity
-
-    # --- orders -----------------------------------------------------------------------------------------------------
+    # --- orders -------------------------------------------------------------------------------------------------------
 
     def check_order(self, api_key: str, request: OrderRequest) -> None:
         """Check a request against the market's filters, placing nothing (Binance's ``order/test``: funds apart)."""
@@ -370,7 +182,7 @@ class Exchange:
         found = (each for each in log if kind in (None, each.market.kind) and key in (None, each.market))
         return self._answer(Reading.FILLS, api_key, tuple(found), Question(kind, key))
 
-    # --- futures settings -------------------------------------------------------------------------------------------
+    # --- futures settings ---------------------------------------------------------------------------------------------
 
     def position_mode(self, api_key: str, kind: MarketKind) -> bool:
         """True when the product is in hedge (dual) mode."""
@@ -399,7 +211,7 @@ class Exchange:
         """Move ``amount`` (settle units, signed: > 0 adds) into an isolated position. Raises INSUFFICIENT_BALANCE."""
         return self._desk.adjust_isolated_margin(self._futures_user(api_key), self._state.contract(key), amount, side)
 
-    # --- account readings -------------------------------------------------------------------------------------------
+    # --- account readings ---------------------------------------------------------------------------------------------
 
     def spot_balances(self, api_key: str) -> tuple[SpotBalance, ...]:
         """The spot wallet: every asset that was ever held."""
@@ -408,6 +220,10 @@ class Exchange:
     def funding_wallet(self, api_key: str) -> tuple[SpotBalance, ...]:
         """The funding wallet: every asset that was ever held; nothing there is locked."""
         return self._answer(Reading.FUNDING_WALLET, api_key, self._reader(api_key).funding.balances())
+
+    def earn_wallet(self, api_key: str) -> tuple[SpotBalance, ...]:
+        """What is lent out at call: every asset that ever was."""
+        return self._answer(Reading.EARN_WALLET, api_key, self._reader(api_key).earn.balances())
 
     def futures_account(self, api_key: str, kind: MarketKind) -> FuturesAccount:
         """A futures wallet with balances and positions, flat ones included."""
@@ -434,7 +250,7 @@ class Exchange:
         )
         return self._answer(Reading.INCOME, api_key, tuple(found))
 
-    # --- what happens to an account, and the truth ------------------------------------------------------------------
+    # --- what happens to an account, and the truth --------------------------------------------------------------------
 
     def foreign_trade(
         self, api_key: str, key: MarketKey, quantity: Decimal, side: PositionSide = PositionSide.BOTH
@@ -466,34 +282,3 @@ class Exchange:
     def true_prices(self) -> Mapping[str, Decimal]:
         """Index price by base asset; no interceptor sees this."""
         return self._state.indices()
-
-    # --- choke points -----------------------------------------------------------------------------------------------
-
-    def _answer(self, reading: Reading, api_key: str | None, answer: T, question: Question = EVERYTHING) -> T:
-        """Every reading leaves through here."""
-        return self._state.interceptor.read(reading, api_key, answer, question)
-
-    def _reader(self, api_key: str) -> Account:
-        account = self._state.account(api_key)
-        if not account.permissions.reading:
-            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not read")
-        return account
-
-    def _trader(self, api_key: str, key: MarketKey) -> Account:
-        """Every order and cancel enters through here."""
-        if key.kind is not MarketKind.SPOT:
-            return self._futures_user(api_key)
-        account = self._state.account(api_key)
-        if not account.permissions.spot_trading:
-            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not trade spot")
-        return account
-
-    def _futures_user(self, api_key: str) -> Account:
-        account = self._state.account(api_key)
-        if not account.permissions.futures:
-            raise SimError(ErrorKind.PERMISSION_DENIED, "this key may not use futures")
-        return account
-
-    def _liquidate(self) -> None:
-        for account in self._state.accounts.values():
-            self._forced.liquidate_if_due(account)

@@ -23,6 +23,7 @@ class Site(Enum):
 
     ORDER = "order"  # an order is sent
     CANCEL = "cancel"  # an order is taken back
+    TRANSFER = "transfer"  # money is moved between wallets
     READ = "read"  # an answer to a question leaves
     REQUEST = "request"  # any request arrives
     TICK = "tick"  # the exchange does what is due by the clock
@@ -84,6 +85,10 @@ class FaultKind(Enum):
     STREAM_CUT = "stream_cut"  # F24: all sockets break
     LISTEN_KEY_DIES = "listen_key_dies"  # F25: user streams end, whatever was kept alive
     REPLAY_BURST = "replay_burst"  # F27: sockets break, and after reconnecting old events come again
+    # transfers
+    TRANSFER_LOST_BEFORE = "transfer_lost_before"  # F01: the transfer never arrives, and no answer comes
+    TRANSFER_LOST_AFTER = "transfer_lost_after"  # F01: the money has moved, and no answer comes
+    TRANSFER_REFUSED = "transfer_refused"  # F30: refused for now, nothing was moved
 
     @property
     def site(self) -> Site:
@@ -113,6 +118,7 @@ _ORDER_FAULTS = (
     FaultKind.PRICE_BAND_REFUSAL,
 )
 _CANCEL_FAULTS = (FaultKind.CANCEL_FILL_RACE, FaultKind.CANCEL_LOST_BEFORE, FaultKind.CANCEL_LOST_AFTER)
+_TRANSFER_FAULTS = (FaultKind.TRANSFER_LOST_BEFORE, FaultKind.TRANSFER_LOST_AFTER, FaultKind.TRANSFER_REFUSED)
 _READ_FAULTS = (
     FaultKind.READ_LOST,
     FaultKind.READ_503,
@@ -139,6 +145,7 @@ _SITES = (
     dict.fromkeys(FaultKind, Site.TICK)
     | dict.fromkeys(_ORDER_FAULTS, Site.ORDER)
     | dict.fromkeys(_CANCEL_FAULTS, Site.CANCEL)
+    | dict.fromkeys(_TRANSFER_FAULTS, Site.TRANSFER)
     | dict.fromkeys(_READ_FAULTS, Site.READ)
     | dict.fromkeys(_REQUEST_FAULTS, Site.REQUEST)
 )
@@ -233,6 +240,7 @@ class Trigger:
 _CHANCES = {
     Site.ORDER: (Fraction(1, 20), Fraction(1, 4)),
     Site.CANCEL: (Fraction(1, 20), Fraction(1, 4)),
+    Site.TRANSFER: (Fraction(1, 20), Fraction(1, 4)),
     Site.READ: (Fraction(1, 1000), Fraction(1, 60)),
     Site.REQUEST: (Fraction(1, 4000), Fraction(1, 400)),
     Site.TICK: (Fraction(1, 1000), Fraction(1, 100)),

@@ -34,9 +34,10 @@ T = TypeVar("T")
 REMEMBERED = 8
 SERIES_MAX = 256
 
-_WALLETS = (Reading.SPOT_BALANCES, Reading.FUNDING_WALLET, Reading.FUTURES_ACCOUNT)
+_WALLETS = (Reading.SPOT_BALANCES, Reading.FUNDING_WALLET, Reading.EARN_WALLET, Reading.FUTURES_ACCOUNT)
 _ACCOUNT = (*_WALLETS, Reading.POSITIONS)
-_EVERY = tuple(each for each in Reading if each not in (Reading.PLACED, Reading.CANCELLED))
+_ANSWERS = (Reading.PLACED, Reading.CANCELLED, Reading.TRANSFERRED)
+_EVERY = tuple(each for each in Reading if each not in _ANSWERS)
 _APPLIES: dict[FaultKind, tuple[Reading, ...]] = {
     FaultKind.READ_LOST: _EVERY,
     FaultKind.READ_503: _EVERY,

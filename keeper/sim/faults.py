@@ -284,6 +284,18 @@ class FaultMenu:
             if self._exchange.fill_resting(account, market):
                 self._record(armed, account, market)
 
+    def before_transfer(self, account: str) -> None:
+        """Lose or refuse a transfer before it is seen."""
+        self._garble = None
+        if self._busy:
+            return
+        for armed in self._due(Site.TRANSFER, None, FaultKind.TRANSFER_LOST_BEFORE):
+            self._record(armed, account, None)
+            raise ReplyLostError(after=False)
+        for armed in self._due(Site.TRANSFER, None, FaultKind.TRANSFER_REFUSED):
+            self._record(armed, account, None)
+            raise SimError(ErrorKind.TRANSFER_REFUSED, "transfers are not possible at present")
+
     def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """Answer late, wrongly, or not at all."""
         if self._busy:
@@ -293,6 +305,11 @@ class FaultMenu:
         if reading is Reading.CANCELLED:
             for armed in self._due(Site.CANCEL, fault_readings.market_of(answer), FaultKind.CANCEL_LOST_AFTER):
                 self._record(armed, account, fault_readings.market_of(answer))
+                raise ReplyLostError(after=True)
+            return answer
+        if reading is Reading.TRANSFERRED:
+            for armed in self._due(Site.TRANSFER, None, FaultKind.TRANSFER_LOST_AFTER):
+                self._record(armed, account, None)
                 raise ReplyLostError(after=True)
             return answer
         if self._views:

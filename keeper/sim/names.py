@@ -36,6 +36,7 @@ class WalletKind(Enum):
     USDM = "usdm"
     COINM = "coinm"
     FUNDING = "funding"
+    EARN = "earn"  # coins lent out at call: they earn, and come back when asked for
 
 
 _WALLET_OF = {

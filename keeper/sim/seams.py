@@ -40,8 +40,10 @@ class Reading(Enum):
     POSITION_MODE = "position_mode"
     SETTINGS = "settings"
     FUNDING_WALLET = "funding_wallet"
+    EARN_WALLET = "earn_wallet"
     PLACED = "placed"  # the answer to an order
     CANCELLED = "cancelled"  # the answer to a cancel
+    TRANSFERRED = "transferred"  # the answer to a transfer
 
 
 class Question(NamedTuple):
@@ -86,6 +88,10 @@ class Interceptor(Protocol):
         """Run before a cancel is looked at; raise to refuse it."""
         ...
 
+    def before_transfer(self, account: str) -> None:
+        """Run before a transfer is looked at; raise to refuse it with nothing moved."""
+        ...
+
     def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:
         """Return the answer to give instead of ``answer``; ``account`` is None for public data."""
         ...
@@ -116,6 +122,9 @@ class Faithful:
 
     def before_cancel(self, account: str, market: MarketKey) -> None:
         """Let the cancel through."""
+
+    def before_transfer(self, account: str) -> None:
+        """Let the transfer through."""
 
     def read(self, reading: Reading, account: str | None, answer: T, question: Question = EVERYTHING) -> T:  # noqa: ARG002
         """Return the answer as it is."""

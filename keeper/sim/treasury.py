@@ -42,6 +42,8 @@ class Treasury:
         """Money from one wallet to another."""
         if source is target:
             raise SimError(ErrorKind.BAD_PARAMETER, f"a transfer from {source.value} to itself")
+        if WalletKind.EARN in (source, target) and _PRODUCT.keys() & {source, target}:
+            raise SimError(ErrorKind.BAD_PARAMETER, "only the spot and the funding wallet lend, and are paid back")
         return self._move(account, asset, amount, MovementKind.TRANSFER, source, target)
 
     def _move(
@@ -92,4 +94,6 @@ class Treasury:
 
 
 def _purse(account: Account, wallet: WalletKind) -> Purse:
-    return account.spot if wallet is WalletKind.SPOT else account.funding
+    if wallet is WalletKind.SPOT:
+        return account.spot
+    return account.funding if wallet is WalletKind.FUNDING else account.earn

@@ -147,6 +147,7 @@ class Permissions:
     spot_trading: bool = True
     futures: bool = True
     withdrawals: bool = False
+    transfers: bool = True  # between the account's own wallets
 
 
 @dataclass(frozen=True, slots=True)

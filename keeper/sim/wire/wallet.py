@@ -89,7 +89,7 @@ class Wallets:
             "enableInternalTransfer": False,
             "enableMargin": False,
             "enableFutures": allowed.futures,
-            "permitsUniversalTransfer": False,
+            "permitsUniversalTransfer": allowed.transfers,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
@@ -213,10 +213,14 @@ class Wallets:
         """Move money between the account's wallets: ``type`` is like ``MAIN_UMFUTURE``."""
         source, target = self._wallets(call.text("type"))
         try:
-            done = self._exchange.transfer(call.api_key, call.text("asset"), call.decimal("amount"), source, target)
+            done = self._exchange.ask_transfer(call.api_key, call.text("asset"), call.decimal("amount"), source, target)
         except SimError as refusal:
             if refusal.kind is ErrorKind.INSUFFICIENT_BALANCE:
                 raise errors.WireError(-5013, "Asset transfer failed: insufficient balance") from refusal
+            if refusal.kind is ErrorKind.TRANSFER_REFUSED:
+                raise errors.WireError(-5010, "Asset transfer fail.") from refusal
+            if refusal.kind is ErrorKind.PERMISSION_DENIED:
+                raise errors.WireError(-1002, "You are not authorized to execute this request.", 401) from refusal
             raise
         return {"tranId": done.movement_id}
 
