@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from keeper.sim.types import Filters, Market, MarketKind
@@ -114,6 +114,13 @@ def inverse_market(
         expiry_ms=expiry_ms,
         onboard_ms=1_597_042_800_000,
     )
+
+
+def index_market(base: str, points: str = "100", tick: str = "0.1") -> Market:
+    """A USDT-margined perpetual on an index, of ``points`` quote units a point; its price has to be set."""
+    lots = ("0.01", "100000", "5000")
+    made = linear_market(base, tick, lots, "5", maintenance_rate="0.01", max_leverage=25)
+    return replace(made, contract_size=Decimal(points))
 
 
 def default_markets() -> tuple[Market, ...]:

@@ -108,13 +108,18 @@ class Forced:
             raise SimError(ErrorKind.BAD_PARAMETER, f"{market.symbol} has no {side.value} position to deleverage")
         return self.execute(account, market, -amount.copy_sign(held), side, self._state.mark(market), Origin.ADL)
 
+    def stop_trading(self, market: Market) -> None:
+        """The last trade of a dated contract is over: what rests expires, positions wait for their delivery."""
+        self._state.set_status(market.key, MarketStatus.SETTLING)
+        for account in self._state.accounts.values():
+            self._cancel_orders(account, [market])
+
     def deliver(self, market: Market) -> None:
         """Settle a dated contract at the index price and close the market."""
         self._state.set_status(market.key, MarketStatus.DELIVERED)
         price = self._state.pair_index(market)
         for account in self._state.accounts.values():
-            for order in account.orders.opened(market.key):
-                self._matcher.cancel(account, order, OrderStatus.EXPIRED)
+            self._cancel_orders(account, [market])
             for side in PositionSide:
                 held = account.futures[market.kind].positions.get((market.key, side))
                 if held is not None and held.quantity:

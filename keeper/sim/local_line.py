@@ -38,7 +38,12 @@ class LocalLine:
     async def open(self) -> None:
         """Read the markets, anew when they were read before; a failure leaves what was known."""
         self._ask(lambda: None, signed=False)
-        read = [market for kind in FUTURES for market in self._ask(partial(self.exchange.markets, kind), signed=False)]
+        read = [
+            market
+            for kind in FUTURES
+            for market in self._ask(partial(self.exchange.markets, kind), signed=False)
+            if market.status is not MarketStatus.DELISTED
+        ]
         self._instruments = {market.key: instrument_of(self.name, market) for market in read}
         self._keys = {instrument.id: key for key, instrument in self._instruments.items()}
         self._by_symbol = {instrument.id.symbol: instrument for instrument in self._instruments.values()}

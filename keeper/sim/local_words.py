@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from keeper.core.model import (
@@ -18,6 +17,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.core.model import Side as CoreSide
+from keeper.sim.calendar import day_of
 from keeper.sim.types import Fill as SimFill
 from keeper.sim.types import (
     FuturesBalance,
@@ -55,7 +55,7 @@ def instrument_of(venue: str, market: Market) -> Instrument:
     filters = market.filters
     symbol = f"{market.base}/{market.quote}:{market.settle}"
     if market.expiry_ms is not None:
-        symbol += f"-{datetime.fromtimestamp(market.expiry_ms / 1000, UTC):%y%m%d}"
+        symbol += f"-{day_of(market.expiry_ms)}"
     return Instrument(
         InstrumentId(venue, symbol),
         market.base,

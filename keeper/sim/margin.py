@@ -13,6 +13,8 @@ from keeper.sim.types import ONE, ZERO, Market, MarketKind
 
 MONEY = Decimal("0.00000001")
 """Money is booked in these steps, as Binance does."""
+UNREACHABLE = Decimal(10) ** 15
+"""A price beyond it is no price: what is left of a rounding when the collateral covers the contract to the last coin."""
 
 
 def booked(amount: Decimal) -> Decimal:
@@ -110,6 +112,6 @@ def liquidation_price(market: Market, quantity: Decimal, entry: Decimal, backing
         above = backing - signed * entry
         if below < 0:
             below, above = -below, -above
-    if below <= 0 or above <= 0:
+    if below <= 0 or above <= 0 or above > below * UNREACHABLE:
         return None
     return above / below

@@ -9,6 +9,7 @@ from keeper.sim.events import MarketChanged
 from keeper.sim.rooms import Rooms
 from keeper.sim.seams import Question, Reading
 from keeper.sim.types import (
+    ZERO,
     ExchangeOptions,
     Filters,
     FundingRecord,
@@ -23,6 +24,9 @@ from keeper.sim.types import (
     PublicTrade,
     Ticker,
 )
+
+SHOWN_AFTER_DELIVERY_MS = 3_600_000
+"""For so long a delivered contract is still listed."""
 
 
 class PublicFace(Rooms):
@@ -74,8 +78,18 @@ class PublicFace(Rooms):
         self._quotes.set_index(asset, price)
         self._liquidate()
 
+    def list_quarters(self, like: MarketKey, yearly: Decimal = ZERO) -> tuple[MarketKey, ...]:
+        """List the current and the next quarter of a perpetual, and a new one whenever one expires.
+
+        ``yearly`` is the basis at which each is listed, a fraction of the index a year; it shrinks with the time left.
+        """
+        self._calendar.follow(self._state.contract(like), yearly)
+        before = set(self._state.markets)
+        self.advance()
+        return tuple(key for key in self._state.markets if key not in before)
+
     def set_basis(self, key: MarketKey, ratio: Decimal) -> None:
-        """Set a contract's mark to index × (1 + ratio)."""
+        """Set a contract's mark to index × (1 + ratio); a dated one's shrinks from there to zero at its expiry."""
         self._quotes.set_basis(self._state.contract(key), ratio)
         self._liquidate()
 
@@ -98,11 +112,26 @@ class PublicFace(Rooms):
         self._state.interceptor.on_advance()
         self._funding.settle_due()
         self._quotes.refill()
+        self._quotes.converge()
         for market in tuple(self._state.markets.values()):
-            due = market.expiry_ms is not None and market.expiry_ms <= self._state.now
-            if due and market.status is not MarketStatus.DELIVERED and self._state.has_price(market):
-                self._forced.deliver(market)
+            if market.expiry_ms is not None and market.expiry_ms <= self._state.now:
+                self._end(market, self._state.now - market.expiry_ms)
+        for coming in self._calendar.due(self._state.now):
+            self.add_market(coming.market)
+            self.set_basis(coming.market.key, coming.basis_ratio)
         self._liquidate()
+
+    def _end(self, market: Market, passed_ms: int) -> None:
+        """The end of a dated contract, as long after its expiry: no more trade, delivery, gone from the lists."""
+        delivery_ms = self._state.options.delivery_ms
+        if market.status is MarketStatus.DELIVERED:
+            if passed_ms >= delivery_ms + SHOWN_AFTER_DELIVERY_MS:
+                self._state.set_status(market.key, MarketStatus.DELISTED)
+        elif market.status is not MarketStatus.DELISTED and self._state.has_price(market):
+            if passed_ms >= delivery_ms:
+                self._forced.deliver(market)
+            elif market.status is not MarketStatus.SETTLING:
+                self._forced.stop_trading(market)
 
     def index_price(self, asset: str) -> Decimal:
         """The asset's index price in quote units (stable coins: 1). Raises UNKNOWN_SYMBOL."""

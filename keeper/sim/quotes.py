@@ -54,6 +54,13 @@ class Quotes:
             self._reprice(market)
             self._matcher.rematch(market)
 
+    def converge(self) -> None:
+        """Let the premiums of dated contracts shrink with the time that is left."""
+        for market in tuple(self._state.converging()):
+            if market.key in self._state.tapes and self._state.stale_mark(market):
+                self._reprice(market)
+                self._matcher.rematch(market)
+
     def refill(self) -> None:
         """Bring back liquidity whose time has come; resting orders may fill further."""
         for key, book in self._state.books.items():

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from keeper.clock import Clock
 from keeper.sim.account import Account
+from keeper.sim.calendar import Calendar
 from keeper.sim.defaults import default_markets
 from keeper.sim.door import Door
 from keeper.sim.errors import ErrorKind, SimError
@@ -49,6 +50,7 @@ class Rooms:
         self._treasury = Treasury(self._state, self._valuation, self._settlement)
         self._desk = SettingsDesk(self._state, self._valuation, self._settlement)
         self._quotes = Quotes(self._state, self._matcher)
+        self._calendar = Calendar(self._state)
 
     # --- events and seams ---------------------------------------------------------------------------------------------
 

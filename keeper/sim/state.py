@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from keeper.clock import Clock
@@ -34,6 +34,22 @@ _FIRST_ORDER_ID = 8_389_765_000_000
 _CLIENT_ID_LETTERS = string.ascii_letters + string.digits
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """A premium over the index as a fraction of it, as it was set at ``at_ms``."""
+
+    ratio: Decimal
+    at_ms: int
+
+    def at(self, now_ms: int, expiry_ms: int | None) -> Decimal:
+        """The premium now: in a straight line to zero at the expiry; a perpetual's stays."""
+        if expiry_ms is None:
+            return self.ratio
+        if now_ms >= expiry_ms:
+            return ZERO
+        return self.ratio * (expiry_ms - now_ms) / (expiry_ms - self.at_ms)
+
+
 class State:
     """The exchange's memory. Rooms change it; only the face hands parts of it out."""
 
@@ -47,7 +63,7 @@ class State:
         self.books: dict[MarketKey, SyntheticBook] = {}
         self.tapes: dict[MarketKey, Tape] = {}
         self.accounts: dict[str, Account] = {}
-        self.basis: dict[MarketKey, Decimal] = {}
+        self._basis: dict[MarketKey, Basis] = {}
         self.open_interest: dict[MarketKey, Decimal] = {}
         self.start_ms = clock.now_ms()
         self.clock_skew_ms = 0
@@ -85,12 +101,13 @@ class State:
         self._priced.clear()
         self.books[market.key] = SyntheticBook()
         if self.has_price(market):
-            self.open_market(market)
+            self.open_market(market, self.now)
 
-    def open_market(self, market: Market) -> None:
-        """Give a market its first price, book, history and open interest."""
+    def open_market(self, market: Market, from_ms: int | None = None) -> None:
+        """Give a market its first price, book and open interest, and a history that leads to ``from_ms``."""
         mid = self.mark(market)
-        self.tapes[market.key] = Tape(market, self.seed, self.start_ms, self.on_tick(market, mid))
+        start_ms = self.start_ms if from_ms is None else from_ms
+        self.tapes[market.key] = Tape(market, self.seed, start_ms, self.on_tick(market, mid))
         self.books[market.key].rebuild(market, mid, self.options)
         per_unit = abs(value(market, ONE, mid))
         if market.kind is MarketKind.INVERSE:
@@ -139,8 +156,27 @@ class State:
 
     def set_basis(self, key: MarketKey, ratio: Decimal) -> None:
         """Put a contract's premium over the index in force; books follow when they are told."""
-        self.basis[key] = ratio
+        self._basis[key] = Basis(ratio, self.now)
         self._marks.clear()
+
+    def basis(self, market: Market) -> Decimal:
+        """A contract's premium over the index now; a dated one's shrinks to nothing until its expiry."""
+        known = self._basis.get(market.key)
+        return ZERO if known is None else known.at(self.now, market.expiry_ms)
+
+    def converging(self) -> Iterator[Market]:
+        """Dated contracts whose premium is on its way to zero."""
+        for key, known in self._basis.items():
+            if known.ratio and self.markets[key].expiry_ms is not None:
+                yield self.markets[key]
+
+    def stale_mark(self, market: Market) -> bool:
+        """Whether time alone has moved a contract's mark by half a tick or more; then it is forgotten."""
+        known = self._marks.get(market.key)
+        if known is None or abs(known - self._fresh_mark(market)) * 2 < market.filters.tick:
+            return False
+        del self._marks[market.key]
+        return True
 
     def indices(self) -> Mapping[str, Decimal]:
         """A copy of all index prices."""
@@ -154,9 +190,11 @@ class State:
         """Mark price: pair index × (1 + basis), eight decimals."""
         known = self._marks.get(market.key)
         if known is None:
-            known = booked(self.pair_index(market) * (ONE + self.basis.get(market.key, ZERO)))
-            self._marks[market.key] = known
+            known = self._marks[market.key] = self._fresh_mark(market)
         return known
+
+    def _fresh_mark(self, market: Market) -> Decimal:
+        return booked(self.pair_index(market) * (ONE + self.basis(market)))
 
     def on_tick(self, market: Market, price: Decimal) -> Decimal:
         """The nearest price that the market can print."""

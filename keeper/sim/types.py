@@ -1,6 +1,7 @@
 """The nouns of the simulated exchange: frozen, typed, with units and signs.
 
-Quantities: spot and linear in base units, inverse in contracts (of ``Market.contract_size`` quote units each).
+Quantities: spot in base units, contracts in contracts: of ``Market.contract_size`` base units (linear, mostly one: then
+quantities are base units as well) or quote units (inverse) each.
 Positions are signed (short < 0); orders carry a side and an absolute quantity. Times are wall milliseconds (UTC).
 """
 
@@ -104,7 +105,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One instrument. ``contract_size`` is base units for linear, quote units for inverse, 1 for spot."""
+    """One instrument. ``contract_size`` is base units for linear, quote units for inverse, 1 for spot.
+
+    An index future is linear: its base units are points of the index, its contract is of so many quote units a point.
+    """
 
     kind: MarketKind
     symbol: str
@@ -132,6 +136,11 @@ class Market:
     def pair(self) -> str:
         """Binance's ``pair``: base and quote without contract suffix."""
         return self.base + self.quote
+
+    @property
+    def is_index(self) -> bool:
+        """Whether the base is an index and not a coin: a linear contract of several quote units a point."""
+        return self.kind is MarketKind.LINEAR and self.contract_size != 1
 
     @property
     def is_perpetual(self) -> bool:
@@ -373,6 +382,7 @@ class ExchangeOptions:
     first_level_notional: Decimal = Decimal(250_000)  # quote units offered at the best price
     level_growth: Decimal = Decimal("1.25")  # each level is this many times the one before
     refill_ms: int = 1_000  # what our fills took comes back after this, or at the next price
+    delivery_ms: int = 0  # from a dated contract's last trade to its delivery; it is SETTLING meanwhile
     default_leverage: int = 20
     default_margin_mode: MarginMode = MarginMode.CROSS
     initial_prices: Mapping[str, Decimal] = field(

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from keeper.sim.defaults import inverse_market
 from keeper.sim.events import PositionForced
 from keeper.sim.margin import liquidation_price
 from keeper.sim.types import (
@@ -40,6 +41,12 @@ def test_an_inverse_short_is_liquidated_where_theory_says() -> None:
     assert house.position(BTC_COIN).quantity == -1200
     house.price("119401")
     assert house.position(BTC_COIN).quantity == 0
+
+
+def test_what_rounding_leaves_is_no_liquidation_price() -> None:
+    perp = inverse_market("BTC", "0.1", "100", maintenance_rate="0.004")
+    assert liquidation_price(perp, D(-3250), D(65000), D(5) - D("1e-20")) is None
+    assert liquidation_price(perp, D(-3250), D(65000), D("4.9")) == D(325_000) * D("0.996") / D("0.1")
 
 
 def test_a_covered_inverse_short_cannot_be_liquidated_by_a_rise() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from keeper.sim.calendar import quarter_ends
 from keeper.sim.types import Market, MarketKind, MarketStatus
 from keeper.sim.wire.text import Json, plain
 
 PERPETUAL_DELIVERY_MS = 4_133_404_800_000
-QUARTER_MS = 92 * 24 * 3_600_000
 
 _RATE_LIMITS: list[Json] = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 60_000},
@@ -53,7 +53,6 @@ def inverse_info(markets: Iterable[Market], now_ms: int) -> Json:
             _contract(market, now_ms)
             | {
                 "contractStatus": _status(market),
-                "contractSize": int(market.contract_size),
                 "equalQtyPrecision": 4,
             }
             for market in markets
@@ -65,12 +64,14 @@ def contract_type(market: Market, now_ms: int) -> str:
     """Binance's name for the kind of contract: perpetual, or which quarter it expires in."""
     if market.expiry_ms is None:
         return "PERPETUAL"
-    return "CURRENT_QUARTER" if market.expiry_ms - now_ms <= QUARTER_MS else "NEXT_QUARTER"
+    return "CURRENT_QUARTER" if market.expiry_ms <= quarter_ends(now_ms)[0] else "NEXT_QUARTER"
 
 
 def _status(market: Market) -> str:
     if market.status in (MarketStatus.BREAK, MarketStatus.HALT):
         return "PENDING_TRADING"
+    if market.status is MarketStatus.SETTLING and market.expiry_ms is not None:
+        return "DELIVERING"
     return str(market.status.value)
 
 
@@ -140,7 +141,8 @@ def _contract(market: Market, now_ms: int) -> dict[str, Json]:
     ]
     if market.kind is MarketKind.LINEAR:
         symbol_filters.append({"filterType": "MIN_NOTIONAL", "notional": plain(filters.min_notional)})
-    return {
+    sized: dict[str, Json] = {} if market.contract_size == 1 else {"contractSize": int(market.contract_size)}
+    return sized | {
         "symbol": market.symbol,
         "pair": market.pair,
         "contractType": contract_type(market, now_ms),
@@ -155,8 +157,8 @@ def _contract(market: Market, now_ms: int) -> dict[str, Json]:
         "quantityPrecision": market.quantity_precision,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COIN",
-        "underlyingSubType": ["PoW"],
+        "underlyingType": "INDEX" if market.is_index else "COIN",
+        "underlyingSubType": ["Index"] if market.is_index else ["PoW"],
         "triggerProtect": "0.0500",
         "liquidationFee": "0.012500",
         "marketTakeBound": plain(filters.market_take_bound),
