@@ -19,6 +19,7 @@ class SyntheticBook:
 
     def __init__(self) -> None:
         self.update_id = 1
+        self.mid: Decimal | None = None  # around which it was laid
         self._ladders: dict[Side, tuple[BookLevel, ...]] = {Side.BUY: (), Side.SELL: ()}
         self._unlaid: tuple[Market, Decimal, ExchangeOptions] | None = None
         self._taken: dict[tuple[Side, Decimal], Decimal] = {}
@@ -27,6 +28,7 @@ class SyntheticBook:
     def rebuild(self, market: Market, mid: Decimal, options: ExchangeOptions) -> None:
         """Lay fresh ladders around ``mid``; what was taken is forgotten. Laid when first looked at: most never are."""
         self._unlaid = (market, mid, options)
+        self.mid = mid
         self._taken.clear()
         self._refill_at_ms = None
         self.update_id += 1

@@ -14,7 +14,7 @@ from keeper.sim.types import ONE, ZERO, Market, MarketKind
 MONEY = Decimal("0.00000001")
 """Money is booked in these steps, as Binance does."""
 UNREACHABLE = Decimal(10) ** 15
-"""A price beyond it is no price: what is left of a rounding when the collateral covers the contract to the last coin."""
+"""A price beyond it is no price: what a rounding leaves when the collateral covers the contract to the last coin."""
 
 
 def booked(amount: Decimal) -> Decimal:

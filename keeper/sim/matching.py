@@ -12,7 +12,7 @@ from keeper.sim.account import Account
 from keeper.sim.errors import ErrorKind, SimError
 from keeper.sim.events import ExecutionType, OrderUpdated
 from keeper.sim.filters import check_request, is_closing
-from keeper.sim.margin import floor_to, pnl, value
+from keeper.sim.margin import floor_to, pnl, quote_value, value
 from keeper.sim.settlement import Settlement
 from keeper.sim.state import State
 from keeper.sim.types import (
@@ -206,6 +206,32 @@ class Matcher:
                     filled = bool(self._match(account, market, order, maker=True)) or filled
                     self.prune(account, market)
             if filled:
+                self._state.book_changed(market.key)
+
+    def meet(self, market: Market, side: Side) -> None:
+        """Others trade at market against a side: our orders at its best price or better fill as makers, best first.
+
+        All together they fill up to the options' ``flow_notional``.
+        """
+        worth, best = self._state.options.flow_notional, self._state.books[market.key].best(side)
+        if not worth or best is None or market.status is not MarketStatus.TRADING:
+            return
+        met = [
+            (-order.price * side.sign, order.order_id, account)
+            for account in self._state.accounts.values()
+            for order in account.orders.opened(market.key)
+            if order.side is side and order.can_rest and (order.price - best.price) * side.sign >= 0
+        ]
+        left = floor_to(worth / quote_value(market, ONE, best.price), market.filters.step) if met else ZERO
+        for _, order_id, account in sorted(met, key=lambda each: each[:2]):
+            order = account.orders.get(order_id)
+            quantity = min(left, order.remaining)
+            if is_closing(order):
+                quantity = min(quantity, self._closeable(account, market, order))
+            if quantity > 0 and order.is_open:
+                self._settlement.fill(account, order, order.price, quantity, maker=True)
+                left -= quantity
+                self.prune(account, market)
                 self._state.book_changed(market.key)
 
     def prune(self, account: Account, market: Market) -> None:

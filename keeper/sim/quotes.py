@@ -37,13 +37,18 @@ class Quotes:
             for market in self._state.markets.values()
             if asset in (market.base, market.quote) and self._state.has_price(market)
         ]
+        moves: list[tuple[Market, Decimal]] = []
         for market in moved:
             tape = self._state.tapes.get(market.key)
             if tape is None or (first and not tape.prints):
                 self._state.open_market(market)  # the past leads to the first price that was really wanted
+            before = self._state.books[market.key].mid
             self._reprice(market)
-        for market in moved:
+            moves.append((market, ZERO if before is None else self._state.mark(market) - before))
+        for market, change in moves:
             self._matcher.rematch(market)
+            if change:  # who lets the price fall sells to the bids
+                self._matcher.meet(market, Side.BUY if change < 0 else Side.SELL)
 
     def set_basis(self, market: Market, ratio: Decimal) -> None:
         """Put a contract's premium over the index in force."""

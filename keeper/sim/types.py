@@ -381,6 +381,7 @@ class ExchangeOptions:
     levels: int = 20
     first_level_notional: Decimal = Decimal(250_000)  # quote units offered at the best price
     level_growth: Decimal = Decimal("1.25")  # each level is this many times the one before
+    flow_notional: Decimal = ZERO  # quote units of others' trades that meet what rests at the touch, at each new price
     refill_ms: int = 1_000  # what our fills took comes back after this, or at the next price
     delivery_ms: int = 0  # from a dated contract's last trade to its delivery; it is SETTLING meanwhile
     default_leverage: int = 20

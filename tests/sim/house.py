@@ -75,7 +75,7 @@ class House:
     def sell(self, key: MarketKey, quantity: str, price: str | None = None, **more: object) -> OrderResult:
         return self.put(key, Side.SELL, quantity, price, **more)
 
-    def price(self, price: str | int, asset: str = "BTC") -> None:
+    def price(self, price: str | int | Decimal, asset: str = "BTC") -> None:
         self.exchange.set_price(asset, Decimal(price))
 
     def position(self, key: MarketKey, side: PositionSide = PositionSide.BOTH) -> Position:

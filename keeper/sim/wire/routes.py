@@ -5,6 +5,7 @@ from __future__ import annotations
 from keeper.clock import Clock
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import MarketKind
+from keeper.sim.wire.earn import SimpleEarn
 from keeper.sim.wire.futures_account import FuturesAccounts
 from keeper.sim.wire.futures_market import FuturesData, FuturesMarket
 from keeper.sim.wire.futures_orders import FuturesOrders
@@ -26,4 +27,5 @@ def all_routes(exchange: Exchange, clock: Clock) -> Routes:
     routes |= FuturesData(exchange, clock).routes()
     routes |= Spot(exchange).routes()
     routes |= Wallets(exchange, clock).routes()
+    routes |= SimpleEarn(exchange).routes()
     return routes

@@ -128,9 +128,14 @@ class Wallets:
             "userAssets": [],
         }
 
-    def earn_account(self, _call: Call) -> Json:
-        """The earn wallet, which nobody uses here."""
-        return {"totalAmountInBTC": "0", "totalAmountInUSDT": "0", "positionAmountVos": []}
+    def earn_account(self, call: Call) -> Json:
+        """The earn wallet as the service before simple-earn shows it."""
+        rows: list[Json] = [
+            {"asset": row.asset, "amount": fixed8(row.total), "amountInBTC": "0", "amountInUSDT": "0"}
+            for row in self._exchange.earn_wallet(call.api_key)
+            if row.total
+        ]
+        return {"totalAmountInBTC": "0", "totalAmountInUSDT": "0", "positionAmountVos": rows}
 
     def funding_wallet(self, call: Call) -> Json:
         """Assets of the funding wallet that are not empty."""
