@@ -41,6 +41,7 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.orders import Epoch, is_ours, plan
+from keeper.core.roll import due_note
 from keeper.execute import Executor, signed_filled
 from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.observe import Observatory
@@ -247,7 +248,8 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
     halts = late or too_large
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
-    notes = tuple(note for note in (said, _flattening(memory)) if note is not None)
+    due = due_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms())
+    notes = tuple(note for note in (said, _flattening(memory), due) if note is not None)
     if not isinstance(decision, Rebalance):
         return Judgement(exposure, memory, decision, reasons=notes)
     planned = plan(exposure, decision, bench.limits.max_order_notional, epoch)

@@ -229,6 +229,7 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         max_slippage=entry.max_slippage,
         max_foreign_ratio=max_foreign_ratio,
         statements=statements_of(entry),
+        roll=entry.roll.to_core(),
     )
 
 

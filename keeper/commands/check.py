@@ -121,6 +121,8 @@ def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
 def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
     for name in type(section).model_fields:
         value = getattr(section, name)
+        if name == "roll" and not getattr(section, "looks_dated", True) and name not in section.model_fields_set:
+            continue  # a contract that does not expire is not rolled: ten lines about nothing
         if isinstance(value, BaseModel):
             yield from _keys(f"{prefix}.{name}", value)
         elif name not in ("name", "asset"):

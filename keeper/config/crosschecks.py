@@ -33,7 +33,8 @@ def cross_check(
     _keys(venues, problems)
     if mode is Mode.LIVE:
         _clear_text(venues, problems)
-    return (*_unused(venue_names, hedges), *_spot_on_coin_margin(hedges))
+    _candidates(hedges, problems)
+    return (*_unused(venue_names, hedges), *_spot_on_coin_margin(hedges), *_rolls_of_nothing(hedges))
 
 
 def _references(venue_names: Sequence[str], problems: Problems) -> None:
@@ -128,6 +129,19 @@ def _exposures(hedges: Hedges, problems: Problems) -> None:
             )
 
 
+def _candidates(hedges: Hedges, problems: Problems) -> None:
+    """A roll stays on its venue: elsewhere other collateral would be needed."""
+    for index, hedge in hedges:
+        for place, word in enumerate(hedge.roll.candidates):
+            venue = word.partition(":")[0] if ":" in word else hedge.instrument.venue
+            if venue != hedge.instrument.venue:
+                problems.add(
+                    ("hedges", index, "roll", "candidates", place),
+                    f"is on the venue {shown(venue)}, and a roll stays on {shown(hedge.instrument.venue)}; name a "
+                    "contract there",
+                )
+
+
 def _keys(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
     """One key under two names would count one account twice and race for nonces."""
     seen: dict[tuple[str, str], str] = {}
@@ -170,4 +184,13 @@ def _spot_on_coin_margin(hedges: Hedges) -> Iterator[str]:
                 f'hedges[{index}].exposure (hedge "{hedge.name}"): "spot" on a coin-margined contract is neutral '
                 "only if the contract's coin profit and loss is swept out; on a unified account state the quantity "
                 'in holdings, or use "equity"'
+            )
+
+
+def _rolls_of_nothing(hedges: Hedges) -> Iterator[str]:
+    for index, hedge in hedges:
+        if "roll" in hedge.model_fields_set and not hedge.looks_dated:
+            yield (
+                f'hedges[{index}].roll (hedge "{hedge.name}"): {hedge.instrument.symbol} does not expire, so nothing '
+                "is rolled; only what `keeper roll` shows follows it"
             )

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from keeper.config import credentials, environment
 from keeper.config.crosschecks import cross_check
-from keeper.config.models import SECTIONS, VENUE_NAME, Config, HedgeConfig, Mode, Section, VenueConfig, mode_of
+from keeper.config.models import SECTIONS, VENUE_NAME, Config, HedgeConfig, Mode, VenueConfig, mode_of
 from keeper.config.problems import Problems
+from keeper.config.section import Section
 from keeper.config.values import kind_of, nearest, text
 from keeper.core.orders import plain
 from keeper.errors import ConfigError

@@ -15,9 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -30,6 +28,8 @@ from pydantic import (
 
 from keeper.config.client_options import client_options
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
+from keeper.config.rolls import RollConfig
+from keeper.config.section import Section
 from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
 from keeper.core.model import ONE, AccountId, Band, ExposureMode, InstrumentId, Unlisted
 
@@ -124,12 +124,6 @@ UptoDay = Annotated[float, _UPTO_DAY]
 FileName = Annotated[str, BeforeValidator(text(r"[^\0\n]{1,4096}", "/run/credentials/keeper/api_key"))]
 
 
-class Section(BaseModel):
-    """A table of the file: frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
 class VenueConfig(Section):
     """One account at one exchange. The three credentials never come from the file itself."""
 
@@ -196,6 +190,7 @@ class HedgeConfig(Section):
     leverage: Leverage | None = None
     margin_mode: Annotated[Literal["cross", "isolated"], BeforeValidator(one_of("cross", "isolated"))] | None = None
     max_slippage: Annotated[Decimal, BeforeValidator(number(above="0", below="0.1"))] = Decimal("0.001")
+    roll: RollConfig = RollConfig()
 
     @field_validator("margin_mode", mode="before")
     @classmethod
@@ -228,6 +223,11 @@ class HedgeConfig(Section):
         """Whether the symbol says that the contract settles in its own coin."""
         pair, _, settle = self.instrument.symbol.partition(":")
         return settle.partition("-")[0] == pair.partition("/")[0]
+
+    @property
+    def looks_dated(self) -> bool:
+        """Whether the symbol says that the contract expires."""
+        return "-" in self.instrument.symbol.rpartition(":")[2]
 
     @property
     def full_ratio(self) -> bool:

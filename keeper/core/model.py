@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NewType
 
 from keeper.core.execution import POST_ONLY, Style
+from keeper.core.roll_rules import RollRules
 
 Base = NewType("Base", Decimal)
 """A quantity of coins (base units), signed."""
@@ -267,6 +268,7 @@ class Hedge:
     max_slippage: Decimal = Decimal("0.001")
     max_foreign_ratio: Decimal = Decimal("0.25")
     statements: tuple[Statement, ...] = ()
+    roll: RollRules = field(default_factory=RollRules)
 
     @property
     def is_own(self) -> bool:

@@ -17,11 +17,10 @@ from enum import StrEnum
 from keeper.core.carry import DAY_MS, YEAR_DAYS, Basis, FundingMean
 from keeper.core.model import ONE, ZERO, Instrument, InstrumentId, Mark, Quote, Reason
 from keeper.core.orders import plain
-from keeper.core.roll_rules import Fallback, RollRules, WhenTooDear
+from keeper.core.roll_rules import CANDIDATE_WORDS, Fallback, RollRules, WhenTooDear
 
 _MOST_CANDIDATES = 8
 """More expiries than these are not looked at: each costs the venue several requests."""
-_WORDS = ("perpetual", "next", "second")
 
 
 # -- candidates ------------------------------------------------------------------------------------------------------
@@ -61,7 +60,7 @@ def candidates_of(
     """Contracts that could carry the hedge on: the perpetual first, then by expiry; the present one is not among them.
 
     Only contracts like the present one are: same coin, same quote money, same collateral, same kind; with an expiry
-    after the present one's and after now. ``wanted`` narrows them by words or symbols; what it names and is not listed
+    after the present one's and after now. ``wanted`` narrows them by words or ids; what it names and is not listed
     is simply not there.
     """
     alike = [each for each in listed if _is_like(present, each) and each.id != present.id]
@@ -74,9 +73,9 @@ def candidates_of(
     ordered = (*perpetuals[:1], *dated)
     if not wanted:
         return ordered[:_MOST_CANDIDATES]
-    named = {"perpetual": perpetuals[:1], "next": dated[:1], "second": dated[1:2]}
+    named = dict(zip(CANDIDATE_WORDS, (perpetuals[:1], dated[:1], dated[1:2]), strict=True))
     chosen = {each.id for word in wanted for each in named.get(word, ())}
-    chosen |= {each.id for each in ordered if each.id.symbol in wanted}
+    chosen |= {each.id for each in ordered if str(each.id) in wanted}
     return tuple(each for each in ordered if each.id in chosen)
 
 
@@ -341,13 +340,13 @@ def choose(comparison: Comparison, rules: RollRules) -> Choice:
     if best is None:
         return _unpriced(comparison, rules, last=last)
     cost = ZERO if best.net_annual is None else -best.net_annual
-    if rules.max_cost_annual is None or cost <= rules.max_cost_annual:
+    if cost <= rules.max_cost_annual:
         return Choice(Act.ROLL, Reason("roll_cheapest", _cheapest(best)), best.terms.instrument)
     return _too_dear(comparison, best, cost, rules, last=last)
 
 
 def _too_dear(comparison: Comparison, best: Candidate, cost: Decimal, rules: RollRules, *, last: bool) -> Choice:
-    limit = plain(rules.max_cost_annual or ZERO)
+    limit = plain(rules.max_cost_annual)
     text = f"every candidate costs more than {limit} a year, the cheapest ({best.id.symbol}) {_share(cost)}"
     target = best.terms.instrument
     if rules.when_too_dear is WhenTooDear.LOWER_RATIO and rules.lower_ratio_to is not None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+CANDIDATE_WORDS = ("perpetual", "next", "second")
+"""How candidates are named without their symbols: the perpetual, and the first and second expiry after the present."""
+
 
 class WhenTooDear(StrEnum):
     """What to do when every candidate costs more than the limit."""
@@ -30,7 +33,7 @@ class RollRules:
     """How one hedge rolls. Days are of 24 hours; costs are simple fractions of the notional a year.
 
     A roll is due ``window_days`` before expiry, and happens ``latest_days`` before it whatever has to be decided
-    without. ``candidates`` are words ("perpetual", "next", "second") or symbols of the same venue; empty is every
+    without. ``candidates`` are words (``CANDIDATE_WORDS``) or ids of contracts on the same venue; empty is every
     expiry that is listed, and the perpetual. ``taker_fee`` wins over what the venue's market data says.
     """
 
@@ -39,7 +42,7 @@ class RollRules:
     horizon_days: Decimal = Decimal(90)
     funding_days: Decimal = Decimal(30)
     candidates: tuple[str, ...] = ()
-    max_cost_annual: Decimal | None = Decimal("0.15")
+    max_cost_annual: Decimal = Decimal("0.15")
     when_too_dear: WhenTooDear = WhenTooDear.ALERT
     lower_ratio_to: Decimal | None = None
     fallback: Fallback = Fallback.PERPETUAL
