@@ -15,6 +15,7 @@ from decimal import Decimal
 from keeper.core.hedge import accounts_of
 from keeper.core.model import CycleRecord, Hedge, InstrumentId, Intent, Mark, PlannedOrder, Rebalance, Side
 from keeper.fuzz.history import Note
+from keeper.fuzz.levers import Levers
 from keeper.fuzz.model import Model, canonical
 from keeper.fuzz.told import Told
 from keeper.fuzz.truth import Bounds, GroundTruth, one_step, size_of, widest
@@ -85,6 +86,7 @@ class Invariants:
         self.canaries: tuple[str, ...] = ()
         self.strays: set[str] = set()
         """Orders that the run itself has left on the venue in the keeper's name."""
+        self.levers: Levers
         self.ground: GroundTruth
         self.told: Told
         self._model = model
@@ -145,7 +147,7 @@ class Invariants:
             self._fail("old_epoch", text)
         self._check_whole(order, who)
         self._check_price(order, who, now)
-        for name, text in self.told.against(order):
+        for name, text in (*self.told.against(order), *self.levers.against(order)):
             self._fail(name, text)
         self._sent[order.client_id] = Sent(order, self.epoch.began, last)
         self._last_write[ident] = now

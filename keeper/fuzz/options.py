@@ -109,6 +109,8 @@ class Options:
     journal: JournalOptions
     max_order_notional: Decimal
     margin: Decimal
+    brake_chance: float = 0.0
+    """Of a brake being pulled between two turns: the kill file, or a disk that is nearly full."""
     often: tuple[FaultKind, ...] = ()
     only_those: bool = False
 
@@ -138,6 +140,8 @@ def draw(seed: int, **given: Any) -> Options:
         journal=_journal(source),
         max_order_notional=source.choice((D(20_000), D(100_000), D(100_000_000))),
         margin=source.choice((D(150_000), D(5_000_000), D(5_000_000))),
+        # A stream of its own: what was drawn before keeps its value for every seed.
+        brake_chance=Streams(seed).of("brake options").choice((0.0, 0.0, 0.0, 0.005)),
     )
     return replace(drawn, **given)
 

@@ -15,6 +15,7 @@ from keeper.core.limits import Limits
 from keeper.core.model import Contracts, CycleRecord, Hedge, InstrumentId, Quote, Snapshot
 from keeper.cycle import Desk, Pace, restore
 from keeper.daemon import Daemon, Listener, Rhythm
+from keeper.doubt import Standing
 from keeper.execute import OrderExecutor
 from keeper.fuzz.death import Mortality
 from keeper.fuzz.history import History
@@ -85,6 +86,7 @@ class Parts:
     invariants: Invariants
     inbox: Inbox
     canary: str
+    brakes: Callable[[], Standing]
 
 
 class Progress:
@@ -144,7 +146,26 @@ class Process:
         finally:
             for reminder in reminders:
                 reminder.cancel()
+        await self._replay(desk)
         await queue.close(5.0)
+
+    async def _replay(self, desk: Desk) -> None:
+        """After an orderly stop: what the next keeper takes from the journal is what this one knew."""
+        try:
+            memories, remembered = await self._journal.memories(), await self._journal.remembered()
+            unknown = {intent.client_id for intent in await self._journal.unresolved()}
+        except JournalError:
+            return
+        invariants, now_ms = self._parts.invariants, self._parts.clock.now_ms()
+        last = None if self.daemon is None else self.daemon.last
+        if last is not None and last.cycle == desk.cycle and not desk.unresolved:
+            for name in sorted(name for name, memory in desk.memories.items() if memories.get(name) != memory):
+                text = f"{name}: the journal has {memories.get(name)}, the keeper had {desk.memories[name]}"
+                invariants.violate("replay", text, now_ms)
+            if remembered != desk.remembered:
+                invariants.violate("replay", f"{remembered} was written, {desk.remembered} known", now_ms)
+        if lost := sorted(desk.unresolved.keys() - unknown):
+            invariants.violate("replay", f"the journal does not know that {lost} are unknown", now_ms)
 
     def remind(self) -> None:
         """Make settings and markets due now, as an hour's passing would."""
@@ -181,6 +202,7 @@ class Process:
         observatory = WatchedObservatory(hedges, {self._line.name: self._line}, parts.clock)
         observatory.on_look = parts.invariants.on_look
         observatory.standing = checked.standing
+        observatory.brakes = parts.brakes
         executor = OrderExecutor({self._line.name: self._line}, self._journal, parts.clock)
         limits = Limits(Quote(parts.options.max_order_notional))
         return Desk(hedges, observatory, executor, self._journal, parts.clock, limits, tag, number, Pace())

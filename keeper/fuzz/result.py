@@ -25,6 +25,7 @@ _VERDICTS = {
     "stalled": Verdict.CRASH,
     "model": Verdict.MODEL,
     "journal": Verdict.MODEL,
+    "replay": Verdict.MODEL,
     "liveness": Verdict.LIVENESS,
 }
 

@@ -12,6 +12,7 @@ from keeper.daemon import Daemon
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
 from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
+from keeper.fuzz.levers import Levers
 from keeper.fuzz.line import Line, Network
 from keeper.fuzz.model import Model
 from keeper.fuzz.options import Options, Transport, draw
@@ -95,6 +96,7 @@ class Simulation:
         self.invariants = Invariants(self.model, API_KEY, loop.time, self._lag())
         self.invariants.canaries = (SECRET, CHANNEL_TOKEN)
         self.invariants.on_violation = self._end
+        self.levers = Levers(self._streams.of("levers"), options.brake_chance, self._pulled)
         self.cycles = self.restarts = 0
         self._in_liveness = False
         self._liveness_turns = self._calm_turns = 0
@@ -150,6 +152,7 @@ class Simulation:
         self.invariants.ground = GroundTruth(self.exchange, API_KEY, self._hedges, keys, self.model)
         self.invariants.told = Told(self.menu, keys, self._offset_ms, self.exchange.door.server_time_ms)
         self.invariants.name(keys)
+        self.invariants.levers = self.levers
         self.invariants.unresolved = self._store.unresolved
         self.model.start(self.exchange.truth(API_KEY))
         self.history.listeners += [self.model.take, self.invariants.on_note]
@@ -161,8 +164,13 @@ class Simulation:
     async def _client(self) -> tuple[Observer, Trader]:
         from keeper.fuzz.wired import open_client
 
-        observer, trader, self._let_go = await open_client(self.exchange, self._true_clock, self._host_clock)
+        observer, trader, self._let_go = await open_client(
+            self.exchange, self._true_clock, self._host_clock, self._sent_while_banned
+        )
         return observer, trader
+
+    def _sent_while_banned(self, text: str) -> None:
+        self.invariants.violate("sent_while_banned", text, self._true_clock.now_ms())
 
     def _rebuild(self) -> tuple[Hedge, ...]:
         return tuple(make_hedge(each, self._venue[0]) for each in self._options.hedges)
@@ -189,7 +197,7 @@ class Simulation:
         parts = Parts(
             options, self._host_clock, self._hedges, self._rebuild, self.history, self.invariants,
             Inbox(self.invariants, self.history, self._streams.of(f"inbox {self.restarts}"), CHANNEL_TOKEN),
-            CHANNEL_TOKEN,
+            CHANNEL_TOKEN, self.levers,
         )  # fmt: skip
         line = Line(*self._venue, self.network, life, self.invariants, self.history)
         line.on_landed = self._landed
@@ -248,6 +256,7 @@ class Simulation:
 
     def _operate(self, record: CycleRecord, daemon: Daemon) -> None:
         """What an operator does now and then."""
+        self.levers.turn()
         source, flows = self._operator, self._options.flows
         if source.random() < self._options.restart_chance:
             self.history.note("operator", "restart")
@@ -277,12 +286,16 @@ class Simulation:
         doing = {"resume": daemon.resume, "pause": daemon.pause, "flatten": daemon.flatten}[what](name)
         self._loop.create_task(_told(doing))
 
+    def _pulled(self, what: str) -> None:
+        self.history.note("brake", what)
+
     def _begin_liveness(self) -> None:
         """Faults off: from here on everything has to come right by itself, but for what waits for a person."""
         self.history.note("calm")
         self._in_liveness = True
         self.world.settle_down(self._hedges)
         self.paper.is_calm = self.network.is_calm = True
+        self.levers.release()
         self._host_clock.step_ms = 0
         self._moved_at, self._moved_turn = self._loop.time(), 0
         if self._process is not None:

@@ -28,6 +28,9 @@ HOST = "http://exchange.invalid"
 SECONDS = 10.0
 
 
+Wire = tuple[Dispatcher, "Bans"]
+
+
 class _Response:
     """As much of an aiohttp response as the client reads."""
 
@@ -49,11 +52,31 @@ class _Response:
         """Nothing is held."""
 
 
+class Bans:
+    """Until when the venue has asked the client to stay away, and which orders it sends all the same."""
+
+    def __init__(self, clock: VirtualClock, broken: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._broken = broken
+        self._until = 0.0
+
+    def asked(self, method: str, path: str, sent: str) -> None:
+        """A request leaves: while a wait lasts, readings and covers may, and nothing that adds risk."""
+        left = self._until - self._clock.monotonic()
+        if left > 0 and method == "POST" and path.endswith("/order") and "reduceonly=true" not in sent.lower():
+            self._broken(f"an order that may open is sent to {path}, {left:.3f} s before the venue wants to see one")
+
+    def told(self, reply: Reply) -> None:
+        """An answer has come."""
+        if reply.status in (418, 429) and (seconds := reply.headers.get("Retry-After")):
+            self._until = max(self._until, self._clock.monotonic() + float(seconds))
+
+
 class _Call:
     """A request that is sent when it is entered."""
 
-    def __init__(self, dispatcher: Dispatcher, method: str, url: str, data: bytes | None, key: str) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, to: Wire, method: str, url: str, data: bytes | None, key: str) -> None:
+        self._dispatcher, self._bans = to
         self._method = method
         self._url = url
         self._data = data
@@ -62,7 +85,9 @@ class _Call:
     async def __aenter__(self) -> _Response:
         parts = urlsplit(self._url)
         body = (self._data or b"").decode()
+        self._bans.asked(self._method, parts.path, parts.query + body)
         reply = await self._dispatcher.http(self._method, parts.path, parts.query, body, self._key)
+        self._bans.told(reply)
         if reply.dropped:
             raise aiohttp.ServerDisconnectedError
         return _Response(reply)
@@ -76,13 +101,13 @@ class MemorySession:
 
     closed = False
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, to: Wire) -> None:
+        self._to = to
         self.headers: dict[str, str] = {}
 
     def _call(self, method: str, url: Any, data: bytes | None, headers: Mapping[str, str] | None) -> _Call:
         named = {name.lower(): value for name, value in (headers or {}).items()}
-        return _Call(self._dispatcher, method, str(url), data, named.get("x-mbx-apikey", ""))
+        return _Call(self._to, method, str(url), data, named.get("x-mbx-apikey", ""))
 
     def get(self, url: Any, *, data: Any = None, headers: Any = None, **_: Any) -> _Call:
         """GET."""
@@ -105,9 +130,12 @@ class MemorySession:
 
 
 async def open_client(
-    exchange: Exchange, true_clock: VirtualClock, host_clock: VirtualClock
+    exchange: Exchange, true_clock: VirtualClock, host_clock: VirtualClock, while_banned: Callable[[str], None]
 ) -> tuple[Observer, Trader, Callable[[], None]]:
-    """The real venue layer over an in-memory wire, its markets loaded, and how to let go of it."""
+    """The real venue layer over an in-memory wire, its markets loaded, and how to let go of it.
+
+    ``while_banned`` is told of an order that leaves although the venue asked the client to stay away.
+    """
     venue_clock = VenueClock(true_clock, exchange.door)
     authenticator = Authenticator(exchange, venue_clock)
     dispatcher = Dispatcher(all_routes(exchange, venue_clock), authenticator, true_clock, None, exchange.door)
@@ -115,7 +143,7 @@ async def open_client(
     policy, credentials = VenuePolicy(trading=True, environment="testnet"), Credentials(API_KEY, SECRET)
     venue = make_venue(VENUE, CCXT_ID, policy, credentials, options, host_clock, SECONDS, SECONDS)
     client: Any = venue.connection.client
-    client.session = MemorySession(dispatcher)
+    client.session = MemorySession((dispatcher, Bans(true_clock, while_banned)))
     client.own_session = False
     # Signed requests carry the host's time, which is virtual here.
     client.milliseconds = host_clock.now_ms

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from keeper.core import hedge as core_hedge
 from keeper.core.limits import ApprovedPlan
-from keeper.core.model import HedgeMemory, Outcome, OutcomeState, PlannedOrder
+from keeper.core.model import CycleRecord, HedgeMemory, Outcome, OutcomeState, PlannedOrder, Snapshot
 from keeper.execute import OrderExecutor
+from keeper.fuzz.disk import MemoryJournal
 from keeper.fuzz.options import Storage, Transport
 from keeper.fuzz.pool import MENU, Tally, run_seeds, tally
+from keeper.fuzz.process import WatchedObservatory
 from keeper.fuzz.result import Result, Verdict
 from keeper.fuzz.run import run_seed
+from keeper.journal.base import Remembered
+from keeper.sim.faults import FaultKind
 from keeper.venue.base import Ambiguous, Submission
+from keeper.venue.budget import Budget
 
 FIXED = range(1, 31)
 HUNT = 100
@@ -68,10 +74,10 @@ def test_tallies_say_which_fault_was_never_met() -> None:
 # --- keepers that are broken on purpose --------------------------------------------------------------------------
 
 
-def hunted() -> Result:
+def hunted(**given: object) -> Result:
     """The first seed of a hundred that does not pass."""
     for seed in range(1, HUNT + 1):
-        result = run_seed(seed, HUNT_CYCLES)
+        result = run_seed(seed, HUNT_CYCLES, **given)
         if result.verdict is not Verdict.PASSED:
             return result
     pytest.fail(f"{HUNT} seeds did not notice")
@@ -127,3 +133,31 @@ def test_gaps_taken_for_zero_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keeper.observe.Observatory._jumped", lambda *_: False)
     assert hunted().verdict is Verdict.SAFETY
     assert Decimal(0) == 0
+
+
+def test_brakes_that_are_not_heeded_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    observe = WatchedObservatory.observe
+
+    async def heedless(self: WatchedObservatory, remembered: Remembered, expected: Any) -> tuple[Snapshot, Remembered]:
+        snapshot, accepted = await observe(self, remembered, expected)
+        return replace(snapshot, blocks=(), sell_blocks=()), accepted
+
+    monkeypatch.setattr(WatchedObservatory, "observe", heedless)
+    found = {hunted(brake_chance=0.2, only_those=True).name, hunted(brake_chance=0.9, only_those=True).name}
+    assert found <= {"sent_while_killed", "sent_on_a_full_disk"}
+
+
+def test_a_memory_that_the_journal_does_not_hold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = MemoryJournal.cycle
+
+    async def forgetful(self: MemoryJournal, record: CycleRecord, remembered: Remembered) -> None:
+        await write(self, replace(record, hedges=record.hedges[1:]), remembered)
+
+    monkeypatch.setattr(MemoryJournal, "cycle", forgetful)
+    assert hunted(restart_chance=0.1, crash_turns=0, storage=Storage.MEMORY).name == "replay"
+
+
+def test_a_client_that_does_not_stay_away_when_it_is_asked_to_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "back_off", lambda *_: None)
+    often = (FaultKind.RATE_LIMITED, FaultKind.BANNED)
+    assert hunted(transport=Transport.CLIENT, often=often).name == "sent_while_banned"
