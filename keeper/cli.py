@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from keeper import __version__
+from keeper.cli_stress import stress
 from keeper.errors import KeeperError
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ def size(
         asset_price=asset_price,
     )  # fmt: skip
     body("size")(flags, as_json)
+
+
+app.command()(stress)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import structlog
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
 from keeper.core import stated
-from keeper.core.model import NO_BASE, Hedge, HedgeCycle
+from keeper.core.model import NO_BASE, Hedge, HedgeCycle, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
 from keeper.cycle import Judgement, LookOnly, judge, memory_of
@@ -50,6 +50,7 @@ class Look:
 
     taken_at_ms: int
     hedges: tuple[HedgeCycle, ...]
+    snapshot: Snapshot
 
 
 async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
@@ -77,7 +78,7 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         snapshot, _ = await observatory.observe(remembered, expected)
         judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
-        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged))
+        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged), snapshot)
 
 
 def _as_cycle(judgement: Judgement) -> HedgeCycle:

@@ -19,7 +19,7 @@ from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
 from tests.cli.support import API_KEY, API_SECRET, CREDENTIALS, keeper, process
 
-COMMANDS = ("init", "demo", "run", "plan", "size", "check", "status", "pause", "resume", "history", "sim")
+COMMANDS = ("init", "demo", "run", "plan", "size", "stress", "check", "status", "pause", "resume", "history", "sim")
 
 
 @pytest.fixture
