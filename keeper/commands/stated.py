@@ -128,6 +128,10 @@ class _Notes:
         self.count += 1
         self._note(key, what)
 
+    def below(self, table: str) -> _Notes:
+        """Notes on a table within this one."""
+        return _Notes(lambda key, what: self(f"{table}.{key}", what))
+
 
 def _read(name: str, given: Mapping[str, Any], note: Callable[[str, str], None]) -> StatedHedge | None:
     """One hedge from words and their values; None after what is wrong was noted."""
@@ -203,7 +207,7 @@ def _legs(given: Mapping[str, Any], notes: _Notes) -> tuple[_LegWords, ...]:
         return ()
     found: list[_LegWords] = []
     for place, entry in enumerate(listed):
-        inner = _Notes(lambda key, what, place=place: notes(f"futures[{place}].{key}", what))
+        inner = notes.below(f"futures[{place}]")
         for key in entry.keys() - set(_LEG_WORDS):
             inner(key, f"is not a known key{nearest(key, _LEG_WORDS)}; known here: {', '.join(_LEG_WORDS)}")
         kind, values = _kind(entry, inner), _numbers(entry, inner)
