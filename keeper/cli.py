@@ -279,6 +279,22 @@ def flatten(
 
 
 @app.command()
+def roll(
+    hedge: HedgeName = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    horizon: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Compare over so many days instead of the configured ones.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what holding the short costs in each contract that could carry a hedge. Sends nothing, writes nothing.
+
+    Example: `keeper roll`  ·  `keeper roll btc --horizon 30`  ·  `keeper roll -c keeper.toml --json`
+    """
+    body("roll")(config, hedge, horizon, as_json)
+
+
+@app.command()
 def history(
     config: ConfigPath = DEFAULT_CONFIG,
     journal: Annotated[

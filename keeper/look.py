@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -30,6 +30,7 @@ from keeper.venue.base import (
     VenueError,
 )
 from keeper.wiring import (
+    Venues,
     brakes_of,
     build_hedges,
     doubt_of,
@@ -53,8 +54,23 @@ class Look:
     snapshot: Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look, while the venues that it was taken on are still open for more readings."""
+
+    look: Look
+    venues: Venues
+
+
 async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
     """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing."""
+    async with looking(config, clock=clock) as seen:
+        return seen.look
+
+
+@asynccontextmanager
+async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Seen]:
+    """As :func:`look_once`, with the venues open for whoever has to read more."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(await _reader(config))
@@ -78,7 +94,8 @@ async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
         snapshot, _ = await observatory.observe(remembered, expected)
         judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
-        return Look(snapshot.taken_at_ms, tuple(_as_cycle(judgement) for judgement in judged), snapshot)
+        cycles = tuple(_as_cycle(judgement) for judgement in judged)
+        yield Seen(Look(snapshot.taken_at_ms, cycles, snapshot), venues)
 
 
 def _as_cycle(judgement: Judgement) -> HedgeCycle:

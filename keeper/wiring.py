@@ -11,6 +11,7 @@ from decimal import Decimal
 import structlog
 
 from keeper.brakes import Brakes
+from keeper.candidates import Markets
 from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
@@ -67,6 +68,7 @@ class Venues:
     observers: Mapping[str, Observer]
     traders: Mapping[str, Trader]
     back_offs: Mapping[str, BackOff] = field(default_factory=dict)
+    markets: Mapping[str, Markets] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ async def open_venues(
         traders: dict[str, Trader] = {}
         if policy.trading:
             traders = {name: venue.trader for name, venue in made.items()}
-        yield Venues({name: venue.observer for name, venue in made.items()}, traders, made)
+        observers = {name: venue.observer for name, venue in made.items()}
+        yield Venues(observers, traders, made, observers)
 
 
 async def _open_one(config: Config, name: str, observer: Observer, clock: Clock, deadline: float) -> None:

@@ -19,7 +19,9 @@ from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
 from tests.cli.support import API_KEY, API_SECRET, CREDENTIALS, keeper, process
 
-COMMANDS = ("init", "demo", "run", "plan", "size", "stress", "check", "status", "pause", "resume", "history", "sim")
+COMMANDS = (
+    *("init", "demo", "run", "plan", "size", "stress", "check", "status", "pause", "resume", "history", "roll", "sim"),
+)
 
 
 @pytest.fixture
@@ -241,6 +243,7 @@ BODIES: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("demo", "demo", (None, None), {}),
     ("run", "run", (Path("x"), False), {}),
     ("plan", "plan", (Path("x"), False), {}),
+    ("roll", "roll", (Path("x"), None, None, False), {}),
     ("status", "status", (Path("x"), False), {}),
     ("status", "pause", (Path("x"), None), {}),
     ("status", "resume", (Path("x"), None), {}),
@@ -267,6 +270,22 @@ def test_history_needs_no_credentials(config_file: Path) -> None:
     result = keeper("history", "-c", str(config_file))
     assert result.exit_code == 2
     assert "there is no journal" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("roll", "bct"), 'did you mean "btc"'),
+        (("roll", "--horizon", "0"), "--horizon"),
+        (("roll", "--horizon", "a month"), "--horizon"),
+    ],
+)
+def test_a_roll_of_nothing_is_refused_before_a_venue_is_asked(
+    config_file: Path, words: tuple[str, ...], says: str
+) -> None:
+    result = keeper(*words, "-c", str(config_file), environ=CREDENTIALS)
+    assert result.exit_code == 2
+    assert says in result.stderr
 
 
 def test_colour_only_on_a_terminal(config_file: Path) -> None:

@@ -1,0 +1,76 @@
+"""``keeper roll``: what holding each hedge's short costs, here and in every contract that could follow; no orders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keeper.commands.loading import load_for_venues
+from keeper.config import Config
+from keeper.config.values import nearest, number
+from keeper.errors import ConfigError
+from keeper.roll_report import render_rolls, roll_json
+
+if TYPE_CHECKING:
+    from keeper.candidates import Markets
+    from keeper.core.model import HedgeCycle
+    from keeper.core.roll_rules import RollRules
+
+_PIPE_WIDTH = 1_000
+_HORIZON = number(at_least="1", at_most="730", unit="(days)")
+
+
+def roll(config_path: Path, hedge: str | None, horizon: str | None, as_json: bool) -> None:
+    """Look once and print the comparison; writes nothing, sends nothing. Raises :class:`~keeper.errors.KeeperError`."""
+    config = load_for_venues(config_path)
+    names = [each.name for each in config.hedges]
+    if hedge is not None and hedge not in names:
+        raise ConfigError(
+            f"there is no hedge {hedge} in {config.path}{nearest(hedge, names)}; it has: {', '.join(names)}"
+        )
+    try:
+        days = None if horizon is None else _HORIZON(horizon)
+    except ValueError as error:
+        raise ConfigError(f"--horizon {error}") from None
+    document = asyncio.run(rolls_document(config, [hedge] if hedge is not None else names, days))
+    if as_json:
+        json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    from rich.console import Console
+
+    # Into a pipe nothing is broken into lines of 80 characters: this is for grep.
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console.print(render_rolls(document))
+    console.print("One look: nothing was sent, nothing was written.", style="dim")
+
+
+async def rolls_document(config: Config, wanted: Sequence[str], horizon_days: Decimal | None) -> dict[str, Any]:
+    """What ``keeper roll --json`` prints, of the hedges of these names; a horizon overrules the configured ones."""
+    from keeper.look import looking
+    from keeper.report import iso_utc
+
+    async with looking(config) as seen:
+        hedges = []
+        for cycle in seen.look.hedges:
+            hedge = cycle.exposure.hedge
+            if hedge.name in wanted:
+                rules = hedge.roll if horizon_days is None else replace(hedge.roll, horizon_days=horizon_days)
+                markets = seen.venues.markets[hedge.instrument.id.venue]
+                hedges.append(await _one(cycle, markets, rules, seen.look.taken_at_ms))
+        return {"mode": config.mode.value, "taken_at": iso_utc(seen.look.taken_at_ms), "hedges": hedges}
+
+
+async def _one(cycle: HedgeCycle, markets: Markets, rules: RollRules, now_ms: int) -> dict[str, Any]:
+    from keeper.candidates import carried_of, compared
+    from keeper.core.roll import choose
+
+    carried = carried_of(cycle.exposure)
+    comparison = await compared(markets, carried, rules, now_ms)
+    return roll_json(cycle.exposure.hedge.name, carried, comparison, choose(comparison, rules), rules)
