@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
 from keeper.clock import Clock, SteadyTime
+from keeper.core.coins import with_fill
 from keeper.core.hedge import accounts_of, assess, decide, expect, foreign_change, recall, remember, settle_expectation
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
 from keeper.core.model import (
@@ -42,6 +43,8 @@ from keeper.core.model import (
 )
 from keeper.core.orders import Epoch, is_ours, plan
 from keeper.core.roll import due_note
+from keeper.core.steering import steered, steering_notes
+from keeper.core.targets import Target
 from keeper.execute import Executor, signed_filled
 from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.observe import Observatory
@@ -196,13 +199,14 @@ def judge(
     ``questions`` are instruments on which nothing may be sent now, and why.
     """
     listed = {hedge.instrument.id for hedge in bench.hedges}
-    exposures = [assess(_as_told(bench, hedge), snapshot, listed) for hedge in bench.hedges]
+    told = [_as_told(bench, hedge, snapshot, listed, questions) for hedge in bench.hedges]
+    exposures = [_seen(hedge, memory, snapshot, listed) for hedge, memory in told]
     shorts = {exposure.hedge.name: _short_notional(exposure) for exposure in exposures}
     judged: list[Judgement] = []
-    for seen in exposures:
+    for seen, (_, memory) in zip(exposures, told, strict=True):
         exposure = _with_questions(bench, seen, questions)
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
-        judgement = _judge_one(bench, exposure, epoch, _book(bench, elsewhere, judged))
+        judgement = _judge_one(bench, exposure, memory, epoch, _book(bench, elsewhere, judged))
         judged.append(judgement)
         if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
             adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
@@ -210,11 +214,22 @@ def judge(
     return tuple(judged)
 
 
-def _as_told(bench: Bench, hedge: Hedge) -> Hedge:
+def _as_told(
+    bench: Bench, hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], waiting: Collection[InstrumentId]
+) -> tuple[Hedge, HedgeMemory]:
     """The hedge as the operator wants it now: a flattened one has the target zero and no band around it."""
-    if not memory_of(bench, hedge).flattened:
-        return hedge
-    return replace(hedge, ratio=ZERO, band=replace(hedge.band, act=ZERO, warn=ZERO))
+    hedge, memory = steered(hedge, memory_of(bench, hedge), snapshot, listed, waiting, bench.now_ms())
+    if memory.flattened:
+        band = replace(hedge.band, act=ZERO, warn=ZERO)
+        hedge = replace(hedge, target=Target.ratio(ZERO), min_ratio=ZERO, band=band)
+    return hedge, memory
+
+
+def _seen(hedge: Hedge, memory: HedgeMemory, snapshot: Snapshot, listed: Collection[InstrumentId]) -> Exposure:
+    """Where a hedge stands, with what is to be said of its target."""
+    gain = ZERO if memory.coins is None else memory.coins.gain_base
+    exposure = assess(hedge, snapshot, listed, gain)
+    return replace(exposure, notes=(*steering_notes(memory), *exposure.notes))
 
 
 def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
@@ -228,10 +243,10 @@ def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
     return Book(elsewhere, lately + len(coming), Quote(turnover))
 
 
-def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Judgement:
+def _judge_one(bench: Bench, exposure: Exposure, memory: HedgeMemory, epoch: Epoch, book: Book) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
     memory, late = settle_expectation(
-        recall(exposure, memory_of(bench, exposure.hedge)),
+        recall(exposure, memory),
         exposure.position,
         bench.now_ms(),
         bench.pace.position_lag_ms,
@@ -249,7 +264,8 @@ def _judge_one(bench: Bench, exposure: Exposure, epoch: Epoch, book: Book) -> Ju
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
     due = due_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms())
-    notes = tuple(note for note in (said, _flattening(memory), due) if note is not None)
+    said_too = (note for note in (said, _flattening(memory), due) if note is not None)
+    notes = (*exposure.notes, *said_too)
     if not isinstance(decision, Rebalance):
         return Judgement(exposure, memory, decision, reasons=notes)
     planned = plan(exposure, decision, bench.limits.max_order_notional, epoch)
@@ -357,7 +373,8 @@ def _expect_fill(desk: Desk, intent: Intent, outcome: Outcome) -> None:
     """Remember the position that a resolved order implies."""
     memory = desk.memories.get(intent.order.hedge, HedgeMemory())
     filled = signed_filled(intent.order, outcome)
-    desk.memories[intent.order.hedge] = expect(memory, intent.position_before, filled, desk.now_ms())
+    memory = expect(memory, intent.position_before, filled, desk.now_ms())
+    desk.memories[intent.order.hedge] = with_fill(memory, desk.hedges, intent.order, outcome)
 
 
 async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcome | None]:
@@ -426,6 +443,7 @@ def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCy
     if outcome is not None and judgement.approved is not None:
         filled = signed_filled(judgement.approved.next, outcome)
         memory = expect(memory, judgement.approved.position_before, filled, desk.now_ms())
+        memory = with_fill(memory, desk.hedges, judgement.approved.next, outcome)
         if outcome.state is OutcomeState.REJECTED:
             _wait_out(desk, name, outcome)
         elif outcome.state is not OutcomeState.UNKNOWN:
@@ -469,7 +487,8 @@ async def restore(desk: Desk) -> None:
         if filled != 0 and seen.get(ident, before) == before:
             seen[ident] = Contracts(before + filled)
             memory = replace(desk.memories.get(intent.order.hedge, HedgeMemory()), expected_contracts=None)
-            desk.memories[intent.order.hedge] = expect(memory, before, filled, desk.now_ms())
+            memory = expect(memory, before, filled, desk.now_ms())
+            desk.memories[intent.order.hedge] = with_fill(memory, desk.hedges, intent.order, intent.outcome)
     for intent in await desk.journal.intents_since(desk.clock.now_ms() - DAY_MS):
         if intent.order.side is Side.SELL:
             desk.sent.append(Sent(intent.created_at_ms, _turnover(intent.order, intent.outcome)))

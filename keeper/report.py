@@ -74,6 +74,7 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "beta": _figure(_beta(exposure)),
         "hedge_ratio": _figure(exposure.hedge_ratio),
         "target_ratio": _figure(exposure.target_ratio),
+        "target": {"kind": hedge.target.kind.value, "value": _figure(hedge.target.value)},
         "target_base": _figure(exposure.target_base),
         "drift_base": _figure(exposure.drift_base),
         "drift_ratio": _figure(exposure.drift_ratio),

@@ -222,7 +222,7 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         spot=entry.spot,
         declared={asset: Base(amount) for asset, amount in entry.declared.items()},
         instrument=instrument,
-        ratio=entry.ratio,
+        target=entry.target,
         band=entry.band.to_core(),
         exposure=entry.exposure,
         unlisted=entry.unlisted,
@@ -233,6 +233,9 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         max_foreign_ratio=max_foreign_ratio,
         statements=statements_of(entry),
         roll=entry.roll.to_core(),
+        min_ratio=entry.min_ratio,
+        max_ratio=entry.max_ratio,
+        transition=None if entry.transition is None else entry.transition.to_core(),
     )
 
 

@@ -33,6 +33,7 @@ from keeper.core.model import (
     Rebalance,
     Side,
 )
+from keeper.core.targets import Target
 from keeper.report import hedge_json, iso_utc, plain, plan_document, render_plan, rounded
 
 D = Decimal
@@ -41,7 +42,7 @@ BTC = Instrument(
     InstrumentId("main", "BTC/USDT:USDT"), "BTC", "USDT", "USDT", Kind.LINEAR, D(1), Contracts(D("0.001")), D("0.1")
 )
 BAND = Band(D("0.02"), D("0.05"), D("0.50"))
-HEDGE = Hedge("btc", ("BTC",), (AccountId("main"),), {}, BTC, D("0.6"), BAND)
+HEDGE = Hedge("btc", ("BTC",), (AccountId("main"),), {}, BTC, Target.ratio(D("0.6")), BAND)
 ABOVE_ACT = Reason("drift_above_act", "drift 0.60 is above act 0.05")
 ORDER = PlannedOrder(
     client_id="a" * 28,
@@ -82,7 +83,8 @@ def test_the_document_is_the_contract_letter_by_letter() -> None:
         {"mode": "testnet", "taken_at": "2026-11-20T08:00:00Z", "hedges": [
           {"name": "btc", "asset": "BTC", "instrument": "main:BTC/USDT:USDT", "spot_base": "5", "collateral_base": "0",
            "exposure_base": "5", "futures_base": "0", "beta": "1", "hedge_ratio": "0", "target_ratio": "0.6",
-           "target_base": "-3", "drift_base": "3", "drift_ratio": "0.6", "drift_notional": "195000",
+           "target": {"kind": "ratio", "value": "0.6"}, "target_base": "-3", "drift_base": "3", "drift_ratio": "0.6",
+           "drift_notional": "195000",
            "decision": "rebalance",
            "reasons": [{"code": "drift_above_act", "text": "drift 0.60 is above act 0.05"}],
            "orders": [{"symbol": "BTC/USDT:USDT", "side": "sell", "contracts": "3", "amount_base": "3",
@@ -98,8 +100,9 @@ def test_what_could_not_be_read_is_null_and_why_is_said_once() -> None:
     gap = Reason("unreachable", "main did not answer")
     wallet = Reason("withdrawal_permission", "the key of main may withdraw")
     blind = HedgeCycle(
-        Exposure(HEDGE, blockers=(gap,), sell_blockers=(wallet,)), Hold((gap,)), None, (), (), HedgeMemory()
-    )
+        Exposure(HEDGE, target_ratio=D("0.6"), blockers=(gap,), sell_blockers=(wallet,)), Hold((gap,)), None, (), (),
+        HedgeMemory(),
+    )  # fmt: skip
     document = hedge_json(blind)
     unknown = {
         key
@@ -193,7 +196,7 @@ def test_the_picture_fits_its_width_and_keeps_every_word_in_a_plain_pipe(width: 
     assert "\x1b" not in picture
     assert max(len(line) for line in picture.splitlines()) <= width
     for word in (
-        "mode live", "0 / 0.6", "0.6667 (3.333333)", "act 0.05 halt 0.5", "rebalance", "hold", "? / 0",
+        "mode live", "0 / 0.6", "0.6667 (3.333333)", "act 0.05 halt 0.5", "rebalance", "hold", "? / ?",
         "sell 3 contracts", "at 64935 limit IOC", "drift_above_act", "[brackets]", "no order",
     ):  # fmt: skip
         assert word in picture

@@ -101,7 +101,8 @@ def _ratios(hedges: Hedges, problems: Problems) -> None:
         for source in _sources(hedge):
             shares[source].append((index, hedge))
     for (asset, where), sharing in shares.items():
-        total = sum((hedge.ratio for _, hedge in sharing), Decimal(0))
+        # What coins or money come to is known at run time alone; the review of every order holds the same sum then.
+        total = sum((hedge.ratio or Decimal(0) for _, hedge in sharing), Decimal(0))
         if len(sharing) > 1 and total > ONE:
             others = ", ".join(f'"{hedge.name}"' for _, hedge in sharing[:-1])
             problems.add(

@@ -30,8 +30,10 @@ from keeper.config.client_options import client_options
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
+from keeper.config.targets import Coins, Notional, Ratio, TransitionConfig, one_target
 from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
-from keeper.core.model import ONE, AccountId, Band, ExposureMode, InstrumentId, Unlisted
+from keeper.core.model import AccountId, Band, ExposureMode, InstrumentId, Unlisted
+from keeper.core.targets import Target
 
 VENUE_NAME = r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*"
 _JOURNAL_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
@@ -110,7 +112,6 @@ def _holdings_files(value: object, info: ValidationInfo) -> tuple[HoldingsFile, 
     return read_files(value, assets) if assets else ()
 
 
-Ratio = Annotated[Decimal, BeforeValidator(number(at_least="0", at_most="1"))]
 Share = Annotated[Decimal, BeforeValidator(number(at_least="0", unit="(a drift ratio: 0.05 is 5 %)"))]
 Money = Annotated[Decimal, BeforeValidator(number(above="0", unit="(quote money)"))]
 Leverage = Annotated[Decimal, BeforeValidator(number(at_least="1", at_most="125"))]
@@ -183,7 +184,12 @@ class HedgeConfig(Section):
     holdings: Annotated[Holdings, PlainValidator(_holdings), PlainSerializer(dict)] = Field(default_factory=dict)
     holdings_file: Annotated[tuple[HoldingsFile, ...], PlainValidator(_holdings_files), PlainSerializer(list)] = ()
     instrument: Annotated[InstrumentId, PlainValidator(_instrument), PlainSerializer(str)]
-    ratio: Ratio
+    ratio: Ratio | None = None
+    quantity: Coins | None = None
+    notional: Notional | None = None
+    min_ratio: Ratio = Decimal(0)
+    max_ratio: Ratio = Decimal(1)
+    transition: TransitionConfig | None = None
     exposure: Annotated[ExposureMode, BeforeValidator(one_of(*ExposureMode))] = ExposureMode.EQUITY
     band: BandConfig = BandConfig()
     unlisted: Annotated[Unlisted, BeforeValidator(one_of(*Unlisted))] = Unlisted.HOLD
@@ -209,7 +215,14 @@ class HedgeConfig(Section):
         for what, names in (("assets", self.assets), ("spot", tuple(map(str, self.spot)))):
             if len(set(names)) != len(names):
                 raise ValueError(f"names something twice in {what}; keep it once")
+        _ = self.target
         return self
+
+    @property
+    def target(self) -> Target:
+        """The one target that is given."""
+        given = {"ratio": self.ratio, "quantity": self.quantity, "notional": self.notional}
+        return one_target(given, self.assets, self.min_ratio, self.max_ratio)
 
     @property
     def declared(self) -> Mapping[str, Decimal]:
@@ -228,11 +241,6 @@ class HedgeConfig(Section):
     def looks_dated(self) -> bool:
         """Whether the symbol says that the contract expires."""
         return "-" in self.instrument.symbol.rpartition(":")[2]
-
-    @property
-    def full_ratio(self) -> bool:
-        """Whether everything is hedged."""
-        return self.ratio == ONE
 
 
 class LimitsConfig(Section):

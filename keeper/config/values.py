@@ -112,6 +112,25 @@ def seconds(*, at_least: str, at_most: str) -> Callable[[object], float]:
     return lambda value: float(read(value))
 
 
+_PARTS = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?", re.ASCII)
+MAX_DURATION_DAYS = 366
+
+
+def duration(value: object) -> float:
+    """A length of time in words such as "6h", "90m" or "1d12h", in seconds."""
+    example = 'write it as in "6h", "90m", "1d12h" or "30s"'
+    if not isinstance(value, str):
+        raise ValueError(f"must be text in quotes, and is {kind_of(value)}; {example}")
+    found = _PARTS.fullmatch(value.strip().lower())
+    if found is None or not value.strip():
+        raise ValueError(f"is {shown(value)}; {example}")
+    days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if not 0 < total <= MAX_DURATION_DAYS * 86400:
+        raise ValueError(f"is {shown(value)}, and must be more than nothing and at most {MAX_DURATION_DAYS} days")
+    return float(total)
+
+
 def whole(*, at_least: int, at_most: int, unit: str) -> Callable[[object], int]:
     """A reader of whole numbers within bounds."""
     read = number(at_least=str(at_least), at_most=str(at_most), unit=unit)

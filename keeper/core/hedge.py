@@ -1,8 +1,9 @@
 """Where a hedge stands, and whether to do something about it.
 
-Formulas: ``exposure E = Q + C``, ``target T = -H·Σ βᵢ·Eᵢ·Pᵢ / P_hedge`` (0 where the sum is not positive),
-``drift = D - T``, ``achieved ratio h = -D / (Σ βᵢ·Eᵢ·Pᵢ / P_hedge)``. A coin-margined position's unrealised PnL is
-taken at the same mark as its delta: then E + D does not move with the price, and a full hedge stays full.
+Formulas: ``exposure E = Q + C``, ``target T = -S`` with S as :mod:`keeper.core.targets` has it (for a ratio
+H·Σ βᵢ·Eᵢ·Pᵢ / P_hedge, 0 where the sum is not positive), ``drift = D - T``, ``achieved ratio
+h = -D / (Σ βᵢ·Eᵢ·Pᵢ / P_hedge)``. A coin-margined position's unrealised PnL is taken at the same mark as its delta:
+then E + D does not move with the price, and a full hedge stays full.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from keeper.core.model import (
     Snapshot,
     Unlisted,
 )
+from keeper.core.targets import Ground, Target, TargetKind, aim
 
 
 def sources(hedge: Hedge) -> frozenset[str]:
@@ -74,9 +76,10 @@ class _Coins:
     weight: Decimal | None
 
 
-def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -> Exposure:
+def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], gain_base: Decimal = ZERO) -> Exposure:
     """Where ``hedge`` stands in ``snapshot``; ``listed`` are the instruments that any hedge names.
 
+    ``gain_base`` is the coin profit since a quantity was set, see :mod:`keeper.core.coins`.
     Figures that could not be read are None; whatever has to stop an order is in ``blockers``.
     """
     known = sources(hedge)
@@ -85,7 +88,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
     instrument = hedge.instrument
     mark = snapshot.marks.get(instrument.id)
     position = snapshot.positions.get(instrument.id)
-    counted, unlisted_reasons = _counted_positions(hedge, snapshot, listed)
+    counted, unlisted_reasons = counted_positions(hedge, snapshot, listed)
     blockers += unlisted_reasons
     statements = stated.as_read(hedge, snapshot)
     blockers += stated.doubts(statements, snapshot.taken_at_ms)
@@ -94,7 +97,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
     futures = _futures_delta(counted, snapshot) if position is not None and mark is not None else None
     exposure = Exposure(
         hedge=hedge,
-        target_ratio=hedge.ratio,
+        target_ratio=hedge.target.value if hedge.target.kind is TargetKind.RATIO else None,
         mark=mark,
         position=position,
         futures_base=futures,
@@ -106,13 +109,14 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
     if exposure.weighted_base is not None and futures is not None and mark is not None:
-        exposure = _with_drift(exposure, exposure.weighted_base, futures, mark.mark)
-    elif not blockers:
+        per_coin = _weight(hedge, hedge.assets[0], snapshot, mark) if len(hedge.assets) == 1 else None
+        exposure = _with_drift(exposure, Ground(exposure.weighted_base, per_coin, mark.mark, gain_base), futures)
+    if exposure.drift_base is None and not blockers:
         blockers.append(Reason("missing_reading", "a holding, position or price is missing; nothing is assumed"))
     return replace(exposure, blockers=tuple(dict.fromkeys(blockers)))
 
 
-def _counted_positions(
+def counted_positions(
     hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]
 ) -> tuple[tuple[Position, ...], list[Reason]]:
     """The hedge's own position and those unlisted ones that the config counts; reasons where one has to hold it."""
@@ -220,32 +224,72 @@ def _with_exposure(exposure: Exposure, coins: _Coins, pnl: Base | None) -> Expos
     )
 
 
-def _with_drift(exposure: Exposure, weighted: Base, futures: Base, price: Decimal) -> Exposure:
+def _with_drift(exposure: Exposure, ground: Ground, futures: Base) -> Exposure:
     """Fill in target, drift and ratios; the ratios are null where there is nothing left to protect."""
+    weighted, hedge = ground.weighted_base, exposure.hedge
     protects = weighted > 0
-    target = Base(-exposure.target_ratio * weighted if protects else ZERO)
+    wanted = aim(hedge.target, ground, hedge.min_ratio, hedge.max_ratio)
+    if wanted is None:
+        return exposure
+    target = Base(-wanted.short_base + ZERO)
     drift = Base(futures - target)
+    bounded = () if wanted.bounded is None else (Reason("target_bounded", wanted.bounded),)
     return replace(
         exposure,
         target_base=target,
+        target_ratio=exposure.target_ratio if wanted.ratio is None else wanted.ratio,
         drift_base=drift,
-        drift_notional=Quote(drift * price),
+        drift_notional=Quote(drift * ground.price),
         drift_ratio=drift / weighted if protects else None,
         hedge_ratio=-futures / weighted + ZERO if protects else None,
         net_delta_base=Base(weighted + futures),
+        notes=(*exposure.notes, *bounded),
+        ground=ground,
     )
 
 
 def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
     """Memory as it applies to this reading: a new target, or confirmed coins in or out, opens the build-up again."""
-    changed_target = memory.target_ratio is not None and memory.target_ratio != exposure.target_ratio
+    changed_target = _has_new_target(exposure, memory)
     changed_coins = False
     if memory.holdings_base is not None and exposure.holdings_base is not None and not exposure.blockers:
         moved = abs(exposure.holdings_base - memory.holdings_base)
         changed_coins = moved > exposure.hedge.band.act * max(abs(memory.holdings_base), abs(exposure.holdings_base))
     if changed_target or changed_coins:
         memory = replace(memory, established=False)
-    return replace(memory, target_ratio=exposure.target_ratio)
+    return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio)
+
+
+def _has_new_target(exposure: Exposure, memory: HedgeMemory) -> bool:
+    """Whether the target has gone so far that what is missing of it may be due to that alone.
+
+    A target that is moved in small steps is followed in small steps, and a short that is suddenly too small by more
+    than ``halt`` is no less odd then. Only what was last met counts: a hedge that had to wait may have
+    much to make up for.
+    """
+    target, before = exposure.hedge.target, last_target(memory)
+    if memory.course is None or not memory.course.is_gradual:
+        return before is not None and before != target
+    met = memory.met if memory.met is not None else before
+    if met is None or met == target:
+        return False
+    there, here = _ratio_of(met, exposure), _ratio_of(target, exposure)
+    band = exposure.hedge.band
+    return there is None or here is None or abs(here - there) > band.halt - band.act
+
+
+def _ratio_of(target: Target, exposure: Exposure) -> Decimal | None:
+    """The share that a target comes to on this exposure's ground."""
+    hedge, ground = exposure.hedge, exposure.ground
+    found = None if ground is None else aim(target, ground, hedge.min_ratio, hedge.max_ratio)
+    return None if found is None else found.ratio
+
+
+def last_target(memory: HedgeMemory) -> Target | None:
+    """The target in force at the last look; a journal from before there were kinds knows the ratio alone."""
+    if memory.target is None and memory.target_ratio is not None:
+        return Target.ratio(memory.target_ratio)
+    return memory.target
 
 
 def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
@@ -300,7 +344,8 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
     if exposure.blockers or exposure.drift_base is None:
         return memory
     inside = exposure.drift_ratio is not None and abs(exposure.drift_ratio) <= exposure.hedge.band.act
-    return replace(memory, established=memory.established or inside, holdings_base=exposure.holdings_base)
+    met = exposure.hedge.target if inside else memory.met
+    return replace(memory, established=memory.established or inside, holdings_base=exposure.holdings_base, met=met)
 
 
 def settle_expectation(

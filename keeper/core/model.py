@@ -12,8 +12,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
+from keeper.core.courses import CoinLedger, Course, Pace
 from keeper.core.execution import POST_ONLY, Style
 from keeper.core.roll_rules import RollRules
+from keeper.core.targets import Ground, Target
 
 Base = NewType("Base", Decimal)
 """A quantity of coins (base units), signed."""
@@ -250,7 +252,8 @@ class Hedge:
     notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere;
     ``statements`` say who states them and how old that may be, and which files are read beside the wallets.
     A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
-    without a person.
+    without a person. Whatever ``target`` says, no less than ``min_ratio`` and no more than ``max_ratio`` of the
+    exposure is aimed at; where the configuration's target changes, ``transition`` is how it is moved to.
     """
 
     name: str
@@ -258,7 +261,7 @@ class Hedge:
     spot: tuple[AccountId, ...]
     declared: Mapping[str, Base]
     instrument: Instrument
-    ratio: Decimal
+    target: Target
     band: Band
     exposure: ExposureMode = ExposureMode.EQUITY
     unlisted: Unlisted = Unlisted.HOLD
@@ -269,6 +272,9 @@ class Hedge:
     max_foreign_ratio: Decimal = Decimal("0.25")
     statements: tuple[Statement, ...] = ()
     roll: RollRules = field(default_factory=RollRules)
+    min_ratio: Decimal = ZERO
+    max_ratio: Decimal = ONE
+    transition: Pace | None = None
 
     @property
     def is_own(self) -> bool:
@@ -284,11 +290,19 @@ class Hedge:
 class HedgeMemory:
     """What one hedge carries from cycle to cycle; the journal keeps it. A flattened hedge has the target zero.
 
+    ``target`` is the one in force at the last look, ``target_ratio`` the share that it came to then; ``met`` is the one
+    for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
+    own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected_contracts`` is the position that our own fills imply, until a reading has shown it.
     """
 
     target_ratio: Decimal | None = None
+    target: Target | None = None
+    met: Target | None = None
+    course: Course | None = None
+    filed: Target | None = None
+    coins: CoinLedger | None = None
     established: bool = False
     halted: str | None = None
     paused: bool = False
@@ -306,7 +320,8 @@ class Exposure:
     hedging contract. ``weighted_base`` is Σ βᵢ·Eᵢ·Pᵢ / P_hedge, in coins of the hedging contract (E itself for an
     asset's own future), and so is ``equity_base``: all that is truly owned, collateral and PnL included whatever the
     config counts, the bound of rule 5. ``holdings_base`` is the wallets alone, without unrealised PnL. ``stated`` are
-    the hedge's statements as this look read them.
+    the hedge's statements as this look read them. ``target_ratio`` is the share that the target comes to; ``notes``
+    say what has moved it, ``ground`` is what it was measured on.
     """
 
     hedge: Hedge
@@ -315,7 +330,7 @@ class Exposure:
     exposure_base: Base | None = None
     futures_base: Base | None = None
     hedge_ratio: Decimal | None = None
-    target_ratio: Decimal = ZERO
+    target_ratio: Decimal | None = None
     target_base: Base | None = None
     drift_base: Base | None = None
     drift_ratio: Decimal | None = None
@@ -329,6 +344,8 @@ class Exposure:
     working: tuple[WorkingOrder, ...] = ()
     blockers: tuple[Reason, ...] = ()
     sell_blockers: tuple[Reason, ...] = ()
+    notes: tuple[Reason, ...] = ()
+    ground: Ground | None = None
     foreign_contracts: Contracts = NO_CONTRACTS
     stated: tuple[Statement, ...] = ()
 

@@ -117,7 +117,8 @@ class GroundTruth:
         if hedge.collateral is not None:
             equity += truth.coinm.get(instrument.settle, ZERO)
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
-        target = -hedge.ratio * protected if protected > 0 else ZERO
+        # Every drawn hedge has a share for its target.
+        target = -hedge.target.value * protected if protected > 0 else ZERO
         return Stand(at, mark, delta, equity + delta, delta - target, protected)
 
     def _delta(self, key: MarketKey, quantity: Decimal) -> Decimal:

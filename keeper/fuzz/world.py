@@ -10,6 +10,7 @@ from fractions import Fraction
 from random import Random
 
 from keeper.core.model import AccountId, Base, Hedge, InstrumentId
+from keeper.core.targets import Target
 from keeper.fuzz.options import HedgeOptions, Options
 from keeper.fuzz.virtual import Streams, VirtualClock
 from keeper.sim.defaults import inverse_market, linear_market, spot_market
@@ -82,7 +83,7 @@ def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
         spot=(AccountId(VENUE),) if options.spot else (),
         declared={instrument.base: Base(options.declared)} if options.declared else {},
         instrument=instrument,
-        ratio=options.ratio,
+        target=Target.ratio(options.ratio),
         band=options.band,
         exposure=options.exposure,
         unlisted=options.unlisted,

@@ -360,7 +360,7 @@ def _hold_signature(record: CycleRecord) -> tuple[object, ...] | None:
         (
             hedge.exposure.hedge,
             tuple(reason.code for reason in rows.all_reasons(hedge)),
-            (hedge.memory.target_ratio, hedge.memory.established, hedge.memory.halted, hedge.memory.paused),
+            (hedge.memory.target, hedge.memory.established, hedge.memory.halted, hedge.memory.paused),
         )
         for hedge in record.hedges
     )

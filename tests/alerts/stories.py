@@ -30,13 +30,16 @@ from keeper.core.model import (
     Side,
     Snapshot,
 )
+from keeper.core.targets import Target
 
 D = Decimal
 START_MS = 1_795_161_600_000
 BTC = Instrument(
     InstrumentId("main", "BTC/USDT:USDT"), "BTC", "USDT", "USDT", Kind.LINEAR, D(1), Contracts(D("0.001")), D("0.1")
 )
-HEDGE = Hedge("btc", ("BTC",), (AccountId("main"),), {}, BTC, D("0.6"), Band(D("0.02"), D("0.05"), D("0.50")))
+HEDGE = Hedge(
+    "btc", ("BTC",), (AccountId("main"),), {}, BTC, Target.ratio(D("0.6")), Band(D("0.02"), D("0.05"), D("0.50"))
+)
 WITHIN = Reason("within_band", "drift 0.00 is within act 0.05")
 ABOVE = Reason("drift_above_act", "drift 0.60 is above act 0.05")
 GAP = Reason("unreachable", "main: no answer")

@@ -256,7 +256,8 @@ FIGURES = (
     *("spot_base", "collateral_base", "exposure_base", "futures_base", "beta", "hedge_ratio", "target_ratio"),
     *("target_base", "drift_base", "drift_ratio", "drift_notional"),
 )
-HEDGE_KEYS = ["name", "asset", "instrument", *FIGURES, "decision", "reasons", "orders", "residual_base"]
+FIGURE_KEYS = [*FIGURES[:7], "target", *FIGURES[7:]]
+HEDGE_KEYS = ["name", "asset", "instrument", *FIGURE_KEYS, "decision", "reasons", "orders", "residual_base"]
 ORDER_KEYS = [
     *("symbol", "side", "contracts", "amount_base", "notional", "type", "time_in_force", "price", "reduce_only"),
 ]

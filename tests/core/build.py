@@ -29,6 +29,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.core.orders import Epoch, plan
+from keeper.core.targets import Target
 
 D = Decimal
 MAIN = AccountId("main")
@@ -62,13 +63,14 @@ def hedge(
     unlisted: Unlisted = Unlisted.HOLD,
     collateral_is_spot: bool = False,
     band: Band = BAND,
+    target: Target | None = None,
 ) -> Hedge:
     collateral = None
     if instrument.kind is Kind.INVERSE:
         collateral = MAIN if collateral_is_spot else COIN
     return Hedge(
-        "btc", assets, spot, {}, instrument, D(ratio), band, exposure, unlisted, betas or {}, collateral,
-        collateral_is_spot,
+        "btc", assets, spot, {}, instrument, target or Target.ratio(D(ratio)), band, exposure, unlisted, betas or {},
+        collateral, collateral_is_spot,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from keeper.core.model import (
     Side,
     Snapshot,
 )
+from keeper.core.targets import Target
 from keeper.journal.base import Remembered
 from keeper.journal.sql import SqlJournal
 from keeper.venue.base import Fill
@@ -101,7 +102,7 @@ def hedge(name: str = "btc") -> Hedge:
         tick=Decimal("0.1"),
     )
     band = Band(Decimal("0.02"), Decimal("0.05"), Decimal("0.5"))
-    return Hedge(name, ("BTC",), (MAIN,), {}, instrument, Decimal("0.6"), band)
+    return Hedge(name, ("BTC",), (MAIN,), {}, instrument, Target.ratio(Decimal("0.6")), band)
 
 
 HOLD = Hold((Reason("within_band", "drift 0.01 is within act 0.05"),))

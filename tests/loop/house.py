@@ -9,6 +9,7 @@ from pathlib import Path
 from keeper.clock import ManualClock
 from keeper.core.limits import Limits
 from keeper.core.model import AccountId, Band, Base, CycleRecord, ExposureMode, Hedge, HedgeCycle, Quote, Unlisted
+from keeper.core.targets import Target
 from keeper.cycle import Desk, restore, turn
 from keeper.execute import OrderExecutor
 from keeper.journal.sql import SqlJournal
@@ -60,14 +61,15 @@ class House:
         name: str = "btc",
         declared: dict[str, Base] | None = None,
         unlisted: Unlisted = Unlisted.HOLD,
+        target: Target | None = None,
     ) -> None:
         await self.venue.open()
         instrument = self.venue.instrument(symbol)
         collateral = self.venue.collateral(instrument)
         self.hedges.append(
             Hedge(
-                name, (instrument.base,), spot, declared or {}, instrument, D(ratio), BAND, exposure, unlisted,
-                collateral=None if collateral is None else collateral[0],
+                name, (instrument.base,), spot, declared or {}, instrument, target or Target.ratio(D(ratio)), BAND,
+                exposure, unlisted, collateral=None if collateral is None else collateral[0],
             )
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ from keeper.core.model import (
     Snapshot,
     WorkingOrder,
 )
+from keeper.core.targets import Target
 from keeper.doubt import Doubt
 from keeper.execute import OrderExecutor, Patience
 from keeper.fuzz.options import JournalOptions, Transport
@@ -273,7 +274,9 @@ def any_position_mode_will_do(patch: pytest.MonkeyPatch) -> None:
 
 def a_refusal_ends_the_hedge(patch: pytest.MonkeyPatch) -> None:
     def exit_at_once(desk: cycle.Desk, name: str, _outcome: Outcome) -> None:
-        desk.hedges = tuple(replace(hedge, ratio=D(0)) if hedge.name == name else hedge for hedge in desk.hedges)
+        desk.hedges = tuple(
+            replace(hedge, target=Target.ratio(D(0))) if hedge.name == name else hedge for hedge in desk.hedges
+        )
 
     patch.setattr(cycle, "_wait_out", exit_at_once)
 
