@@ -14,11 +14,10 @@ from typing import Any
 from keeper import logs
 from keeper.clock import SystemClock
 from keeper.demo.drift import wander
-from keeper.demo.setting import KEY_VARIABLE, SECRET_VARIABLE, config_text, fund
+from keeper.demo.setting import KEY_VARIABLE, SECRET_VARIABLE, config_text, fund, further_markets, open_exchange
 from keeper.demo.signals import until_told
 from keeper.errors import ConfigError
 from keeper.sim.control import ControlServer
-from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
 
 JOURNAL_URL = "sqlite:///keeper-sim.db"
@@ -48,7 +47,7 @@ def credentials(seed: int) -> tuple[str, str]:
 async def _serve(port: int, control_port: int, seed: int, speed: float, as_json: bool) -> None:
     clock = SystemClock()
     key, secret = credentials(seed)
-    exchange = Exchange(clock, seed)
+    exchange = open_exchange(clock, seed)
     fund(exchange, key, secret)
     server = SimServer(exchange, clock=clock, port=port)
     control = ControlServer(exchange, key, clock=clock, port=control_port)
@@ -91,7 +90,7 @@ def _document(server: SimServer, control: ControlServer, key: str, secret: str) 
     return {
         "exchange_url": server.base_url,
         "control_url": control.base_url,
-        "config": config_text(server.urls, JOURNAL_URL, POLL_SECONDS),
+        "config": config_text(server.urls, JOURNAL_URL, POLL_SECONDS, (*further_markets(server.exchange), "")),
         "environment": {KEY_VARIABLE: key, SECRET_VARIABLE: secret},
         "controls": [
             {"method": route.method, "path": route.path, "does": route.does, "example": dict(route.example)}

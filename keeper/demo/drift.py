@@ -1,34 +1,43 @@
-"""The market of ``keeper sim``: prices that wander by themselves, and funding that comes round."""
+"""The market of ``keeper sim``: prices that wander by themselves, mostly together, and funding that comes round."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 
 from keeper.clock import Clock
 from keeper.sim.exchange import Exchange
+from keeper.sim.history import ALIKE
 from keeper.sim.market import Walk, random_walk
 from keeper.sim.types import MarketKind
 
 STEP_SECONDS = 0.25
 """Real time between two prices."""
 FUNDING_MS = 8 * 3_600_000
-VOLATILITY = {"BTC": 0.5, "ETH": 0.7, "SOL": 0.9}
+VOLATILITY = {"BTC": 0.5, "ETH": 0.7, "SOL": 0.9, "TOP10": 0.55}
 """Of a year, as a fraction; an asset that is not named takes the last one."""
+_OTHERS = 0.9
 _SIGNIFICANT = Context(prec=7)
 
 
 def steps(assets: Mapping[str, Decimal], seed: int, step_ms: int) -> Iterator[dict[str, Decimal]]:
     """Endless factors by which each price moves in ``step_ms`` of market time; the same for the same seed."""
-    walks = {
-        asset: random_walk(Walk(asset, Decimal(1), VOLATILITY.get(asset, 0.9), step_ms=step_ms), seed)
-        for asset in assets
-    }
-    before = {asset: next(walk).price for asset, walk in walks.items()}
+    shared = _moves("", seed, step_ms)
+    own = {asset: _moves(asset, seed, step_ms) for asset in assets}
     while True:
-        now = {asset: next(walk).price for asset, walk in walks.items()}
-        yield {asset: now[asset] / before[asset] for asset in now}
-        before = now
+        together = next(shared)
+        moves = {asset: ALIKE * together + math.sqrt(1 - ALIKE**2) * next(alone) for asset, alone in own.items()}
+        yield {asset: Decimal(repr(math.exp(VOLATILITY.get(asset, _OTHERS) * move))) for asset, move in moves.items()}
+
+
+def _moves(name: str, seed: int, step_ms: int) -> Iterator[float]:
+    """Endless changes of the logarithm, at a volatility of one a year."""
+    walk = random_walk(Walk(name, Decimal(1_000_000), 1.0, step_ms=step_ms), seed)
+    before = next(walk).price
+    for tick in walk:
+        yield math.log(tick.price / before)
+        before = tick.price
 
 
 async def wander(exchange: Exchange, clock: Clock, seed: int, speed: float) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from keeper.clock import Clock
 from keeper.core.model import Band
 from keeper.report import plain
+from keeper.sim.calendar import symbol_of
+from keeper.sim.defaults import default_markets, index_market
 from keeper.sim.exchange import Exchange
-from keeper.sim.types import MarketKey, MarketKind, WalletKind, inverse, linear
+from keeper.sim.types import ExchangeOptions, MarketKey, MarketKind, WalletKind, inverse, linear
 from keeper.sim.wire.urls import CCXT_ID
 
 VENUE = "main"
@@ -61,6 +64,30 @@ PURSES = (
 )
 
 
+QUARTERS_OF = (linear("BTCUSDT"), linear("ETHUSDT"), inverse("BTCUSD_PERP"), inverse("ETHUSD_PERP"))
+INDEX = "TOP10"
+_BASIS_YEARLY = Decimal("0.06")
+_PRICES = {"BTC": Decimal(65_000), "ETH": Decimal(3_500), "SOL": Decimal(150), INDEX: Decimal(2_000)}
+
+
+def open_exchange(clock: Clock, seed: int) -> Exchange:
+    """An exchange with everything that it can list: spot, perpetuals, two quarters of each large coin, an index."""
+    options = ExchangeOptions(initial_prices=_PRICES, flow_notional=Decimal(100_000), delivery_ms=60_000)
+    exchange = Exchange(clock, seed, (*default_markets(), index_market(INDEX)), options)
+    for like in QUARTERS_OF:
+        exchange.list_quarters(like, _BASIS_YEARLY)
+    return exchange
+
+
+def further_markets(exchange: Exchange) -> Iterator[str]:
+    """Comments for a configuration: what else is listed to hedge with, by the symbols that a configuration takes."""
+    dated = [symbol_of(market) for market in exchange.markets() if market.expiry_ms is not None]
+    yield "# Also listed: " + ", ".join(dated[:4]) + ","
+    yield "# " + ", ".join(dated[4:]) + " (they expire at 08:00 UTC),"
+    yield f"# and {INDEX}/USDT:USDT, an index of 100 USDT a point."
+    yield "# Wallets: main (spot), main.linear, main.inverse, main.funding, main.earn."
+
+
 def fund(exchange: Exchange, api_key: str, api_secret: str) -> None:
     """Open the account and pay in what it owns at the start."""
     exchange.add_account(api_key, api_secret)
@@ -68,9 +95,10 @@ def fund(exchange: Exchange, api_key: str, api_secret: str) -> None:
         exchange.deposit(api_key, asset, amount, wallet)
 
 
-def config_text(urls: Mapping[str, object], journal_url: str, poll_seconds: float) -> str:
+def config_text(urls: Mapping[str, object], journal_url: str, poll_seconds: float, comments: Iterable[str] = ()) -> str:
     """A complete keeper configuration, TOML, for the account of :func:`fund` served at ``urls``."""
-    return "\n".join((*_head(), *_tables(f"venues.{VENUE}.ccxt.urls.api", urls), *_rest(journal_url, poll_seconds), ""))
+    tables = _tables(f"venues.{VENUE}.ccxt.urls.api", urls)
+    return "\n".join((*_head(), *tables, *comments, *_rest(journal_url, poll_seconds), ""))
 
 
 def _head() -> Iterator[str]:

@@ -38,6 +38,12 @@ def day_of(expiry_ms: int) -> str:
     return f"{datetime.fromtimestamp(expiry_ms / 1000, UTC):%y%m%d}"
 
 
+def symbol_of(market: Market) -> str:
+    """A contract's unified symbol: base/quote:settle, and the day of its expiry."""
+    perpetual = f"{market.base}/{market.quote}:{market.settle}"
+    return perpetual if market.expiry_ms is None else f"{perpetual}-{day_of(market.expiry_ms)}"
+
+
 def quarterly(perpetual: Market, expiry_ms: int, now_ms: int) -> Market:
     """The dated contract that a perpetual's rules make."""
     return replace(

@@ -135,6 +135,13 @@ class ControlServer:
                 "set a contract's funding rate and, unless settle is false, settle now",
                 {"symbol": "BTCUSDT", "rate": "0.0003"},
             ),
+            Route(
+                "POST",
+                "/basis",
+                self._basis,
+                "set a contract's premium over the index; a dated one's shrinks from there to nothing",
+                {"symbol": "BTCUSD_PERP", "ratio": "0.01"},
+            ),
             *self._desk.routes(),
         )
 
@@ -190,6 +197,12 @@ class ControlServer:
         if asked.settle:
             self._exchange.apply_funding(key)
         return {"symbol": asked.symbol, "rate": plain(asked.rate), "settled": asked.settle}
+
+    async def _basis(self, request: web.Request) -> Json:
+        asked = await read(request, bodies.Basis)
+        key = self._contract(asked.symbol)
+        self._exchange.set_basis(key, asked.ratio)
+        return {"symbol": asked.symbol, "mark": plain(self._exchange.mark_price(key))}
 
     async def _state(self, _request: web.Request) -> Json:
         with self.faults.aside():

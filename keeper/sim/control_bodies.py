@@ -75,6 +75,13 @@ class Funding(_Body):
     settle: bool = True
 
 
+class Basis(_Body):
+    """A contract's premium over the index, a fraction of it; a dated one's shrinks from there to its expiry."""
+
+    symbol: str
+    ratio: Annotated[Decimal, Field(gt=-1, le=1, allow_inf_nan=False)]
+
+
 Moments = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=SCHEDULE_MAX)]
 
 Waits = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1, max_length=SCHEDULE_MAX)]

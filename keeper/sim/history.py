@@ -21,6 +21,8 @@ _WEEK_MS = 7 * DAY_MS
 _MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday
 _DAILY_VOLATILITY = 0.02
 _OCTAVES = 17
+ALIKE = 0.85
+"""Correlation of the returns of any asset with what moves them all."""
 _LONGEST_MS = 64 * DAY_MS
 _MASK = (1 << 64) - 1
 _PRINTS_KEPT = 1000
@@ -45,8 +47,9 @@ def name_seed(seed: int, name: str) -> int:
 class Past:
     """The synthetic price before the anchor, continuous with it."""
 
-    def __init__(self, seed: int, anchor_ms: int, anchor: Decimal) -> None:
+    def __init__(self, seed: int, market_seed: int, anchor_ms: int, anchor: Decimal) -> None:
         self._seed = seed
+        self._market_seed = market_seed
         self._anchor = float(anchor)
         self._level = 0.0
         self._cache: dict[int, float] = {}
@@ -60,6 +63,11 @@ class Past:
         """A small positive fraction for the highs and lows of a bar."""
         return abs(_noise(self._seed, 99, at_ms // 1000)) * 0.0006
 
+    def _move(self, octave: int, node: int) -> float:
+        """What moves every asset, and what moves this one alone: as alike as coins are."""
+        shared = _noise(self._market_seed, octave, node)
+        return ALIKE * shared + math.sqrt(1 - ALIKE**2) * _noise(self._seed, octave, node)
+
     def _log(self, at_ms: int) -> float:
         known = self._cache.get(at_ms)
         if known is not None:
@@ -69,7 +77,7 @@ class Past:
             period = _LONGEST_MS / 2**octave
             node, part = divmod(at_ms / period, 1.0)
             smooth = part * part * (3.0 - 2.0 * part)
-            left, right = _noise(self._seed, octave, int(node)), _noise(self._seed, octave, int(node) + 1)
+            left, right = self._move(octave, int(node)), self._move(octave, int(node) + 1)
             total += _DAILY_VOLATILITY * math.sqrt(period / DAY_MS) * (left + (right - left) * smooth)
         if len(self._cache) < 100_000:
             self._cache[at_ms] = total
@@ -100,7 +108,7 @@ class Tape:
         self._seed = name_seed(seed, market.base)  # by asset: spot and its contracts share one past
         self._start_ms = start_ms
         self._first = price
-        self._past = Past(self._seed, start_ms, price)
+        self._past = Past(self._seed, name_seed(seed, ""), start_ms, price)
         self._minutes: list[int] = []
         self._bars: list[_Bar] = []
         self.prints: deque[PublicTrade] = deque(maxlen=_PRINTS_KEPT)

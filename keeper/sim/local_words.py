@@ -17,7 +17,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.core.model import Side as CoreSide
-from keeper.sim.calendar import day_of
+from keeper.sim.calendar import symbol_of
 from keeper.sim.types import Fill as SimFill
 from keeper.sim.types import (
     FuturesBalance,
@@ -51,13 +51,10 @@ _IN_FORCE = {"IOC": TimeInForce.IOC, "PO": TimeInForce.GTX}
 
 
 def instrument_of(venue: str, market: Market) -> Instrument:
-    """A simulated contract as the core sees it; the unified symbol is base/quote:settle, and the day of its expiry."""
+    """A simulated contract as the core sees it."""
     filters = market.filters
-    symbol = f"{market.base}/{market.quote}:{market.settle}"
-    if market.expiry_ms is not None:
-        symbol += f"-{day_of(market.expiry_ms)}"
     return Instrument(
-        InstrumentId(venue, symbol),
+        InstrumentId(venue, symbol_of(market)),
         market.base,
         market.quote,
         market.settle,

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import correlation
 from typing import Any
 
 import aiohttp
@@ -24,12 +25,12 @@ from keeper.commands.sim import credentials, sim
 from keeper.config import Config, parse_config
 from keeper.core.model import Rebalance
 from keeper.demo.drift import FUNDING_MS, STEP_SECONDS, steps, wander
-from keeper.demo.setting import HEDGES, fund
+from keeper.demo.setting import HEDGES, INDEX, fund, open_exchange
 from keeper.errors import ConfigError
 from keeper.look import look_once
 from keeper.sim.events import FundingSettled
 from keeper.sim.exchange import Exchange
-from keeper.sim.types import MarketKind
+from keeper.sim.types import MarketKind, linear
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "import sys; from keeper.commands.sim import sim; sim(0, 0, 5, {speed}, {as_json})"
@@ -83,6 +84,9 @@ async def test_a_keeper_can_trade_on_what_was_printed(tmp_path: Path) -> None:
         "btc-coin": Decimal(-2),
     }
     assert all(isinstance(cycle.decision, Rebalance) for cycle in look.hedges)
+    dated = [word.strip(",") for word in document["config"].split() if word.startswith("BTC/USD:BTC-")]
+    assert len(dated) == 2
+    assert all(symbol in document["config"] for symbol in ("TOP10/USDT:USDT", "main.earn"))
     mark = again.hedges[0].exposure.mark
     assert mark is not None
     assert mark.mark == 70_000
@@ -127,9 +131,23 @@ def test_prices_wander_the_same_way_for_the_same_seed_and_never_vanish(seed: int
     assert all(set(each) == set(start) and min(each.values()) > 0 for each in factors)
 
 
+def test_coins_move_together_as_much_as_coins_do_and_an_index_with_them() -> None:
+    """The same holds for the candles of the time before, so that a beta can be estimated and means something."""
+    exchange = open_exchange(ManualClock(), 1)
+    moves = list(islice(steps(exchange.true_prices(), 3, 3_600_000), 2_000))
+    lived = {asset: [float(each[asset]) - 1 for each in moves] for asset in ("BTC", "ETH", INDEX)}
+    past: dict[str, list[float]] = {}
+    for asset in lived:
+        bars = exchange.klines(linear(f"{asset}USDT"), 86_400_000, limit=400)
+        past[asset] = [float(right.close / left.close) - 1 for left, right in pairwise(bars[:-1])]
+    for returns in (lived, past):
+        assert 0.6 < correlation(returns["BTC"], returns["ETH"]) < 0.85
+        assert 0.6 < correlation(returns["BTC"], returns[INDEX]) < 0.85
+
+
 async def test_market_time_runs_fast_and_a_price_set_by_hand_is_where_it_wanders_on() -> None:
     clock = ManualClock()
-    exchange = Exchange(clock, 1)
+    exchange = open_exchange(clock, 1)
     fund(exchange, "key", "secret")
     settled: list[FundingSettled] = []
     exchange.subscribe(lambda event: settled.append(event) if isinstance(event, FundingSettled) else None)
@@ -144,7 +162,10 @@ async def test_market_time_runs_fast_and_a_price_set_by_hand_is_where_it_wanders
     assert Decimal(900_000) < exchange.index_price("BTC") < Decimal(1_100_000)
     assert exchange.index_price("BTC") != 1_000_000
     assert {event.record.market for event in settled} == {
-        market.key for kind in (MarketKind.LINEAR, MarketKind.INVERSE) for market in exchange.markets(kind)
+        market.key
+        for kind in (MarketKind.LINEAR, MarketKind.INVERSE)
+        for market in exchange.markets(kind)
+        if market.expiry_ms is None
     }
 
 
