@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from keeper.core.carry import DAY_MS
 from keeper.core.model import Hold
+from keeper.sim.calendar import day_of
 from keeper.sim.defaults import linear_market
 from tests.loop.house import D, House
 
@@ -22,7 +23,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     made.exchange.add_market(
         linear_market("BTC", "0.1", ("0.001", "1000", "120"), "5", suffix="_270326", expiry_ms=expiry)
     )
-    await made.hedge(f"BTC/USDT:USDT-{expiry}")
+    await made.hedge(f"BTC/USDT:USDT-{day_of(expiry)}")
     await made.open()
     yield made
     await made.close()
