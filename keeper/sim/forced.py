@@ -33,7 +33,7 @@ _CLIENT_ID = {
     Origin.FOREIGN: "web_",
     Origin.LIQUIDATION: "autoclose-",
     Origin.ADL: "adl_autoclose-",
-    Origin.SETTLEMENT: "settlement_autoclose-",
+    Origin.SETTLEMENT: "delivery_autoclose-",
 }
 
 
@@ -68,7 +68,7 @@ class Forced:
             type=OrderType.MARKET if by_hand else OrderType.LIMIT,
             time_in_force=TimeInForce.GTC if by_hand else TimeInForce.IOC,
             position_side=side,
-            reduce_only=False,
+            reduce_only=origin is Origin.SETTLEMENT,
             price=ZERO if by_hand else price,
             quantity=abs(change),
             executed_quantity=ZERO,

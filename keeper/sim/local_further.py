@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 from keeper.core.model import AccountId, Contracts, Instrument
-from keeper.core.quotes import Book, Candle, FundingRate, Level
+from keeper.core.quotes import Book, Candle, Fees, FundingRate, Level
 from keeper.sim.errors import SimError
 from keeper.sim.local_line import LocalLine
 from keeper.sim.local_words import PRODUCTS, WALLETS, margin_of
@@ -66,12 +66,13 @@ class LocalFurther(LocalLine):
 
     def listed(self, base: str) -> Sequence[Instrument]:
         """Contracts on ``base`` that were open for trade when the markets were last read."""
-        return [each for each in self._trading if each.base == base]
+        found = [each for each in self._trading if each.base == base]
+        return sorted(found, key=lambda each: (each.expires_at_ms or 0, each.id.symbol))
 
     async def funding_rates(self, instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
-        """Settlements of a perpetual, a page a request."""
+        """Settlements, a page a request; what expires has none."""
         if instrument.expires_at_ms is not None:
-            raise NotOfferedError(f"{instrument.id} expires: it has no funding")
+            return ()
         key = self._key_of(instrument.id)
         rates: list[FundingRate] = []
         for _ in range(PAGES_MAX):
@@ -82,6 +83,11 @@ class LocalFurther(LocalLine):
                 return tuple(rates)
             since_ms = records[-1].time_ms + 1
         raise BadReadingError(f"{instrument.id}: more than {PAGES_MAX * PAGE} funding rates were asked for")
+
+    async def fees(self, instrument: Instrument) -> Fees | None:
+        """What the account pays: everybody pays the same here."""
+        market = self._ask(partial(self.exchange.market, self._key_of(instrument.id)))
+        return Fees(market.maker_fee, market.taker_fee, of_account=True)
 
     async def margins(self) -> tuple[AccountMargin, ...]:
         """One entry a product and coin; an isolated position stands for itself and is in no sum."""

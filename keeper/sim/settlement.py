@@ -171,7 +171,7 @@ class Settlement:
         return fill
 
     def _publish_fill(self, account: Account, order: Order, fill: Fill) -> None:
-        forced = order.origin in (Origin.LIQUIDATION, Origin.ADL, Origin.SETTLEMENT)
+        forced = order.origin in (Origin.LIQUIDATION, Origin.ADL)
         execution = ExecutionType.CALCULATED if forced else ExecutionType.TRADE
         after = account.orders.get(order.order_id)
         self._state.publish(OrderUpdated(self._state.now, account.api_key, after, execution, fill))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from keeper.sim.calendar import YEAR_MS, quarter_ends
 from keeper.sim.defaults import default_markets, index_market
-from keeper.sim.events import PositionForced
+from keeper.sim.events import ExecutionType, OrderUpdated, PositionForced
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import (
     ExchangeOptions,
@@ -139,6 +139,10 @@ def test_a_contract_settles_between_its_last_trade_and_its_delivery() -> None:
     assert house.wallet(MarketKind.INVERSE, "BTC") == 5 + row.amount
     (forced,) = [event for event in house.events if isinstance(event, PositionForced)]
     assert (forced.origin, forced.price) == (Origin.SETTLEMENT, D(59_000))
+    (told,) = [
+        event for event in house.events if isinstance(event, OrderUpdated) and event.fill and event.order.reduce_only
+    ]
+    assert (told.execution, told.order.client_order_id[:19]) == (ExecutionType.TRADE, "delivery_autoclose-")
 
 
 def test_a_new_quarter_is_listed_when_one_expires_and_the_old_one_goes() -> None:

@@ -87,8 +87,7 @@ async def test_what_trades_is_listed_dated_contracts_by_their_day() -> None:
     assert symbols == {"BTC/USDT:USDT", "BTC/USDT:USDT-260327", "BTC/USD:BTC-260327"}
     assert venue.instrument("BTC/USD:BTC-260327").expires_at_ms == MARCH_27
     assert venue.instrument("BTC/USD:BTC").contract_size == 100
-    with pytest.raises(NotOfferedError):
-        await venue.funding_rates(venue.instrument("BTC/USD:BTC-260327"), 0)
+    assert await venue.funding_rates(venue.instrument("BTC/USD:BTC-260327"), 0) == ()
 
 
 async def test_funding_rates_are_the_settled_ones_since_then() -> None:
