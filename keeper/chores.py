@@ -16,6 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from keeper.betas import Betas
 from keeper.clock import Clock
 from keeper.core.model import Hedge, InstrumentId
 from keeper.core.orders import plain
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
 BACK_OFF_NEWS_MS = 1_000
-SETTINGS, MARKETS, FUNDING, PRUNING = "settings", "markets", "funding", "pruning"
+SETTINGS, MARKETS, FUNDING, PRUNING, BETAS = "settings", "markets", "funding", "pruning", "betas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Times:
     settings_seconds: int = 300
     markets_seconds: int = 3_600
     funding_seconds: int = 600
+    betas_seconds: int = 300
     pruning_hour_utc: int = 3
     keep_days: int = 90
 
@@ -68,7 +70,9 @@ class Chores:
         times: Times | None = None,
         back_offs: Mapping[str, BackOff] | None = None,
         will_trade: bool = True,
+        betas: Betas | None = None,
     ) -> None:
+        self._betas = betas
         self._will_trade = will_trade
         self._back_offs = dict(back_offs or {})
         self._written_until_ms: dict[str, int] = {}
@@ -95,6 +99,7 @@ class Chores:
             (SETTINGS, times.settings_seconds),
             (MARKETS, times.markets_seconds),
             (FUNDING, times.funding_seconds),
+            (BETAS, times.betas_seconds),
         ):
             scheduler.add_job(due, IntervalTrigger(seconds=seconds, timezone="UTC"), args=(name,), id=name)
         daily = CronTrigger(hour=times.pruning_hour_utc, minute=10, timezone="UTC")
@@ -113,7 +118,8 @@ class Chores:
         """Do what is due; and write down, every time, when a venue has just asked us to stay away."""
         await self._keep_back_offs(desk)
         self._note_refusals(desk)
-        work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding, PRUNING: self._pruning}
+        work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding}
+        work |= {PRUNING: self._pruning, BETAS: self._estimates}
         while self._due:
             name = next(iter(self._due))
             del self._due[name]
@@ -170,6 +176,12 @@ class Chores:
                 log.info("funding", instrument=str(instrument.id), received=text)
         # An hour of overlap: ledgers lag, and an entry seen twice is booked once.
         self._funding_from_ms = began_ms - DAY_MS // 24
+
+    async def _estimates(self, desk: Desk) -> None:
+        """Estimate the betas whose term has come; the target moves here and nowhere else."""
+        if self._betas is not None:
+            desk.hedges = await self._betas.refresh(desk.hedges, desk.journal)
+            desk.observatory.hedges = tuple(desk.hedges)
 
     async def _pruning(self, desk: Desk) -> None:
         """Drop old holds from the journal, so that years fit on a disk."""

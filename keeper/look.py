@@ -22,6 +22,8 @@ from keeper.journal.reader import JournalReader
 from keeper.observe import Observatory
 from keeper.preflight import Finding, preflight
 from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
+from keeper.report import said_of_slope
+from keeper.sources import betas_of, files_of
 from keeper.venue.base import (
     ClockRefusedError,
     CredentialsRefusedError,
@@ -34,7 +36,6 @@ from keeper.wiring import (
     brakes_of,
     build_hedges,
     doubt_of,
-    files_of,
     limits_of,
     open_venues,
     pace_of,
@@ -75,7 +76,12 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(await _reader(config))
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
-        hedges = build_hedges(config, venues.observers)
+        betas = betas_of(config, venues.observers, clock)
+        try:
+            await betas.recall(reader)
+        except JournalError as error:
+            raise KeeperError(f"the journal cannot be read: {error}") from error
+        hedges = await betas.refresh(build_hedges(config, venues.observers))
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes = brakes_of(config)
         try:
@@ -114,7 +120,7 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
     """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
     clock = SystemClock()
     async with open_venues(config, clock, patience_seconds=0.0) as venues:
-        hedges = build_hedges(config, venues.observers)
+        hedges = await betas_of(config, venues.observers, clock).refresh(build_hedges(config, venues.observers))
         findings: list[Finding] = []
         for name, observer in venues.observers.items():
             try:
@@ -134,6 +140,11 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
             except VenueError as error:
                 findings.append(Finding(str(account), False, str(error)))
         findings += await _look_at_statements(hedges, files_of(config, clock), clock)
+        for hedge in hedges:
+            findings += [
+                Finding(f"{hedge.name}.beta.{slope.asset}", slope.refused is None, said_of_slope(slope))
+                for slope in hedge.slopes
+            ]
         try:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
         except VenueError as error:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from keeper.core import orders
+from keeper.core.beta import Estimate, Slope
 from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance, Statement
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def decision_word(cycle: HedgeCycle) -> str:
 def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
     """One hedge as the ``keeper plan --json`` contract has it.
 
-    A basket also carries ``assets``, and a hedge with coins that no venue shows ``holdings``.
+    A basket also carries ``assets``, a hedge with coins that no venue shows ``holdings``, and a cross
+    hedge ``betas``.
     """
     exposure = cycle.exposure
     hedge = exposure.hedge
@@ -84,6 +86,8 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "orders": [_order_json(order) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
     }
+    if hedge.slopes:
+        document["betas"] = [_slope_json(slope) for slope in hedge.slopes]
     if exposure.stated:
         document["holdings"] = [_statement_json(each) for each in exposure.stated]
     return document
@@ -145,6 +149,51 @@ def _order_json(order: PlannedOrder) -> dict[str, Any]:
         "price": plain(order.price),
         "reduce_only": order.reduce_only,
     }
+
+
+def _slope_json(slope: Slope) -> dict[str, Any]:
+    found = slope.estimate or Estimate(None)
+    outside = found.outside
+    return {
+        "asset": slope.asset,
+        "method": slope.method.value,
+        "beta": _figure(slope.beta),
+        "estimated_at": None if slope.since_ms is None else iso_utc(slope.since_ms),
+        "latest_beta": _figure(found.beta),
+        "standard_error": _statistic(found.standard_error),
+        "r2": _statistic(found.r2),
+        "effective_sample": _statistic(found.sample),
+        "returns": str(found.pairs),
+        "candles_missing": str(found.missing),
+        "effectiveness": _statistic(found.inside),
+        "effectiveness_out_of_sample": _statistic(None if outside is None else outside.ratio),
+        "effectiveness_low": _statistic(None if outside is None else outside.low),
+        "effectiveness_high": _statistic(None if outside is None else outside.high),
+        "refused": slope.refused,
+    }
+
+
+def _statistic(value: float | None) -> str | None:
+    """Statistics are floats: six decimals say all that they know."""
+    return None if value is None else plain(Decimal(f"{value:.6f}"))
+
+
+def said_of_slope(slope: Slope) -> str:
+    """A slope and what it is worth, in one line for people."""
+    figures = _slope_json(slope)
+
+    def short(key: str) -> str:
+        return rounded(figures[key], 3)
+
+    said = f"{short('beta')} ({slope.method.value})"
+    if slope.estimate is not None and slope.estimate.r2 is not None:
+        said += (
+            f", standard error {short('standard_error')}, R² {short('r2')}, "
+            f"sample {rounded(figures['effective_sample'], 1)}, "
+            f"effectiveness {short('effectiveness')} in and {short('effectiveness_out_of_sample')} out of sample "
+            f"({short('effectiveness_low')} to {short('effectiveness_high')})"
+        )
+    return said if slope.refused is None else f"{said}; refused: {slope.refused}"
 
 
 def _statement_json(statement: Statement) -> dict[str, Any]:
@@ -210,6 +259,11 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
         if hedge.get(flag):
             detail = "" if hedge[flag] is True else f": {hedge[flag]}"
             yield Text(f"  {flag}{detail}", style="red")
+    for slope in hedge.get("betas", ()):
+        worth = "" if slope["r2"] is None else f", R² {rounded(slope['r2'], 3)}"
+        outside = slope["effectiveness_out_of_sample"]
+        worth += "" if outside is None else f", effectiveness {rounded(outside, 3)} out of sample"
+        yield Text(f"  beta of {slope['asset']}: {rounded(slope['beta'], 4)} ({slope['method']}){worth}", style="dim")
     for held in hedge.get("holdings", ()):
         since = "" if held["as_of"] is None else f" as of {held['as_of']}"
         yield Text(f"  {held['source']}: {rounded(held['amount'], 8)} {held['asset']}{since}", style="dim")

@@ -152,10 +152,11 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     chores = Chores(
         house.venues.observers,
         house.wanted,
-        lambda: build_hedges(config, house.venues.observers),
+        lambda: house.betas.dress(build_hedges(config, house.venues.observers)),
         clock,
         back_offs=house.venues.back_offs,
         will_trade=bool(house.venues.traders),
+        betas=house.betas,
     )
     teller = Teller(queue, clock, config.alerts.repeat_seconds, orders_are_sent=bool(house.venues.traders))
     daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), chores)

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import structlog
 
+from keeper.betas import Betas
 from keeper.brakes import Brakes
 from keeper.candidates import Markets
 from keeper.chores import BackOff
@@ -24,14 +25,11 @@ from keeper.core.model import (
     Hedge,
     InstrumentId,
     Quote,
-    Statement,
 )
-from keeper.core.stated import declared_account, file_account
 from keeper.cycle import Desk, Pace, restore
 from keeper.doubt import Doubt
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
-from keeper.holdings_files import HoldingsFiles, WantedFile
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
 from keeper.journal.url import file_of
@@ -39,6 +37,7 @@ from keeper.locks import lock_journal, lock_key
 from keeper.observe import Observatory
 from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
+from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
 from keeper.venue.base import (
     BadReadingError,
     ClockRefusedError,
@@ -81,6 +80,7 @@ class House:
     venues: Venues
     wanted: Mapping[InstrumentId, Wanted]
     checked: Preflight
+    betas: Betas
 
 
 def refuse_unarmed(config: Config, *, live: bool) -> None:
@@ -226,7 +226,11 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         band=entry.band.to_core(),
         exposure=entry.exposure,
         unlisted=entry.unlisted,
-        betas={asset: Decimal(beta) for asset, beta in entry.beta.items() if beta != ONE},
+        betas={
+            asset: beta
+            for asset, beta in entry.beta.items()
+            if isinstance(beta, Decimal) and beta != ONE and asset != instrument.base
+        },
         collateral=None if collateral is None else collateral[0],
         collateral_is_spot=collateral is not None and collateral[1],
         max_slippage=entry.max_slippage,
@@ -236,32 +240,8 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         min_ratio=entry.min_ratio,
         max_ratio=entry.max_ratio,
         transition=None if entry.transition is None else entry.transition.to_core(),
+        slopes=tuple(each.first() for each in wanted_slopes(entry, instrument)),
     )
-
-
-def statements_of(entry: HedgeConfig) -> tuple[Statement, ...]:
-    """The coins that no venue shows, by who states them."""
-    declared = (
-        Statement(declared_account(label), asset, Base(held.amount), held.as_of_ms, held.max_age_ms)
-        for asset, labels in entry.holdings.items()
-        for label, held in labels.items()
-    )
-    files = (
-        Statement(file_account(file.path), asset, max_age_ms=file.max_age_ms)
-        for file in entry.holdings_file
-        for asset in file.assets
-    )
-    return (*declared, *files)
-
-
-def files_of(config: Config, clock: Clock) -> HoldingsFiles:
-    """The reader of every file that some hedge names."""
-    wanted: dict[str, WantedFile] = {}
-    for file in (file for hedge in config.hedges for file in hedge.holdings_file):
-        before = wanted.get(file.path, WantedFile(config.beside(file.path), ()))
-        assets = tuple(dict.fromkeys((*before.assets, *file.assets)))
-        wanted[file.path] = WantedFile(before.path, assets, before.borrowed or file.borrowed)
-    return HoldingsFiles(wanted, clock)
 
 
 def will_trade(config: Config) -> bool:
@@ -343,6 +323,8 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
                 'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
             )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
+        betas = betas_of(config, venues.observers, clock)
+        hedges = await _estimated(betas, hedges, journal)
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         observatory.brakes = brakes_of(config)
@@ -358,7 +340,16 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             pace_of(config),
         )
         await restore(desk)
-        yield House(config, desk, clock, venues, wanted_of(config), checked)
+        yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
+
+
+async def _estimated(betas: Betas, hedges: Sequence[Hedge], journal: SqlJournal) -> tuple[Hedge, ...]:
+    """The hedges with the slopes that were in force, or with first ones."""
+    try:
+        await betas.recall(journal)
+        return await betas.refresh(hedges, journal)
+    except JournalError as error:
+        raise KeeperError(f"the journal cannot be used: {error}") from error
 
 
 def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) -> Executor:

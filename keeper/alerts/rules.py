@@ -165,6 +165,7 @@ class _Teller:
         yield from self._unknown()
         yield from self._blocked()
         yield from self._rejected()
+        yield from self._beta()
         yield from self._drift()
         yield from self._trades()
         yield from self._unsent_plan()
@@ -191,6 +192,13 @@ class _Teller:
             yield self._alert("blocked", severity, f"cannot trade ({', '.join(codes)})", f"{text}. {_need(self.cycle)}")
         elif self.before is not None and _blocks(self.before):
             yield self._alert("blocked", Severity.INFO, "can trade again", _standing(self.cycle), resolved=True)
+
+    def _beta(self) -> Iterator[Alert]:
+        doubted = _doubted_slopes(self.cycle)
+        if doubted:
+            yield self._alert("beta", Severity.WARNING, "a beta has to be looked at", "; ".join(doubted))
+        elif self.before is not None and _doubted_slopes(self.before):
+            yield self._alert("beta", Severity.INFO, "the betas are good again", _standing(self.cycle), resolved=True)
 
     def _drift(self) -> Iterator[Alert]:
         beyond = _beyond_warn(self.cycle)
@@ -368,3 +376,14 @@ def _ratio_after(cycle: HedgeCycle, sold_base: Decimal) -> Decimal | None:
     if exposure.hedge_ratio is None or exposure.drift_ratio is None or not exposure.drift_base:
         return None
     return exposure.hedge_ratio + sold_base * exposure.drift_ratio / exposure.drift_base
+
+
+def _doubted_slopes(cycle: HedgeCycle) -> list[str]:
+    """Betas that were refused, or that have moved far at their last refresh."""
+    found: list[str] = []
+    for slope in cycle.exposure.hedge.slopes:
+        if slope.refused is not None:
+            found.append(f"the beta of {slope.asset} cannot be relied on: {slope.refused}")
+        elif slope.jumped_from is not None and slope.beta is not None:
+            found.append(f"the beta of {slope.asset} went from {plain(slope.jumped_from)} to {plain(slope.beta)}")
+    return found

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from keeper.config.estimates import Estimated, read_estimate
 from keeper.config.values import (
     SeveralError,
     kind_of,
@@ -82,16 +83,20 @@ _MAX_FILES = 20
 _beta = number(above="0", at_most="100")
 
 
-def read_betas(value: object, assets: Sequence[str]) -> dict[str, Decimal]:
-    """Asset -> beta out of a number for all, or a table; raises :class:`ValueError`."""
-    if not isinstance(value, Mapping):
-        return dict.fromkeys(assets, _beta(value))
-    betas = dict.fromkeys(assets, ONE)
+def read_betas(value: object, assets: Sequence[str]) -> dict[str, Decimal | Estimated]:
+    """Asset -> beta out of a number or an estimate for all, or a table of them; raises :class:`ValueError`."""
+    if not isinstance(value, Mapping) or (value.keys() & {"method", "lookback"} and not value.keys() & set(assets)):
+        return dict.fromkeys(assets, _beta_or_estimate(value))
+    betas: dict[str, Decimal | Estimated] = dict.fromkeys(assets, ONE)
     for asset, entry in value.items():
         if asset not in betas:
             raise SeveralError([((asset,), _not_hedged(asset, assets))])
-        betas[asset] = _at((asset,), _beta, entry)
+        betas[asset] = _at((asset,), _beta_or_estimate, entry)
     return betas
+
+
+def _beta_or_estimate(value: object) -> Decimal | Estimated:
+    return read_estimate(value) if isinstance(value, Mapping) else _beta(value)
 
 
 def read_holdings(value: object, assets: Sequence[str]) -> Holdings:

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from keeper.config.client_options import client_options
+from keeper.config.estimates import Estimated
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
@@ -97,7 +98,7 @@ def _hedged(info: ValidationInfo) -> tuple[str, ...]:
     return info.data.get("assets") or (() if asset is None else (asset,))
 
 
-def _betas(value: object, info: ValidationInfo) -> Mapping[str, Decimal]:
+def _betas(value: object, info: ValidationInfo) -> Mapping[str, Decimal | Estimated]:
     assets = _hedged(info)
     return read_betas(value, assets) if assets else {}
 
@@ -167,14 +168,15 @@ class BandConfig(Section):
 class HedgeConfig(Section):
     """One hedge: what is protected, with which contract, and how closely.
 
-    Once read, ``assets`` names the one asset too, ``beta`` maps every asset to its slope per unit of notional, and
+    Once read, ``assets`` names the one asset too, ``beta`` maps every asset to its slope per unit of notional, or
+    to how that is estimated, and
     ``holdings`` maps asset -> label -> coins, ``holdings_file`` lists files.
     """
 
     name: Annotated[str, BeforeValidator(text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "btc"))]
     asset: Asset | None = None
     assets: Annotated[tuple[Asset, ...], BeforeValidator(sequence('["BTC", "SOL"]'))] = ()
-    beta: Annotated[Mapping[str, Decimal], PlainValidator(_betas), PlainSerializer(dict)] = Field(
+    beta: Annotated[Mapping[str, Decimal | Estimated], PlainValidator(_betas), PlainSerializer(dict)] = Field(
         default="1", validate_default=True
     )
     spot: Annotated[

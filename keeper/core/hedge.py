@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from keeper.core import stated
+from keeper.core.beta import Slope
 from keeper.core.model import (
     NO_BASE,
     NO_CONTRACTS,
@@ -92,6 +93,9 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     blockers += unlisted_reasons
     statements = stated.as_read(hedge, snapshot)
     blockers += stated.doubts(statements, snapshot.taken_at_ms)
+    refused = [each for each in hedge.slopes if each.refused is not None]
+    blockers += [_refused(each) for each in refused if each.beta is None]
+    sell_blockers = [reason for source, reason in snapshot.sell_blocks if source in known]
     coins = _coins(hedge, snapshot, mark)
     pnl = _coin_pnl(hedge, counted, snapshot) if position is not None else None
     futures = _futures_delta(counted, snapshot) if position is not None and mark is not None else None
@@ -102,7 +106,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
         position=position,
         futures_base=futures,
         working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
-        sell_blockers=tuple(reason for source, reason in snapshot.sell_blocks if source in known),
+        sell_blockers=(*sell_blockers, *(_refused(each) for each in refused if each.beta is not None)),
         foreign_contracts=snapshot.foreign.get(instrument.id, NO_CONTRACTS),
         stated=statements,
     )
@@ -114,6 +118,12 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     if exposure.drift_base is None and not blockers:
         blockers.append(Reason("missing_reading", "a holding, position or price is missing; nothing is assumed"))
     return replace(exposure, blockers=tuple(dict.fromkeys(blockers)))
+
+
+def _refused(slope: Slope) -> Reason:
+    """What is said of a slope that no new short may stand on; what is short already follows the last good one."""
+    kept = "" if slope.beta is None else f"; covers go by the last good one, {slope.beta}"
+    return Reason("beta_refused", f"the beta of {slope.asset} cannot be relied on: {slope.refused}{kept}")
 
 
 def counted_positions(
@@ -170,6 +180,8 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
 
 def _weight(hedge: Hedge, asset: str, snapshot: Snapshot, mark: Mark | None) -> Decimal | None:
     """βᵢ·Pᵢ / P_hedge: one for an asset's own future, so that no price has to be divided by itself."""
+    if any(slope.asset == asset and slope.beta is None for slope in hedge.slopes):
+        return None
     if asset == hedge.instrument.base:
         return hedge.beta(asset)
     price = snapshot.asset_prices.get(asset)
@@ -249,15 +261,16 @@ def _with_drift(exposure: Exposure, ground: Ground, futures: Base) -> Exposure:
 
 
 def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
-    """Memory as it applies to this reading: a new target, or confirmed coins in or out, opens the build-up again."""
+    """Memory as it applies to this reading: a new target or beta, or confirmed coins, opens the build-up anew."""
     changed_target = _has_new_target(exposure, memory)
     changed_coins = False
     if memory.holdings_base is not None and exposure.holdings_base is not None and not exposure.blockers:
         moved = abs(exposure.holdings_base - memory.holdings_base)
         changed_coins = moved > exposure.hedge.band.act * max(abs(memory.holdings_base), abs(exposure.holdings_base))
-    if changed_target or changed_coins:
+    betas = dict(exposure.hedge.betas)
+    if changed_target or changed_coins or memory.betas != betas:
         memory = replace(memory, established=False)
-    return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio)
+    return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio, betas=betas)
 
 
 def _has_new_target(exposure: Exposure, memory: HedgeMemory) -> bool:

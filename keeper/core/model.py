@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NewType
 
 from keeper.core.courses import CoinLedger, Course, Pace
+from keeper.core.beta import Slope
 from keeper.core.execution import POST_ONLY, Style
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Ground, Target
@@ -250,6 +251,7 @@ class Hedge:
     ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
     this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
     notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere;
+    ``slopes`` say where the betas come from; an asset whose slope has none cannot be weighed.
     ``statements`` say who states them and how old that may be, and which files are read beside the wallets.
     A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
     without a person. Whatever ``target`` says, no less than ``min_ratio`` and no more than ``max_ratio`` of the
@@ -275,6 +277,7 @@ class Hedge:
     min_ratio: Decimal = ZERO
     max_ratio: Decimal = ONE
     transition: Pace | None = None
+    slopes: tuple[Slope, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -310,6 +313,7 @@ class HedgeMemory:
     holdings_base: Base | None = None
     expected_contracts: Contracts | None = None
     expected_since_ms: int | None = None
+    betas: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ async def _keeper(config: Config, clock: Clock, feed: Feed, poll_seconds: float)
 
     async with open_house(config, live=False, clock=clock) as house:
         observers = house.venues.observers
-        chores = Chores(observers, house.wanted, lambda: build_hedges(config, observers), clock)
+        chores = Chores(observers, house.wanted, lambda: house.betas.dress(build_hedges(config, observers)), clock)
         daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=poll_seconds), [feed], chores)
         loop = asyncio.create_task(daemon.run())
         try:

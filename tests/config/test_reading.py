@@ -9,7 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from keeper.config import Mode, config_digest, load_config, secrets
+from keeper.config.estimates import Estimated
 from keeper.config.holdings import Declared, HoldingsFile
+from keeper.core.beta import Method, Terms
 from keeper.core.model import AccountId, ExposureMode, InstrumentId, Unlisted
 from keeper.errors import ConfigError
 from tests.config.support import API_KEY, API_SECRET, CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
@@ -295,3 +297,15 @@ def test_holdings_files_one_or_several() -> None:
 def test_a_file_alone_is_something_to_protect() -> None:
     alone = SMALL.replace('spot = ["main"]\n', 'holdings_file = { path = "cold.json" }\n')
     assert parse(alone).hedges[0].spot == ()
+
+
+def test_a_beta_may_be_estimated_for_all_or_for_one() -> None:
+    usual = parse(BASKET + 'beta = { method = "ols" }\n').hedges[0].beta
+    assert usual == dict.fromkeys(["BTC", "SOL"], Estimated())
+    one = parse(
+        BASKET + 'beta = { SOL = { method = "ewma", timeframe = "4h", lookback = 500, lambda = "0.98", min_r2 = "0.5", '
+        'min_sample = 60, bounds = ["0.5", "2"], shrink = false, refresh_hours = 12, jump = "0.1", '
+        'symbol = "SOL/USDC" } }\n'
+    ).hedges[0]
+    terms = Terms(Method.EWMA, 14_400_000, 500, 0.98, 0.5, 60.0, 0.5, 2.0, shrink=False, refresh_ms=43_200_000)
+    assert one.beta == {"BTC": Decimal(1), "SOL": Estimated(terms, "4h", "SOL/USDC", Decimal("0.1"))}
