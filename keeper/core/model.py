@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
-from keeper.core.courses import CoinLedger, Course, Pace
 from keeper.core.beta import Slope
+from keeper.core.courses import CoinLedger, Course, Pace
 from keeper.core.execution import POST_ONLY, Style
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Ground, Target
