@@ -84,6 +84,19 @@ async def test_a_mixed_account(tmp_path: Path, price: int, exposure: str, delta:
             assert ground.orders() == sent
 
 
+@pytest.mark.parametrize(("price", "coins", "sold"), [(50_000, "3.3", 40_000), (75_000, "2.7", 60_000)])
+async def test_a_mixed_account_whose_profits_were_booked_is_the_same(
+    tmp_path: Path, price: int, coins: str, sold: int
+) -> None:
+    """Closed and opened again at the mark: 90,000 · (1/P - 1/60,000) BTC went into the wallet, dollars beside it."""
+    more = 'holdings = { ledger = "0.5" }\nunlisted = "count"'
+    held = {"linear": (LINEAR, "-1.2", price), "inverse": (INVERSE, "-90000", price)}
+    async with account({"BTC": coins}, price, **held) as ground:
+        seen = await plan(ground, tmp_path, hedge_toml(INVERSE, more=more))
+        assert near(seen.exposure.net_delta_base, "0.8")
+        assert abs(contracts(seen) - sold) <= 1
+
+
 async def test_a_borrowed_coin_counts_negative(tmp_path: Path) -> None:
     async with account({"BTC": "-0.5"}, 60_000) as ground:
         hedge = hedge_toml(more='holdings = { ledger = "2" }')

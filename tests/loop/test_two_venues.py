@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from keeper.core.hedge import futures_source
 from keeper.core.model import AccountId, Hold
 from keeper.observe import Observatory
@@ -11,7 +13,7 @@ from keeper.preflight import preflight
 from keeper.sim.exchange import Exchange
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import WalletKind
-from keeper.venue.base import CredentialsRefusedError, PositionBook
+from keeper.venue.base import CredentialsRefusedError, PositionBook, UnreachableError, Wallet
 from tests.loop.house import KEY, D, House, linear_key
 
 
@@ -57,4 +59,60 @@ async def test_a_key_for_spot_alone_is_enough_to_hedge(tmp_path: Path) -> None:
     assert house.position() == D(-5)
     assert house.desk is not None
     assert futures_source("vault") not in {gap.source for gap in (await house.turn()).snapshot.gaps}
+    await house.close()
+
+
+async def three_places(tmp_path: Path) -> tuple[House, Exchange, LocalVenue]:
+    """Coins in a spot wallet and a savings wallet of the hedge's own venue, and at another venue."""
+    house = House(tmp_path, coins={"BTC": "2"})
+    house.exchange.deposit(KEY, "BTC", D(1), WalletKind.EARN)
+    vault = Exchange(house.clock, seed=8)
+    vault.add_account(KEY, "secret")
+    vault.deposit(KEY, "BTC", D(4))
+    where = LocalVenue("vault", vault, KEY, house.clock)
+    await where.open()
+    await house.hedge(spot=(AccountId("main"), AccountId("main", "earn"), AccountId("vault")))
+    desk = await house.open()
+    desk.observatory = Observatory(house.hedges, {"main": house.venue, "vault": where}, house.clock)
+    await house.turn(2)
+    assert house.position() == D(-7)
+    return house, vault, where
+
+
+async def test_coins_in_several_wallets_and_venues_are_added_up_and_moves_between_them_trade_nothing(
+    tmp_path: Path,
+) -> None:
+    house, vault, _ = await three_places(tmp_path)
+    sent = len(house.orders)
+    for source, target in ((WalletKind.SPOT, WalletKind.EARN), (WalletKind.EARN, WalletKind.SPOT)):
+        house.exchange.transfer(KEY, "BTC", D("0.7"), source, target)
+        await house.turn(3)
+    house.exchange.transfer(KEY, "BTC", D("1"), WalletKind.EARN, WalletKind.SPOT)
+    await house.turn(3)
+    assert (house.position(), len(house.orders)) == (D(-7), sent), "the savings wallet is empty, and that is explained"
+    vault.withdraw(KEY, "BTC", D("1.5"))
+    await house.turn(2)
+    assert house.position() == D("-5.5")
+    await house.close()
+
+
+async def test_one_unreadable_wallet_of_several_holds_the_hedge_with_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, _, where = await three_places(tmp_path)
+
+    async def away(name: str) -> Wallet:
+        raise UnreachableError("vault does not answer")
+
+    monkeypatch.setattr(where, "wallet", away)
+    house.exchange.withdraw(KEY, "BTC", D(2))
+    record = await house.one()
+    assert isinstance(record.decision, Hold)
+    assert [reason.code for reason in record.decision.reasons] == ["unreachable"]
+    assert (record.exposure.futures_base, record.exposure.exposure_base) == (D(-7), None)
+    await house.turn(3)
+    assert house.position() == D(-7)
+    monkeypatch.undo()
+    await house.turn(3)
+    assert house.position() == D(-5)
     await house.close()
