@@ -6,18 +6,24 @@ import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from keeper.clock import SystemClock
 from keeper.core.model import Hold
 from keeper.look import check_connect, look_once
 from keeper.report import plan_document
+from keeper.sim.exchange import Exchange
+from keeper.sim.server import SimServer
+from keeper.sim.types import WalletKind
 from keeper.wiring import open_house
-from tests.e2e.grounds import D, Ground, config_of, other_ground, own_ground
+from tests.e2e.grounds import KEY, SECRET, D, Ground, OwnGround, config_of, other_ground, own_ground
 from tests.e2e.test_golden import settle
 
+HOUR_MS = 3_600_000
 CROSS = """
 [[hedges]]
 name = "sol"
@@ -106,6 +112,57 @@ async def test_an_estimate_without_candles_hedges_nothing_and_says_so(
         findings = {each.subject: each for each in await check_connect(config_of(ground, tmp_path, hedge))}
         assert findings["sol.beta.SOL"].ok is False
         assert ground.orders() == 0
+
+
+class PastClock(SystemClock):
+    """A clock that lives through some hours before now, as fast as it is told to."""
+
+    def __init__(self, hours: int) -> None:
+        self.behind_ms = hours * HOUR_MS
+
+    def now_ms(self) -> int:
+        return super().now_ms() - self.behind_ms
+
+
+async def test_an_estimate_from_the_candles_of_the_venue_itself(tmp_path: Path) -> None:
+    """Prices that moved together for a week, served as candles, fetched by the client, estimated, hedged on."""
+    hours, random = 150, Random(5)
+    clock = PastClock(hours)
+    exchange = Exchange(clock, seed=3)
+    exchange.add_account(KEY, SECRET)
+    exchange.deposit(KEY, "USDT", D(5_000_000), WalletKind.USDM)
+    exchange.deposit(KEY, "SOL", D(1000))
+    prices = {"BTC": 60_000.0, "SOL": 150.0}
+    while clock.behind_ms > 0:
+        move = random.gauss(0, 0.01)
+        prices["BTC"] *= 1 + move
+        prices["SOL"] *= 1 + 1.3 * move + random.gauss(0, 0.002)
+        for asset, price in prices.items():
+            exchange.set_price(asset, D(str(round(price, 2))))
+        clock.behind_ms -= HOUR_MS
+    hedge = CROSS.replace('"1.2"', '{ method = "ols", lookback = 140, min_sample = 100 }')
+    async with SimServer(exchange, clock=clock) as server:
+        ground = OwnGround(server)
+        config = config_of(ground, tmp_path, hedge)
+        seen = await planned(ground, tmp_path, hedge)
+        [told] = seen["betas"]
+        assert told["refused"] is None
+        assert abs(Decimal(told["beta"]) - D("1.3")) < D("0.06")
+        assert Decimal(told["r2"]) > D("0.9")
+        assert D("0.9") < Decimal(told["effectiveness_out_of_sample"]) < 1
+        findings = {each.subject: each for each in await check_connect(config)}
+        assert findings["sol.beta.SOL"].ok
+        assert "(ols), standard error 0.0" in findings["sol.beta.SOL"].text
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            [event] = await house.desk.journal.events("beta", "sol")
+            assert told["beta"] in event.detail
+        worth = 1000 * exchange.index_price("SOL") * Decimal(told["beta"]) / exchange.index_price("BTC")
+        assert abs(worth + ground.contracts("BTC/USDT:USDT")) < D("0.02")
+        asked = len([path for _, path in ground.requests() if "klines" in path])
+        again = await planned(ground, tmp_path, hedge)
+        assert again["betas"][0]["beta"] == told["beta"]
+        assert len([path for _, path in ground.requests() if "klines" in path]) == asked, "the journal knows it"
 
 
 async def _down(*_: object) -> object:
