@@ -34,7 +34,6 @@ from keeper.core.model import (
     OrderPlan,
     Outcome,
     OutcomeState,
-    PlannedOrder,
     Quote,
     Reason,
     Rebalance,
@@ -42,13 +41,17 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.orders import Epoch, is_ours, plan
+from keeper.core.resting import placed
 from keeper.core.roll import due_note
 from keeper.core.steering import steered, steering_notes
 from keeper.core.targets import Target
+from keeper.core.working import Moment, work
 from keeper.execute import Executor, signed_filled
-from keeper.journal.base import Journal, JournalError, Remembered
+from keeper.journal.base import Journal, Remembered
 from keeper.observe import Observatory
 from keeper.pretrade import fit_all
+from keeper.sending import Sent, carry_out, leave_unknown, tidy_unsent, turnover
+from keeper.standing import close, note_working, pending_short, reach_of, settled, standing
 from keeper.venue.further import Books
 
 log = structlog.get_logger(__name__)
@@ -67,6 +70,8 @@ class Judgement:
     plan: OrderPlan | None = None
     approved: ApprovedPlan | None = None
     reasons: tuple[Reason, ...] = ()
+    withdraw: Intent | None = None
+    """Our resting order that is to be taken back; nothing is sent in the same turn."""
 
     @property
     def adds(self) -> bool:
@@ -102,18 +107,11 @@ class Bench(Protocol):
     memories: dict[str, HedgeMemory]
     refusals: dict[str, Refusal]
     sent: deque[Sent]
+    unresolved: dict[str, Intent]
 
     def now_ms(self) -> int:
         """Milliseconds that do not step, for measuring how long ago something was."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A new short that was sent, for the limits on orders and turnover; ``at_ms`` does not step."""
-
-    at_ms: int
-    notional: Quote
 
 
 @dataclass(slots=True)
@@ -127,6 +125,7 @@ class LookOnly:
     memories: dict[str, HedgeMemory]
     refusals: dict[str, Refusal] = field(default_factory=dict)
     sent: deque[Sent] = field(default_factory=deque)
+    unresolved: dict[str, Intent] = field(default_factory=dict)
 
     def now_ms(self) -> int:
         """One look is too short for a step to matter."""
@@ -158,6 +157,8 @@ class Desk:
     """Hedges that an operator has resumed: a person has looked at what an unknown order there did to the position."""
     books: Mapping[str, Books] = field(default_factory=dict)
     """Where each venue's visible books are read; without them an order has its limit price alone."""
+    ended: dict[str, Outcome] = field(default_factory=dict)
+    """Orders that rested and turned out to have ended in the present turn, by hedge."""
     steady: SteadyTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,6 +168,15 @@ class Desk:
     def now_ms(self) -> int:
         """Milliseconds that do not step when the host's clock is corrected."""
         return self.steady.now_ms()
+
+    def count(self, intent: Intent, outcome: Outcome) -> None:
+        """Count an order that rested for what it filled; one that added nothing is as if it had not been sent."""
+        for place, sent in enumerate(self.sent):
+            if sent.client_id == intent.client_id:
+                del self.sent[place]
+                if outcome.filled:
+                    self.sent.insert(place, replace(sent, notional=turnover(intent.order, outcome)))
+                return
 
 
 def memory_of(bench: Bench, hedge: Hedge) -> HedgeMemory:
@@ -178,8 +188,9 @@ async def turn(desk: Desk) -> CycleRecord:
     """One whole turn; what it returns has been written to the journal."""
     desk.cycle += 1
     epoch = Epoch(desk.tag, desk.run, desk.cycle)
+    desk.observatory.reach = reach_of(desk)
     snapshot, remembered = await desk.observatory.observe(desk.remembered, _expected(desk))
-    questions = await _resolve(desk, snapshot)
+    questions, snapshot = await _resolve(desk, snapshot)
     judged = await fit_all(judge(desk, snapshot, epoch, questions), desk.books, desk.limits)
     outcomes = await _carry_out_all(desk, judged)
     hedges = tuple(_close(desk, judgement, outcome) for judgement, outcome in zip(judged, outcomes, strict=True))
@@ -199,14 +210,20 @@ def judge(
     ``questions`` are instruments on which nothing may be sent now, and why.
     """
     listed = {hedge.instrument.id for hedge in bench.hedges}
-    told = [_as_told(bench, hedge, snapshot, listed, questions) for hedge in bench.hedges]
+    resting = standing(bench.unresolved)
+    waiting = {*questions, *(intent.order.instrument for intent in resting.values())}
+    told = [_as_told(bench, hedge, snapshot, listed, waiting) for hedge in bench.hedges]
     exposures = [_seen(hedge, memory, snapshot, listed) for hedge, memory in told]
-    shorts = {exposure.hedge.name: _short_notional(exposure) for exposure in exposures}
+    shorts = {
+        exposure.hedge.name: Quote(_short_notional(exposure) + pending_short(resting.get(exposure.hedge.name)))
+        for exposure in exposures
+    }
     judged: list[Judgement] = []
     for seen, (_, memory) in zip(exposures, told, strict=True):
         exposure = _with_questions(bench, seen, questions)
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
-        judgement = _judge_one(bench, exposure, memory, epoch, _book(bench, elsewhere, judged))
+        own = resting.get(exposure.hedge.name)
+        judgement = _judge_one(bench, exposure, memory, epoch, _book(bench, elsewhere, judged), own)
         judged.append(judgement)
         if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
             adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
@@ -243,7 +260,9 @@ def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
     return Book(elsewhere, lately + len(coming), Quote(turnover))
 
 
-def _judge_one(bench: Bench, exposure: Exposure, memory: HedgeMemory, epoch: Epoch, book: Book) -> Judgement:
+def _judge_one(
+    bench: Bench, exposure: Exposure, memory: HedgeMemory, epoch: Epoch, book: Book, resting: Intent | None
+) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
     memory, late = settle_expectation(
         recall(exposure, memory),
@@ -264,11 +283,15 @@ def _judge_one(bench: Bench, exposure: Exposure, memory: HedgeMemory, epoch: Epo
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
     due = due_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms())
-    said_too = (note for note in (said, _flattening(memory), due) if note is not None)
+    seed = f"{epoch.tag}/{epoch.run}/{epoch.cycle}/{exposure.hedge.name}"
+    worked = work(exposure, decision, memory, resting, Moment(bench.now_ms(), seed))
+    memory, decision = worked.memory, worked.decision
+    said_too = (note for note in (said, _flattening(memory), due, worked.withdraw) if note is not None)
     notes = (*exposure.notes, *said_too)
     if not isinstance(decision, Rebalance):
-        return Judgement(exposure, memory, decision, reasons=notes)
-    planned = plan(exposure, decision, bench.limits.max_order_notional, epoch)
+        withdraw = resting if worked.withdraw is not None else None
+        return Judgement(exposure, memory, decision, reasons=notes, withdraw=withdraw)
+    planned = plan(exposure, decision, bench.limits.max_order_notional, epoch, rests=worked.rests)
     verdict = review(planned, exposure, bench.limits, book)
     if isinstance(verdict, RefusedPlan):
         return Judgement(exposure, memory, Hold(verdict.reasons), planned, reasons=notes)
@@ -315,9 +338,15 @@ def _expected(desk: Desk) -> dict[InstrumentId, Contracts | None]:
     return {hedge.instrument.id: memory_of(desk, hedge).expected_contracts for hedge in desk.hedges}
 
 
-async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]:
-    """Ask after every order whose outcome is unknown; the instruments on which one still is may not be traded."""
-    questions = await _tidy_unsent(desk)
+async def _resolve(desk: Desk, snapshot: Snapshot) -> tuple[dict[InstrumentId, Reason], Snapshot]:
+    """Ask after every order whose outcome is open; the instruments on which one is unknown may not be traded.
+
+    Returns them with the reasons, and the snapshot with what others did to a position while an order of ours rested.
+    """
+    desk.ended.clear()
+    foreign: dict[InstrumentId, Contracts] = {}
+    names = {hedge.name for hedge in desk.hedges}
+    questions = await tidy_unsent(desk)
     for order in snapshot.working:
         if is_ours(order.client_id, desk.tag) and order.client_id not in desk.unresolved:
             # A leftover of ours that nobody waits for: an immediate-or-cancel order has no business resting.
@@ -326,66 +355,49 @@ async def _resolve(desk: Desk, snapshot: Snapshot) -> dict[InstrumentId, Reason]
     for client_id, intent in list(desk.unresolved.items()):
         ident = intent.order.instrument
         outcome = await desk.executor.resolve(intent, snapshot, vouched=intent.order.hedge in desk.vouched)
-        if outcome.state is OutcomeState.UNKNOWN:
+        if outcome.state is OutcomeState.WORKING and intent.order.hedge in names:
+            foreign[ident] = note_working(desk, intent, outcome, snapshot)
+            continue
+        if outcome.state is OutcomeState.WORKING:
+            # The hedge that it was for is gone from the configuration: nobody would place it now.
+            outcome = await desk.executor.retract(replace(intent, outcome=outcome))
+        if outcome.state.is_open:
             current = {item.client_id: item for item in await desk.journal.unresolved()}
             desk.unresolved[client_id] = replace(current.get(client_id, intent), outcome=outcome)
             text = f"order {intent.client_id} may exist ({outcome.text}); nothing else is sent on {ident}"
             questions[ident] = Reason("unresolved_order", text)
             continue
-        del desk.unresolved[client_id]
-        _expect_fill(desk, intent, outcome)
+        memory = desk.memories.get(intent.order.hedge, HedgeMemory())
+        desk.memories[intent.order.hedge] = close(desk, memory, intent, outcome)
+        if intent.order.rests:
+            desk.ended[intent.order.hedge] = outcome
         # What this look read may be older than what has just become known: look again before deciding.
         questions.setdefault(
             ident, Reason("order_resolved", f"order {intent.client_id} turned out {outcome.state.value}")
         )
     desk.vouched &= {intent.order.hedge for intent in desk.unresolved.values()}
-    return questions
-
-
-async def _tidy_unsent(desk: Desk) -> dict[InstrumentId, Reason]:
-    """Close intents that were written though the journal said that it could not: their orders never left.
-
-    Until it is known whether there are any, their instruments wait: after a crash such an intent would be a question.
-    """
-    if not desk.unsent:
-        return {}
-    try:
-        written = {intent.client_id for intent in await desk.journal.unresolved()}
-        for client_id in [each for each in desk.unsent if each in written]:
-            never = Outcome(client_id, OutcomeState.ABSENT, text="never sent: its intent could not be written")
-            await desk.journal.outcome(never, desk.clock.now_ms())
-    except JournalError as error:
-        text = f"an intent could not be written, and it is not known yet whether it was: {error}"
-        return {ident: Reason("journal_failed", text) for ident in desk.unsent.values()}
-    desk.unsent.clear()
-    return {}
+    told = {ident: change for ident, change in foreign.items() if change}
+    return questions, replace(snapshot, foreign={**snapshot.foreign, **told}) if told else snapshot
 
 
 async def ask_again(desk: Desk) -> None:
     """Ask after unknown orders outside a turn, as a stopping keeper does; decides and sends nothing."""
+    desk.observatory.reach = reach_of(desk)
     snapshot, _ = await desk.observatory.observe(desk.remembered, _expected(desk))
     await _resolve(desk, snapshot)
     for name, memory in desk.memories.items():
         await desk.journal.memory(name, memory)
 
 
-def _expect_fill(desk: Desk, intent: Intent, outcome: Outcome) -> None:
-    """Remember the position that a resolved order implies."""
-    memory = desk.memories.get(intent.order.hedge, HedgeMemory())
-    filled = signed_filled(intent.order, outcome)
-    memory = expect(memory, intent.position_before, filled, desk.now_ms())
-    desk.memories[intent.order.hedge] = with_fill(memory, desk.hedges, intent.order, outcome)
-
-
 async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcome | None]:
     """Every approved order at once, each instrument for itself; a fault of one leaves none of the others untold."""
-    results = await asyncio.gather(*(_carry_out(desk, judgement) for judgement in judged), return_exceptions=True)
+    results = await asyncio.gather(*(carry_out(desk, judgement) for judgement in judged), return_exceptions=True)
     outcomes: list[Outcome | None] = []
     faults: list[BaseException] = []
     for judgement, result in zip(judged, results, strict=True):
         if isinstance(result, BaseException):
             faults.append(result)
-            _leave_unknown(desk, judgement)
+            leave_unknown(desk, judgement)
             outcomes.append(None)
         else:
             outcomes.append(result)
@@ -397,63 +409,32 @@ async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcom
     return outcomes
 
 
-def _leave_unknown(desk: Desk, judgement: Judgement) -> None:
-    """An order whose sending broke off may exist: nothing else is sent on its instrument until that is known."""
-    if judgement.approved is not None:
-        order = judgement.approved.next
-        unknown = Outcome(order.client_id, OutcomeState.UNKNOWN, text="sending it broke off")
-        desk.unresolved[order.client_id] = Intent(
-            order, judgement.approved.position_before, desk.run, desk.cycle, desk.clock.now_ms(), unknown
-        )
-
-
-async def _carry_out(desk: Desk, judgement: Judgement) -> Outcome | None:
-    """Execute an approved plan's next order; the rest of the plan is decided anew from the next look."""
-    if judgement.approved is None:
-        return None
-    try:
-        outcome = await desk.executor.execute(judgement.approved, desk.run, desk.cycle)
-    except JournalError as error:
-        # Nothing was sent: the intent comes first. The other hedges' orders go their way.
-        log.error("intent_not_written", hedge=judgement.exposure.hedge.name, text=str(error))
-        desk.unsent[judgement.approved.next.client_id] = judgement.approved.next.instrument
-        return None
-    if outcome is not None and judgement.adds:
-        desk.sent.append(Sent(desk.now_ms(), _turnover(judgement.approved.next, outcome)))
-    if outcome is not None and outcome.state is OutcomeState.UNKNOWN:
-        order = judgement.approved.next
-        created = desk.clock.now_ms()
-        desk.unresolved[order.client_id] = Intent(
-            order, judgement.approved.position_before, desk.run, desk.cycle, created, outcome
-        )
-    return outcome
-
-
-def _turnover(order: PlannedOrder, outcome: Outcome) -> Quote:
-    """What an order counts against the day's turnover: what was filled, or all of it while that is not known."""
-    if outcome.state is OutcomeState.UNKNOWN:
-        return order.notional
-    return Quote(order.notional * outcome.filled / order.contracts)
-
-
 def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCycle:
     """What the hedge will remember of this turn."""
     name = judgement.exposure.hedge.name
     memory = judgement.memory
+    if outcome is not None and judgement.withdraw is not None:
+        if outcome.state.is_open:
+            desk.unresolved[outcome.client_id] = replace(judgement.withdraw, outcome=outcome)
+        else:
+            memory = close(desk, memory, judgement.withdraw, outcome)
     if outcome is not None and judgement.approved is not None:
-        filled = signed_filled(judgement.approved.next, outcome)
-        memory = expect(memory, judgement.approved.position_before, filled, desk.now_ms())
-        memory = with_fill(memory, desk.hedges, judgement.approved.next, outcome)
-        if outcome.state is OutcomeState.REJECTED:
+        order, before = judgement.approved.next, judgement.approved.position_before
+        if outcome.state is OutcomeState.WORKING:
+            memory = replace(memory, resting=placed(order, outcome, before))
+        elif outcome.state is OutcomeState.REJECTED:
             _wait_out(desk, name, outcome)
         elif outcome.state is not OutcomeState.UNKNOWN:
+            memory = expect(memory, before, signed_filled(order, outcome), desk.now_ms())
+            memory = with_fill(memory, desk.hedges, order, outcome)
             desk.refusals.pop(name, None)
+    outcomes = tuple(each for each in (desk.ended.get(name), outcome) if each is not None)
     return HedgeCycle(
         judgement.exposure,
         judgement.decision,
         judgement.plan,
         judgement.reasons,
-        (outcome,) if outcome is not None else (),
+        outcomes,
         memory,
     )
 
@@ -480,6 +461,9 @@ async def restore(desk: Desk) -> None:
     since = desk.remembered.taken_at_ms or 0
     seen: dict[InstrumentId, Contracts] = dict(desk.remembered.positions)
     for intent in await desk.journal.intents_since(since):
+        if intent.order.rests:
+            _take_up(desk, intent)
+            continue
         ident, before = intent.order.instrument, intent.position_before
         if intent.created_at_ms >= since:
             seen[ident] = before
@@ -491,4 +475,13 @@ async def restore(desk: Desk) -> None:
             desk.memories[intent.order.hedge] = with_fill(memory, desk.hedges, intent.order, intent.outcome)
     for intent in await desk.journal.intents_since(desk.clock.now_ms() - DAY_MS):
         if intent.order.side is Side.SELL:
-            desk.sent.append(Sent(intent.created_at_ms, _turnover(intent.order, intent.outcome)))
+            desk.sent.append(Sent(intent.created_at_ms, turnover(intent.order, intent.outcome), intent.client_id))
+
+
+def _take_up(desk: Desk, intent: Intent) -> None:
+    """A resting order of the keeper before: what it filled since the last look has to show; an open one is followed."""
+    memory = desk.memories.get(intent.order.hedge, HedgeMemory())
+    known = memory.resting
+    if intent.outcome.state.is_open or (known is None and intent.created_at_ms < (desk.remembered.taken_at_ms or 0)):
+        return
+    desk.memories[intent.order.hedge] = settled(desk, memory, intent, intent.outcome)

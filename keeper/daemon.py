@@ -17,8 +17,10 @@ import structlog
 
 from keeper.clock import Clock
 from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
+from keeper.core.working import WITHDRAWN
 from keeper.cycle import Desk, ask_again, turn
 from keeper.journal.base import JournalError
+from keeper.standing import take_back_all
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +148,8 @@ class Daemon:
                 await self._pause_between()
         for command in self._commands:
             command.fail(RuntimeError("the keeper is stopping"))
+        for text in await take_back_all(self.desk):
+            log.info("resting_order_taken_back", text=text)
         await self._last_questions()
 
     async def _one_turn(self) -> bool:
@@ -172,7 +176,12 @@ class Daemon:
         for listener in self._listeners:
             listener.on_turn(record)
         traded = (OutcomeState.FILLED, OutcomeState.PARTIAL)
-        return any(outcome.state in traded for hedge in record.hedges for outcome in hedge.outcomes)
+        return any(outcome.state in traded for hedge in record.hedges for outcome in hedge.outcomes) or any(
+            reason.code == WITHDRAWN and not outcome.state.is_open
+            for hedge in record.hedges
+            for outcome in hedge.outcomes
+            for reason in hedge.reasons
+        )
 
     def _failed(self, text: str) -> None:
         self._failures += 1

@@ -30,6 +30,7 @@ from keeper.core.model import (
 from keeper.core.orders import plain
 from keeper.journal.base import Journal, JournalError
 from keeper.venue.base import (
+    POST_ONLY_REFUSED,
     Accepted,
     Ambiguous,
     LookupFailed,
@@ -83,6 +84,13 @@ class Executor(Protocol):
         """Cancel an order of ours that rests without anybody waiting for it; says how that went."""
         ...
 
+    async def retract(self, intent: Intent) -> Outcome:
+        """Cancel an order that rests as it was meant to, and find out how it ended; open still where that is unknown.
+
+        A cancellation that fails is no answer: the order may have filled meanwhile. Only its terminal state is one.
+        """
+        ...
+
 
 class NullExecutor:
     """The executor of a keeper that may not trade: it has nothing to send with."""
@@ -103,6 +111,10 @@ class NullExecutor:
     async def withdraw(self, order: WorkingOrder) -> str:
         """Leave it: this keeper cancels nothing either."""
         return f"order {order.client_id} of an earlier keeper rests on the venue; this mode cancels nothing"
+
+    async def retract(self, intent: Intent) -> Outcome:
+        """Leave it, as above."""
+        return replace(intent.outcome, text="this mode cancels nothing")
 
 
 class OrderExecutor:
@@ -152,6 +164,26 @@ class OrderExecutor:
             return f"order {order.client_id} of ours rests on the venue, and cancelling it failed: {error}"
         return f"order {order.client_id} of ours rested on the venue and was cancelled"
 
+    async def retract(self, intent: Intent) -> Outcome:
+        """Cancel, and follow the order to its end for a moment."""
+        order, known = intent.order, intent.outcome
+        trader = self._traders.get(order.instrument.venue)
+        if trader is None:
+            return replace(known, text=f"venue {order.instrument.venue} is not configured any more")
+        text = "cancelled; its end is not known yet"
+        if known.venue_order_id is not None:
+            try:
+                await trader.cancel(_resting(order, known.venue_order_id))
+            except VenueError as error:
+                text = f"cancelling failed: {error}"
+        outcome = await self._follow(order, Accepted(known.venue_order_id), until_closed=True)
+        if outcome.state.is_open:
+            state = OutcomeState.WORKING if outcome.state is OutcomeState.WORKING else known.state
+            outcome = replace(known, state=state, filled=max(known.filled, outcome.filled), text=text)
+        outcome = await self._record(intent, outcome)
+        _say(order, outcome)
+        return outcome
+
     async def _submit(self, order: PlannedOrder) -> Submission:
         """One attempt. Only what the trader itself calls rejected is rejected; a fault of ours is ambiguous too."""
         try:
@@ -162,30 +194,38 @@ class OrderExecutor:
 
     def _outcome(self, order: PlannedOrder, submission: Submission) -> Outcome | None:
         """The outcome, where the venue's first answer already is one."""
+        if isinstance(submission, Rejected) and order.rests and submission.code == POST_ONLY_REFUSED:
+            return Outcome(order.client_id, OutcomeState.NONE, text=f"{POST_ONLY_REFUSED}: {submission.text}")
         if isinstance(submission, Rejected):
             return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{submission.code}: {submission.text}")
         if isinstance(submission, RetryLater):
             return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{RETRY_LATER}: {submission.text}")
         if isinstance(submission, Accepted) and submission.report is not None:
-            outcome = _from_report(submission.report)
+            outcome = _from_report(submission.report, order)
             return outcome if outcome.state is not OutcomeState.UNKNOWN else None
         return None
 
-    async def _follow(self, order: PlannedOrder, submission: Submission) -> Outcome:
-        """Ask after an order that the venue took in, or may have, until it is closed or patience for now ends."""
+    async def _follow(self, order: PlannedOrder, submission: Submission, *, until_closed: bool = False) -> Outcome:
+        """Ask after an order that the venue took in, or may have, until it is closed or patience for now ends.
+
+        One that is meant to rest is let rest once it shows, unless its end is what is waited for.
+        """
         trader = self._traders[order.instrument.venue]
         venue_id = submission.venue_order_id if isinstance(submission, Accepted) else None
         text = submission.text if isinstance(submission, Ambiguous) else "accepted; not closed yet"
+        last: Outcome | None = None
         for delay in self._patience.settle_delays_seconds:
             await self._clock.sleep(delay)
             answer = await trader.lookup(order.instrument, order.client_id, venue_id)
             if isinstance(answer, OrderReport):
-                outcome = _from_report(answer)
-                venue_id, text = outcome.venue_order_id or venue_id, "open"
-                if outcome.state is not OutcomeState.UNKNOWN:
-                    return outcome
+                last = _from_report(answer, order)
+                venue_id, text = last.venue_order_id or venue_id, "open"
+                if not last.state.is_open or (last.state is OutcomeState.WORKING and not until_closed):
+                    return last
             elif isinstance(answer, LookupFailed):
                 text = answer.text
+        if last is not None and last.state is OutcomeState.WORKING:
+            return last
         return Outcome(order.client_id, OutcomeState.UNKNOWN, venue_order_id=venue_id, text=text)
 
     async def resolve(self, intent: Intent, snapshot: Snapshot, *, vouched: bool = False) -> Outcome:
@@ -195,13 +235,15 @@ class OrderExecutor:
             return replace(intent.outcome, text=f"venue {intent.order.instrument.venue} is not configured any more")
         answer = await trader.lookup(intent.order.instrument, intent.client_id, intent.outcome.venue_order_id)
         if isinstance(answer, OrderReport):
-            outcome = _from_report(answer)
+            outcome = _from_report(answer, intent.order)
             if outcome.state is OutcomeState.UNKNOWN:
                 outcome = await self._end_open_order(trader, intent, outcome)
         elif isinstance(answer, NotFound):
             outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
         else:
             outcome = replace(intent.outcome, text=answer.text)
+        if outcome.state is OutcomeState.WORKING:
+            return await self._still_working(intent, outcome)
         if outcome.state is not OutcomeState.UNKNOWN:
             outcome = await self._record(intent, outcome)
             _say(intent.order, outcome)
@@ -209,17 +251,21 @@ class OrderExecutor:
             self._denied.pop(intent.client_id, None)
         return outcome
 
+    async def _still_working(self, intent: Intent, outcome: Outcome) -> Outcome:
+        """Written down when it is news that the order rests, or that more of it has filled; it never is less."""
+        self._denied.pop(intent.client_id, None)
+        known = intent.outcome
+        outcome = replace(outcome, filled=max(outcome.filled, known.filled))
+        if known.state is OutcomeState.WORKING and known.filled == outcome.filled:
+            return outcome
+        return await self._record(intent, outcome)
+
     async def _end_open_order(self, trader: Trader, intent: Intent, outcome: Outcome) -> Outcome:
         """An immediate-or-cancel order has no business resting: cancel it, and believe only the next look."""
         if self._clock.now_ms() - intent.created_at_ms < self._patience.visibility_ms or not outcome.venue_order_id:
             return outcome
-        order = intent.order
-        resting = WorkingOrder(
-            order.instrument, outcome.venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS,
-            order.reduce_only,
-        )  # fmt: skip
         try:
-            await trader.cancel(resting)
+            await trader.cancel(_resting(intent.order, outcome.venue_order_id))
         except VenueError as error:
             return replace(outcome, text=f"open, and cancelling failed: {error}")
         return replace(outcome, text="open; cancelled, to be looked at again")
@@ -233,7 +279,7 @@ class OrderExecutor:
             filled = await self._filled_of(trader, intent)
         except VenueError as error:
             return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
-        if filled:
+        if filled and (not intent.order.rests or filled >= intent.order.contracts):
             state = OutcomeState.FILLED if filled >= intent.order.contracts else OutcomeState.PARTIAL
             return Outcome(intent.client_id, state, filled, text="found among the fills")
         times, began = self._denied.get(intent.client_id, (0, self._clock.monotonic()))
@@ -244,12 +290,19 @@ class OrderExecutor:
         position = snapshot.positions.get(intent.order.instrument)
         if position is None:
             return replace(intent.outcome, text="not found, and the position could not be read")
+        filled = max(filled, intent.outcome.filled)
         moved = f"the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
-        if position.contracts == intent.position_before:
-            moved = "position unmoved"
+        if position.contracts == intent.position_before + signed(intent.order, filled):
+            moved = "position as its fills left it" if filled else "position unmoved"
         elif not vouched:
             text = f"not found, but {moved}; look at the account, then resume the hedge"
             return replace(intent.outcome, text=text)
+        if filled or intent.outcome.state is OutcomeState.WORKING:
+            # It has rested, so it was there once; a venue that forgets what was cancelled has ended it.
+            state = OutcomeState.PARTIAL if filled else OutcomeState.NONE
+            return replace(
+                intent.outcome, state=state, filled=filled, text=f"not found {count} times any more, {moved}"
+            )
         return Outcome(intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, {moved}")
 
     async def _filled_of(self, trader: Trader, intent: Intent) -> Contracts:
@@ -286,15 +339,30 @@ class OrderExecutor:
 
 def signed_filled(order: PlannedOrder, outcome: Outcome) -> Contracts:
     """What an outcome does to the position: negative for a sell."""
-    return Contracts(-outcome.filled if order.side is Side.SELL else outcome.filled)
+    return signed(order, outcome.filled)
 
 
-def _from_report(report: OrderReport) -> Outcome:
-    """The outcome that a venue's report of a (closed) order means; an open one is still unknown."""
+def signed(order: PlannedOrder, filled: Contracts) -> Contracts:
+    """What so many contracts of an order do to the position."""
+    return Contracts(-filled if order.side is Side.SELL else filled)
+
+
+def _resting(order: PlannedOrder, venue_order_id: str) -> WorkingOrder:
+    """An order of ours as something to cancel."""
+    return WorkingOrder(
+        order.instrument, venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS, order.reduce_only
+    )
+
+
+def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:
+    """The outcome that a venue's report means: an open order rests if it was meant to, and is unknown still if not."""
+    state = _STATES[report.state]
+    if report.state is OrderState.OPEN and order.rests:
+        state = OutcomeState.WORKING
     return Outcome(
         report.client_id,
-        _STATES[report.state],
-        report.filled if report.state is not OrderState.OPEN else NO_CONTRACTS,
+        state,
+        report.filled if state is not OutcomeState.UNKNOWN else NO_CONTRACTS,
         report.average_price,
         report.venue_order_id,
         report.text,
@@ -302,7 +370,8 @@ def _from_report(report: OrderReport) -> Outcome:
 
 
 def _say(order: PlannedOrder, outcome: Outcome) -> None:
-    level = log.info if outcome.state in (OutcomeState.FILLED, OutcomeState.PARTIAL) else log.warning
+    fine = (OutcomeState.FILLED, OutcomeState.PARTIAL, OutcomeState.WORKING)
+    level = log.info if outcome.state in fine or order.rests else log.warning
     level(
         "order", hedge=order.hedge, instrument=str(order.instrument), side=order.side.value,
         contracts=plain(order.contracts), price=plain(order.price), reduce_only=order.reduce_only,

@@ -65,6 +65,8 @@ class Observatory:
         self.standing = Standing()
         self.also_watched: tuple[str, ...] = ()
         self.brakes: Callable[[], Standing] = Standing
+        self.reach: Mapping[InstrumentId, tuple[Contracts, Contracts]] = {}
+        """The lowest and the highest position that an order of ours in the book explains."""
         self._clock = clock
         self._doubt = doubt or Doubt()
         self._steady = SteadyTime(clock)
@@ -362,7 +364,8 @@ class Observatory:
     ) -> None:
         """Take the listed position, after a second look where it is absent or has changed without a fill of ours.
 
-        However small the change: an answer from before our last fill would have that fill made a second time.
+        However small the change: an answer from before our last fill would have that fill made a second time. While an
+        order of ours rests it moves the position within its reach; what is beyond that is told by the order's fills.
         """
         rows = [position for position in book.positions if position.instrument.id == instrument.id]
         row = rows[0] if rows else None
@@ -371,13 +374,15 @@ class Observatory:
         first = before is None and expected is None
         # Nothing speaks for a position that is seen for the first time, not even for its sign: it is asked for by name
         # too. Where a venue shows no row by name either, the list alone may say "flat".
+        reach = self.reach.get(instrument.id)
         known = value in (before, expected) or (first and row is None)
+        known = known or (row is not None and reach is not None and reach[0] <= value <= reach[1])
         if row is None and known:
             flat = await self._first_position(look, observer, instrument) if first else None
             if flat is not None or not first:
                 look.positions[instrument.id] = flat or Position(instrument, NO_CONTRACTS)
             return
-        if not known and expected is None and before is not None:
+        if not known and expected is None and before is not None and reach is None:
             look.foreign[instrument.id] = Contracts(value - before)
         if row is not None and known:
             look.positions[instrument.id] = row

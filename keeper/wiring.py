@@ -49,6 +49,7 @@ from keeper.venue.base import (
     VenueError,
 )
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
+from keeper.venue.further import Books
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class Venues:
     traders: Mapping[str, Trader]
     back_offs: Mapping[str, BackOff] = field(default_factory=dict)
     markets: Mapping[str, Markets] = field(default_factory=dict)
+    books: Mapping[str, Books] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ async def open_venues(
         if policy.trading:
             traders = {name: venue.trader for name, venue in made.items()}
         observers = {name: venue.observer for name, venue in made.items()}
-        yield Venues(observers, traders, made, observers)
+        yield Venues(observers, traders, made, observers, observers)
 
 
 async def _open_one(config: Config, name: str, observer: Observer, clock: Clock, deadline: float) -> None:
@@ -235,6 +237,7 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         collateral_is_spot=collateral is not None and collateral[1],
         max_slippage=entry.max_slippage,
         max_foreign_ratio=max_foreign_ratio,
+        execution=entry.execution.to_core(),
         statements=statements_of(entry),
         roll=entry.roll.to_core(),
         min_ratio=entry.min_ratio,
@@ -338,6 +341,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             run.tag,
             run.number,
             pace_of(config),
+            books=venues.books,
         )
         await restore(desk)
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)

@@ -41,6 +41,11 @@ _CALM = frozenset(
         "order_refused",
         "order_resolved",
         "unresolved_order",
+        "order_resting",
+        "order_withdrawn",
+        "waiting_for_slice",
+        "programme",
+        "drift_above_act",
     }
 )
 """Codes of holds that are the keeper's normal course, or that have an alert or an operator of their own."""

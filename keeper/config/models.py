@@ -28,6 +28,7 @@ from pydantic import (
 
 from keeper.config.client_options import client_options
 from keeper.config.estimates import Estimated
+from keeper.config.execution import ExecutionConfig
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
@@ -199,6 +200,7 @@ class HedgeConfig(Section):
     margin_mode: Annotated[Literal["cross", "isolated"], BeforeValidator(one_of("cross", "isolated"))] | None = None
     max_slippage: Annotated[Decimal, BeforeValidator(number(above="0", below="0.1"))] = Decimal("0.001")
     roll: RollConfig = RollConfig()
+    execution: ExecutionConfig = ExecutionConfig()
 
     @field_validator("margin_mode", mode="before")
     @classmethod
@@ -214,6 +216,9 @@ class HedgeConfig(Section):
         # The one asset is shown as a list too, so that nobody has to look in two places. pydantic runs this again
         # when the whole is put together.
         object.__setattr__(self, "assets", self.assets or (self.asset,))
+        bound = self.execution.escalate_drift
+        if bound is not None and bound <= self.band.act:
+            raise ValueError(f"has execution.escalate_drift {bound}, which has to be above band.act {self.band.act}")
         for what, names in (("assets", self.assets), ("spot", tuple(map(str, self.spot)))):
             if len(set(names)) != len(names):
                 raise ValueError(f"names something twice in {what}; keep it once")

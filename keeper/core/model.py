@@ -14,7 +14,7 @@ from typing import NewType
 
 from keeper.core.beta import Slope
 from keeper.core.courses import CoinLedger, Course, Pace
-from keeper.core.execution import POST_ONLY, Style
+from keeper.core.execution import AT_ONCE, POST_ONLY, Execution, Programme, Resting, Style
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Ground, Target
 
@@ -278,6 +278,7 @@ class Hedge:
     max_ratio: Decimal = ONE
     transition: Pace | None = None
     slopes: tuple[Slope, ...] = ()
+    execution: Execution = AT_ONCE
 
     @property
     def is_own(self) -> bool:
@@ -297,7 +298,9 @@ class HedgeMemory:
     for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
-    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it.
+    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it. ``resting`` is our
+    order in the book, ``programme`` the work on the present drift, ``settled_ratio`` the target when the drift was last
+    inside the band.
     """
 
     target_ratio: Decimal | None = None
@@ -314,6 +317,9 @@ class HedgeMemory:
     expected_contracts: Contracts | None = None
     expected_since_ms: int | None = None
     betas: Mapping[str, Decimal] = field(default_factory=dict)
+    resting: Resting | None = None
+    programme: Programme | None = None
+    settled_ratio: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +444,13 @@ class OutcomeState(StrEnum):
     ABSENT = "absent"
     """Proved never to have arrived."""
     UNKNOWN = "unknown"
+    WORKING = "working"
+    """Shown by the venue to rest in its book; ``filled`` is what it has filled so far."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still become of the order."""
+        return self in (OutcomeState.UNKNOWN, OutcomeState.WORKING)
 
 
 @dataclass(frozen=True, slots=True)

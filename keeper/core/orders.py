@@ -7,9 +7,10 @@ reported as a residual (positive: still to short), not retried.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from keeper.core.execution import POST_ONLY
 from keeper.core.model import (
     NO_BASE,
     ONE,
@@ -91,6 +92,19 @@ def limit_price(side: Side, quote: Mark, max_slippage: Decimal, tick: Decimal) -
     return (worst / tick).to_integral_value(ROUND_FLOOR) * tick if tick > 0 else worst
 
 
+def touch_price(side: Side, mark: Mark, tick: Decimal) -> Decimal:
+    """Where an order joins its own side of the book, on the tick, and never on the other side's price.
+
+    Where its own side is empty, one tick from the other; where there is none either, the mark.
+    """
+    own, other = (mark.ask, mark.bid) if side is Side.SELL else (mark.bid, mark.ask)
+    if own is not None:
+        return own
+    if other is None:
+        return mark.mark
+    return other + tick if side is Side.SELL else other - tick
+
+
 def below_minimum(contracts: Contracts, instrument: Instrument, price: Decimal, *, reduces: bool) -> str | None:
     """Why the venue would refuse so small an order, or None. Covers are exempt from the notional where it says so."""
     if contracts <= 0:
@@ -110,17 +124,23 @@ def plain(number: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def plan(exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epoch: Epoch) -> OrderPlan:
+def plan(
+    exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epoch: Epoch, *, rests: bool = False
+) -> OrderPlan:
     """Complete slices that would restore the target, in the order in which they are to be sent.
 
-    Whatever works on the venue already counts against the drift, whoever placed it.
+    With ``rests`` they are post-only orders at the touch. Whatever works on the venue already counts against the drift,
+    whoever placed it.
     """
     hedge, quote = exposure.hedge, exposure.mark
     if quote is None or exposure.position is None:
         raise ValueError("a plan needs a price and a position; decide() holds without them")
     instrument, drift = hedge.instrument, decision.drift_base
     side = Side.SELL if drift > 0 else Side.BUY
-    price = limit_price(side, quote, hedge.max_slippage, instrument.tick)
+    if rests:
+        price = touch_price(side, quote, instrument.tick)
+    else:
+        price = limit_price(side, quote, hedge.max_slippage, instrument.tick)
     held = exposure.position.contracts
     if side is Side.SELL:
         wanted = contracts_to_sell(drift, instrument, quote.mark)
@@ -135,6 +155,8 @@ def plan(exposure: Exposure, decision: Rebalance, max_order_notional: Quote, epo
         _order(hedge, side, size, price, quote, reduces, client_order_id(epoch, hedge.name, leg))
         for leg, size in enumerate(sizes)
     )
+    force = POST_ONLY if rests else "IOC"
+    orders = tuple(replace(order, style=hedge.execution.style, time_in_force=force) for order in orders)
     placed = sum((order.amount_base for order in orders), ZERO)
     residual = Base(drift - placed if side is Side.SELL else drift + placed)
     reasons = (Reason("below_minimum", f"{plain(residual)} is left: {why}"),) if why is not None else ()

@@ -21,7 +21,6 @@ from keeper.core.model import (
     InstrumentId,
     Intent,
     Outcome,
-    OutcomeState,
 )
 from keeper.journal.base import Event, FundingEntry, JournalError, Remembered, Run
 from keeper.venue.base import Fill
@@ -93,7 +92,7 @@ class Disk:
 
     def unresolved(self) -> tuple[Intent, ...]:
         """Intents whose outcome is unknown, oldest first."""
-        return tuple(each for each in self.live.intents.values() if each.outcome.state is OutcomeState.UNKNOWN)
+        return tuple(each for each in self.live.intents.values() if each.outcome.state.is_open)
 
     def tag(self) -> str:
         """The journal's tag, made at its first use."""

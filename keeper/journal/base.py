@@ -75,7 +75,7 @@ class Journal(Protocol):
         ...
 
     async def unresolved(self) -> Sequence[Intent]:
-        """Intents whose outcome is unknown, oldest first: what a restart has to resolve before it may trade."""
+        """Intents whose outcome is unknown, or which rest, oldest first: a restart asks after them before it trades."""
         ...
 
     async def intents_since(self, at_ms: int) -> Sequence[Intent]:

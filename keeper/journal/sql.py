@@ -125,8 +125,8 @@ class SqlJournal:
         return await self._do("read the last readings", queries.remembered)
 
     async def unresolved(self) -> Sequence[Intent]:
-        """Intents whose outcome is unknown, oldest first."""
-        wanted = schema.intents.c.state == OutcomeState.UNKNOWN.value
+        """Intents whose outcome is open, oldest first."""
+        wanted = schema.intents.c.state.in_([state.value for state in OutcomeState if state.is_open])
         return await self._do("read the unresolved intents", lambda connection: queries.intents(connection, wanted))
 
     async def intents_since(self, at_ms: int) -> Sequence[Intent]:

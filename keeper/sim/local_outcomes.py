@@ -8,6 +8,7 @@ from __future__ import annotations
 from keeper.sim.errors import ErrorKind, SimError
 from keeper.sim.troubles import RateLimitedFaultError, ServerTroubleError, TroubleError
 from keeper.venue.base import (
+    POST_ONLY_REFUSED,
     Ambiguous,
     CredentialsRefusedError,
     RateLimitedError,
@@ -52,6 +53,8 @@ def order_fate(failure: TroubleError | SimError) -> Submission:
     if isinstance(failure, SimError):
         if failure.kind is ErrorKind.DUPLICATE_CLIENT_ID:
             return Ambiguous(f"the client id is taken, so the order may be in already: {failure.message}")
+        if failure.kind is ErrorKind.POST_ONLY_WOULD_TAKE:
+            return Rejected(POST_ONLY_REFUSED, failure.message)
         return Rejected(failure.kind.value, failure.message)
     if isinstance(failure, RateLimitedFaultError):
         return RetryLater(failure.message, float(failure.retry_after_seconds))

@@ -28,6 +28,9 @@ from keeper.core.model import (
     WorkingOrder,
 )
 
+POST_ONLY_REFUSED = "post_only_would_cross"
+"""The code of a refusal to let a post-only order take: the touch has moved, and the next look tries the new one."""
+
 
 class VenueError(Exception):
     """A reading failed; ``code`` is stable and goes into the gap."""

@@ -129,8 +129,8 @@ def a_cancel_that_fails_is_raised(patch: pytest.MonkeyPatch) -> None:
 def a_part_that_was_filled_is_nothing(patch: pytest.MonkeyPatch) -> None:
     real = execute._from_report
 
-    def from_report(report: Any) -> Outcome:
-        outcome = real(report)
+    def from_report(report: Any, order: Any) -> Outcome:
+        outcome = real(report, order)
         if outcome.state is not OutcomeState.PARTIAL:
             return outcome
         return replace(outcome, state=OutcomeState.NONE, filled=NO_CONTRACTS)

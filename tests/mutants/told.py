@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from keeper import chores, cycle, preflight
+from keeper import chores, cycle, preflight, sending
 from keeper.core import limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
@@ -175,7 +175,7 @@ async def _one_after_the_other(desk: Any, judged: Any) -> list[Outcome | None]:
     outcomes: list[Outcome | None] = []
     for judgement in judged:
         refused = any(each is not None and each.state is OutcomeState.REJECTED for each in outcomes)
-        outcomes.append(None if refused else await cycle._carry_out(desk, judgement))
+        outcomes.append(None if refused else await sending.carry_out(desk, judgement))
     return outcomes
 
 
