@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from keeper.core.hedge import accounts_of
-from keeper.core.model import CycleRecord, Hedge, InstrumentId, Intent, Mark, PlannedOrder, Rebalance, Side
+from keeper.core.model import (
+    CycleRecord,
+    Hedge,
+    InstrumentId,
+    Intent,
+    Mark,
+    OutcomeState,
+    PlannedOrder,
+    Rebalance,
+    Side,
+)
 from keeper.fuzz.history import Note
 from keeper.fuzz.levers import Levers
 from keeper.fuzz.model import Model, canonical
@@ -99,6 +109,7 @@ class Invariants:
         self._last_write: dict[InstrumentId, float] = {}
         self._accepted: dict[str, int] = {}
         self._marks: dict[MarketKey, deque[tuple[float, Decimal]]] = {}
+        self._taken_back: set[str] = set()
 
     def name(self, keys: Mapping[InstrumentId, MarketKey]) -> None:
         """Say which of the exchange's markets the hedges stand on."""
@@ -114,6 +125,7 @@ class Invariants:
     def on_look(self) -> None:
         """A look begins."""
         self.epoch = Epoch(self._monotonic())
+        self._taken_back.clear()
         self.told.look()
         self.ground.look(self.epoch.began)
 
@@ -158,6 +170,7 @@ class Invariants:
         self.told.turn()
         for text in self._model.disagreements(self.ground.truth()):
             self._fail("model", text)
+        self._check_resting()
         for hedge in record.hedges:
             if isinstance(hedge.decision, Rebalance) and hedge.exposure.blockers:
                 self._fail("decided_on_a_gap", f"{hedge.exposure.hedge.name} trades past {hedge.exposure.blockers}")
@@ -175,6 +188,8 @@ class Invariants:
     def on_note(self, note: Note) -> None:
         """One more line of the history; here only the venue's events are looked at."""
         self.told.take(note)
+        if note.what == "cancel":
+            self._taken_back.add(str(note.facts[0]))
         event = note.event
         if event is None:
             return
@@ -256,6 +271,30 @@ class Invariants:
         elif size + working > bounds.drift + slack:
             text = f"{order.client_order_id} shorts {size} more ({working} work); the target lacks {bounds.drift}"
             self._fail("over_hedged", text)
+
+    def _check_resting(self) -> None:
+        """What rests after a turn is within what is owned, or was tried to be taken back in that very turn.
+
+        An order that no answer has shown yet is not known to rest.
+        """
+        unseen = {intent.client_id for intent in self.unresolved() if intent.outcome.state is OutcomeState.UNKNOWN}
+        now = self._monotonic()
+        for order in self.ground.truth().accepted_orders:
+            client_id = canonical(order.client_order_id)
+            sent = self._sent.get(client_id)
+            if sent is None or not order.is_open or order.side is not SimSide.SELL:
+                continue
+            if client_id in unseen or client_id in self._taken_back:
+                continue
+            hedge = self.ground.hedges[sent.order.hedge]
+            size = size_of(hedge, order.remaining, order.price)
+            oldest = min(self.epoch.began, now) - self._lag
+            room = max(
+                stand.room for stand in [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
+            )
+            if size > room + size * (FEES + hedge.max_slippage) + one_step(hedge, order.price):
+                text = f"{client_id} rests with {size} to short; there has long been room for {room} at most"
+                self._fail("rests_beyond_holdings", text)
 
     # --- parts ------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Mark, PlannedOrder, Position, WorkingOrder
+from keeper.core.quotes import Book
 from keeper.fuzz.death import CrashError, Mortality, Point
 from keeper.fuzz.history import History
 from keeper.fuzz.options import Options
@@ -33,6 +34,7 @@ from keeper.venue.base import (
     VenueError,
     Wallet,
 )
+from keeper.venue.further import Books
 
 T = TypeVar("T")
 
@@ -98,11 +100,15 @@ class Network:
         return tuple(self._tasks)
 
 
+class Reader(Observer, Books, Protocol):
+    """What reads a venue for a whole process."""
+
+
 class Line:
     """One process's :class:`~keeper.venue.base.Observer` and :class:`~keeper.venue.base.Trader`."""
 
     def __init__(
-        self, observer: Observer, trader: Trader, network: Network, life: Mortality, watch: Watch, history: History
+        self, observer: Reader, trader: Trader, network: Network, life: Mortality, watch: Watch, history: History
     ) -> None:
         self.name = observer.name
         self._observer = observer
@@ -168,6 +174,10 @@ class Line:
         marks = await self._read("marks", lambda: self._observer.marks(instruments))
         self._watch.on_marks(marks)
         return marks
+
+    async def book(self, instrument: Instrument, levels: int = 50) -> Book:
+        """The visible book."""
+        return await self._read("book", lambda: self._observer.book(instrument, levels))
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
         """Prices of assets."""

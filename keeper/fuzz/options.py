@@ -12,7 +12,9 @@ from enum import Enum
 from random import Random
 from typing import Any
 
+from keeper.core.execution import AT_ONCE, BPS, Execution
 from keeper.core.model import Band, ExposureMode, Unlisted
+from keeper.fuzz.styles import PLAIN, SPREAD_MARGIN, StyleOptions, draw_execution, draw_styles
 from keeper.fuzz.virtual import Streams
 from keeper.sim.faults import FaultKind
 
@@ -48,6 +50,7 @@ class HedgeOptions:
     declared: Decimal
     short: Decimal
     max_slippage: Decimal
+    execution: Execution = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Options:
     margin: Decimal
     brake_chance: float = 0.0
     """Of a brake being pulled between two turns: the kill file, or a disk that is nearly full."""
+    styles: StyleOptions = PLAIN
     often: tuple[FaultKind, ...] = ()
     only_those: bool = False
 
@@ -143,7 +147,21 @@ def draw(seed: int, **given: Any) -> Options:
         # A stream of its own: what was drawn before keeps its value for every seed.
         brake_chance=Streams(seed).of("brake options").choice((0.0, 0.0, 0.0, 0.005)),
     )
-    return replace(drawn, **given)
+    return replace(_with_styles(drawn), **given)
+
+
+def _with_styles(drawn: Options) -> Options:
+    """The same run, its hedges' orders worked as drawn from a stream of its own."""
+    source = Streams(drawn.seed).of("styles")
+    styles = draw_styles(source)
+    if not styles.reads_books:
+        return drawn
+    least = SPREAD_MARGIN * drawn.market.half_spread_bps / BPS
+    hedges = tuple(
+        replace(each, execution=draw_execution(source), max_slippage=max(each.max_slippage, least))
+        for each in drawn.hedges
+    )
+    return replace(drawn, styles=styles, hedges=hedges)
 
 
 def _hedges(source: Random) -> tuple[HedgeOptions, ...]:

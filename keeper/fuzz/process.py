@@ -205,4 +205,7 @@ class Process:
         observatory.brakes = parts.brakes
         executor = OrderExecutor({self._line.name: self._line}, self._journal, parts.clock)
         limits = Limits(Quote(parts.options.max_order_notional))
-        return Desk(hedges, observatory, executor, self._journal, parts.clock, limits, tag, number, Pace())
+        desk = Desk(hedges, observatory, executor, self._journal, parts.clock, limits, tag, number, Pace())
+        if parts.options.styles.reads_books:
+            desk.books = {self._line.name: self._line}
+        return desk

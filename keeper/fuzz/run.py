@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold, OutcomeState
+from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold
 from keeper.daemon import Daemon
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
 from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
 from keeper.fuzz.levers import Levers
-from keeper.fuzz.line import Line, Network
+from keeper.fuzz.line import Line, Network, Reader
 from keeper.fuzz.model import Model
 from keeper.fuzz.options import Options, Transport, draw
 from keeper.fuzz.paper import Paper, PaperJournal
@@ -38,7 +38,7 @@ from keeper.fuzz.world import (
 )
 from keeper.sim.faults import FaultKind, FaultMenu
 from keeper.sim.local import LocalVenue
-from keeper.venue.base import Observer, Trader
+from keeper.venue.base import Trader
 
 CYCLES = 500
 LIVENESS_CYCLES = 400
@@ -87,7 +87,7 @@ class Simulation:
         self.world = World(self.exchange, self.menu, options, self._streams)
         self.history = History(self._true_clock.now_ms)
         self.model = Model({market.key: market for market in self.exchange.markets()}, API_KEY)
-        self._venue: tuple[Observer, Trader] = self._direct()
+        self._venue: tuple[Reader, Trader] = self._direct()
         self._let_go: Callable[[], None] = lambda: None
         self._hedges: tuple[Hedge, ...] = ()
         self._store: Store = open_store(options.storage, self._streams.of("disk"))
@@ -113,7 +113,7 @@ class Simulation:
         """How old a reading can be: the eighth answer before this one is still given, and a slow line adds to it."""
         return 10 * self._options.poll_seconds + 2 * self._options.slow_seconds + 30.0
 
-    def _direct(self) -> tuple[Observer, Trader]:
+    def _direct(self) -> tuple[Reader, Trader]:
         venue = LocalVenue(VENUE, self.exchange, API_KEY, self._host_clock)
         return venue, venue
 
@@ -161,7 +161,7 @@ class Simulation:
         self.history.note("drawn", {kind.value: str(chance) for kind, chance in drawn.items()})
         self.exchange.intercept(self.menu)
 
-    async def _client(self) -> tuple[Observer, Trader]:
+    async def _client(self) -> tuple[Reader, Trader]:
         from keeper.fuzz.wired import open_client
 
         observer, trader, self._let_go = await open_client(
@@ -387,8 +387,10 @@ class Simulation:
         for text in self.model.fates(fates, self.invariants.strays):
             self.invariants.violate("journal", text, now_ms)
         for intent in intents:
-            if intent.outcome.state is OutcomeState.UNKNOWN:
-                self.invariants.violate("liveness", f"{intent.client_id} is unknown to the end", now_ms)
+            if intent.outcome.state.is_open:
+                self.invariants.violate(
+                    "liveness", f"{intent.client_id} is {intent.outcome.state.value} to the end", now_ms
+                )
         truth = self.exchange.truth(API_KEY)
         for text in self.model.replay(self.history.notes).disagreements(truth):
             self.invariants.violate("model", text, now_ms)

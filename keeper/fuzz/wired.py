@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from keeper.fuzz.line import Reader
 from keeper.fuzz.virtual import VirtualClock
 from keeper.fuzz.world import API_KEY, SECRET, VENUE
 from keeper.sim.door import VenueClock
@@ -21,7 +22,7 @@ from keeper.sim.wire.auth import Authenticator
 from keeper.sim.wire.dispatch import Dispatcher, Reply
 from keeper.sim.wire.routes import all_routes
 from keeper.sim.wire.urls import CCXT_ID, ccxt_urls
-from keeper.venue.base import Observer, Trader
+from keeper.venue.base import Trader
 from keeper.venue.ccxt_venue import Credentials, VenuePolicy, make_venue
 
 HOST = "http://exchange.invalid"
@@ -131,7 +132,7 @@ class MemorySession:
 
 async def open_client(
     exchange: Exchange, true_clock: VirtualClock, host_clock: VirtualClock, while_banned: Callable[[str], None]
-) -> tuple[Observer, Trader, Callable[[], None]]:
+) -> tuple[Reader, Trader, Callable[[], None]]:
     """The real venue layer over an in-memory wire, its markets loaded, and how to let go of it.
 
     ``while_banned`` is told of an order that leaves although the venue asked the client to stay away.

@@ -61,8 +61,9 @@ def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
         inverse_market("BTC", "0.1", "100", maintenance_rate="0.004", max_leverage=125),
     )
     book = ExchangeOptions(
-        half_spread_bps=options.market.half_spread_bps, levels=4, first_level_notional=options.market.first_level
-    )
+        half_spread_bps=options.market.half_spread_bps, levels=4, first_level_notional=options.market.first_level,
+        flow_notional=options.styles.flow_notional,
+    )  # fmt: skip
     exchange = Exchange(clock, options.seed, markets, book)
     exchange.add_account(API_KEY, SECRET)
     exchange.deposit(API_KEY, "USDT", D(100_000))
@@ -89,6 +90,7 @@ def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
         unlisted=options.unlisted,
         collateral=None if collateral is None else collateral[0],
         max_slippage=options.max_slippage,
+        execution=options.execution,
     )
 
 
