@@ -37,7 +37,7 @@ async def _fit(judgement: Judgement, books: Mapping[str, Books], limits: Limits)
     if approved is None or judgement.plan is None or not isinstance(decision, Rebalance):
         return judgement
     venue = books.get(approved.next.instrument.venue)
-    if venue is None or not approved.next.takes:
+    if venue is None or approved.next.rests:
         return judgement
     exposure = judgement.exposure
     verdict = fit_to_book(approved, exposure, limits, await _book(venue, exposure))

@@ -124,7 +124,7 @@ def fit_to_book(
     a book (None) every order is protected by its limit price alone.
     """
     order, quote = approved.next, exposure.mark
-    if not order.takes or quote is None:
+    if order.rests or quote is None:
         return approved
     if seen is None or _is_no_book(seen, quote.mark):
         unread = Reason("book_unread", "the order book could not be read; the limit price alone caps the slippage")

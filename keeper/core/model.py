@@ -298,9 +298,8 @@ class HedgeMemory:
     for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
-    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it. ``resting`` is our
-    order in the book, ``programme`` the work on the present drift, ``settled_ratio`` the target when the drift was last
-    inside the band.
+    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it. ``programme`` is the
+    work on the present drift, ``settled_ratio`` the target's share when the drift was last inside the band.
     """
 
     target_ratio: Decimal | None = None
@@ -390,9 +389,8 @@ class PlannedOrder:
     """One limit order, complete: the executor has nothing left to choose. ``contracts`` is positive.
 
     ``client_id`` is canonical, 28 lower-case hexadecimal digits of which the first six name the journal; the venue
-    layer writes it in each venue's own grammar and reads it back. ``time_in_force`` is IOC, or PO: post-only, which
-    rests and never takes. ``arrival_mid`` is the mid of the look that it was decided on, ``expected_slippage`` what the
-    visible book then promised against the book's own mid (positive: cost); None where there was none to see.
+    layer writes it in each venue's own grammar and reads it back. ``arrival_mid`` is the mid of the look behind it,
+    ``expected_slippage`` what the visible book then promised against its own mid (positive: cost), None without one.
     """
 
     client_id: str
@@ -414,11 +412,6 @@ class PlannedOrder:
     def rests(self) -> bool:
         """Whether the order stays in the book until it fills or is taken back."""
         return self.time_in_force == POST_ONLY
-
-    @property
-    def takes(self) -> bool:
-        """Whether the order meets what rests in the book."""
-        return not self.rests
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,7 +438,7 @@ class OutcomeState(StrEnum):
     """Proved never to have arrived."""
     UNKNOWN = "unknown"
     WORKING = "working"
-    """Shown by the venue to rest in its book; ``filled`` is what it has filled so far."""
+    """Shown to rest in the venue's book; ``filled`` is so far."""
 
     @property
     def is_open(self) -> bool:
