@@ -34,6 +34,7 @@ from keeper.core.model import (
     OrderPlan,
     Outcome,
     OutcomeState,
+    PlannedOrder,
     Quote,
     Reason,
     Rebalance,
@@ -159,6 +160,8 @@ class Desk:
     """Where each venue's visible books are read; without them an order has its limit price alone."""
     ended: dict[str, Outcome] = field(default_factory=dict)
     """Orders that rested and turned out to have ended in the present turn, by hedge."""
+    last_orders: dict[str, tuple[PlannedOrder, Outcome]] = field(default_factory=dict)
+    """The last order of each hedge and what is known of it, for whoever asks."""
     steady: SteadyTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -355,6 +358,7 @@ async def _resolve(desk: Desk, snapshot: Snapshot) -> tuple[dict[InstrumentId, R
     for client_id, intent in list(desk.unresolved.items()):
         ident = intent.order.instrument
         outcome = await desk.executor.resolve(intent, snapshot, vouched=intent.order.hedge in desk.vouched)
+        desk.last_orders[intent.order.hedge] = (intent.order, outcome)
         if outcome.state is OutcomeState.WORKING and intent.order.hedge in names:
             foreign[ident] = note_working(desk, intent, outcome, snapshot)
             continue
@@ -414,12 +418,14 @@ def _close(desk: Desk, judgement: Judgement, outcome: Outcome | None) -> HedgeCy
     name = judgement.exposure.hedge.name
     memory = judgement.memory
     if outcome is not None and judgement.withdraw is not None:
+        desk.last_orders[name] = (judgement.withdraw.order, outcome)
         if outcome.state.is_open:
             desk.unresolved[outcome.client_id] = replace(judgement.withdraw, outcome=outcome)
         else:
             memory = close(desk, memory, judgement.withdraw, outcome)
     if outcome is not None and judgement.approved is not None:
         order, before = judgement.approved.next, judgement.approved.position_before
+        desk.last_orders[name] = (order, outcome)
         if outcome.state is OutcomeState.WORKING:
             memory = replace(memory, resting=placed(order, outcome, before))
         elif outcome.state is OutcomeState.REJECTED:

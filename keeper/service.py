@@ -88,7 +88,9 @@ class Face:
             None if last is None else last.ended_at_ms,
             None if last is None else last.snapshot.taken_at_ms,
         )
-        return state_document(progress, () if last is None else last.hedges, self._queue.counters(), self._venues())
+        hedges = () if last is None else last.hedges
+        orders = self._daemon.desk.last_orders
+        return state_document(progress, hedges, self._queue.counters(), self._venues(), orders)
 
     def health(self) -> tuple[bool, str]:
         """Whether the decision loop completed a turn lately."""

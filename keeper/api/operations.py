@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Protocol
 
-from keeper.core.model import HedgeCycle
+from keeper.core.depth import slippage_of
+from keeper.core.model import HedgeCycle, Outcome, PlannedOrder
 from keeper.errors import KeeperError
-from keeper.report import hedge_json, iso_utc
+from keeper.report import hedge_json, iso_utc, plain
 
 
 class UnknownHedgeError(KeeperError):
@@ -77,11 +78,13 @@ def state_document(
     hedges: Sequence[HedgeCycle],
     alerts: Mapping[str, Any],
     venues: Mapping[str, VenueHealth],
+    last_orders: Mapping[str, tuple[PlannedOrder, Outcome]] | None = None,
 ) -> dict[str, Any]:
     """The answer of ``GET /api/v1/state``: a plan document with the run around it.
 
-    Each hedge is the object of the plan contract and has four more keys: ``paused``, ``flattened``, ``halted`` (null,
-    or why) and ``established``. ``alerts`` are counters by channel, as objects or dataclasses.
+    Each hedge is the object of the plan contract and has five more keys: ``paused``, ``flattened``, ``halted`` (null,
+    or why), ``established`` and ``execution``: its style, what rests of it, and its last order of this run.
+    ``alerts`` are counters by channel, as objects or dataclasses.
     """
     return {
         "mode": progress.mode,
@@ -98,6 +101,7 @@ def state_document(
                 "flattened": cycle.memory.flattened,
                 "halted": cycle.memory.halted,
                 "established": cycle.memory.established,
+                "execution": _execution(cycle, (last_orders or {}).get(cycle.exposure.hedge.name)),
             }
             for cycle in hedges
         ],
@@ -106,6 +110,40 @@ def state_document(
             name: {"ok": venue.ok, "text": venue.text, "last_read_at": _time(venue.last_read_at_ms)}
             for name, venue in venues.items()
         },
+    }
+
+
+def _execution(cycle: HedgeCycle, last: tuple[PlannedOrder, Outcome] | None) -> dict[str, Any]:
+    """How a hedge's orders are worked. Slippage is a fraction of the mid at the decision, positive where it cost."""
+    resting = cycle.memory.resting
+    return {
+        "style": cycle.exposure.hedge.execution.style.value,
+        "resting": None if resting is None else {"client_id": resting.client_id, "filled": plain(resting.filled)},
+        "last_order": None if last is None else _order(*last),
+    }
+
+
+def _order(order: PlannedOrder, outcome: Outcome) -> dict[str, Any]:
+    slippage = None
+    if outcome.average_price is not None and order.arrival_mid is not None:
+        slippage = slippage_of(order.side, outcome.average_price, order.arrival_mid)
+    figures = {
+        "contracts": order.contracts,
+        "filled": outcome.filled,
+        "price": order.price,
+        "average_price": outcome.average_price,
+        "arrival_mid": order.arrival_mid,
+        "expected_slippage": order.expected_slippage,
+        "slippage": slippage,
+    }
+    return {
+        "client_id": order.client_id,
+        "instrument": str(order.instrument),
+        "side": order.side.value,
+        "style": order.style.value,
+        "time_in_force": order.time_in_force,
+        "state": outcome.state.value,
+        **{name: None if figure is None else plain(figure) for name, figure in figures.items()},
     }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from keeper.api.app import build_app
 from keeper.api.client import ask, hedge_path
 from keeper.api.operations import Progress, loop_health, state_document
 from keeper.api.server import serve
+from keeper.core.model import Base, Contracts, InstrumentId, Outcome, OutcomeState, PlannedOrder, Quote, Side
 from keeper.errors import KeeperError, UnsafeError
 from keeper.report import plan_document
 from tests.alerts.stories import START_MS, hedge_cycle
@@ -65,11 +67,11 @@ async def test_the_state_is_the_plan_with_the_run_around_it(where: str, daemon: 
     assert state["venues"]["other"] == {"ok": False, "text": "no answer", "last_read_at": None}
 
 
-def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_four_keys_more() -> None:
+def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_five_keys_more() -> None:
     cycle = hedge_cycle("0.1")
     progress = Progress("live", "0.1.0", 1, START_MS, 0, None, None)
     hedge = state_document(progress, [cycle], {}, {})["hedges"][0]
-    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established")}
+    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established", "execution")}
     assert hedge == plan_document("live", START_MS, [cycle])["hedges"][0]
 
 
@@ -260,3 +262,20 @@ async def test_the_client_recognises_what_is_no_keeper() -> None:
 async def test_the_token_is_sent_nowhere_but_to_loopback() -> None:
     with pytest.raises(UnsafeError):
         await ask("example.com:80", TOKEN, "GET", "/api/v1/state")
+
+
+def test_the_state_tells_what_the_last_order_cost() -> None:
+    """Sold at 64,993.5 where the mid was 65,000: a basis point paid."""
+    order = PlannedOrder(
+        "c0ffee", "btc", InstrumentId("main", "BTC/USDT:USDT"), Side.SELL, Contracts(Decimal(3)), Base(Decimal(3)),
+        Quote(Decimal(195_000)),
+        Decimal(64_935), reduce_only=False, arrival_mid=Decimal(65_000), expected_slippage=Decimal("0.00008"),
+    )  # fmt: skip
+    outcome = Outcome("c0ffee", OutcomeState.FILLED, Contracts(Decimal(3)), Decimal("64993.5"))
+    progress = Progress("live", "0.1.0", 1, START_MS, 0, None, None)
+    hedge = state_document(progress, [hedge_cycle("0.1")], {}, {}, {"btc": (order, outcome)})["hedges"][0]
+    told = hedge["execution"]
+    assert (told["style"], told["resting"]) == ("market", None)
+    last = told["last_order"]
+    assert (last["state"], last["filled"], last["average_price"]) == ("filled", "3", "64993.5")
+    assert (last["slippage"], last["expected_slippage"]) == ("0.0001", "0.00008")
