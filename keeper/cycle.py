@@ -490,4 +490,7 @@ def _take_up(desk: Desk, intent: Intent) -> None:
     known = memory.resting
     if intent.outcome.state.is_open or (known is None and intent.created_at_ms < (desk.remembered.taken_at_ms or 0)):
         return
+    if known is None and intent.outcome.filled:
+        # It came and went in the last turn; what that turn may have expected of it is expected once.
+        memory = replace(memory, expected_contracts=None)
     desk.memories[intent.order.hedge] = settled(desk, memory, intent, intent.outcome)

@@ -18,6 +18,7 @@ from rich.text import Text
 from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
 from keeper.config.client_options import endpoints
+from keeper.config.execution import ExecutionConfig
 from keeper.config.problems import is_credential
 from keeper.config.values import nearest
 from keeper.core.orders import plain
@@ -119,7 +120,7 @@ def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
 
 
 def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
-    for name in type(section).model_fields:
+    for name in section.in_use if isinstance(section, ExecutionConfig) else type(section).model_fields:
         value = getattr(section, name)
         if name == "roll" and not getattr(section, "looks_dated", True) and name not in section.model_fields_set:
             continue  # a contract that does not expire is not rolled: ten lines about nothing

@@ -37,17 +37,22 @@ class ExecutionConfig(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        allowed = _OF_STYLE[self.style] | {"style"}
-        if self.style is Style.TWAP and self.slice_style is Style.PASSIVE:
-            allowed |= {"leash_bps"}
-        stray = sorted(self.model_fields_set - allowed)
+        stray = sorted(self.model_fields_set - set(self.in_use))
         if stray:
-            known = ", ".join(sorted(allowed - {"style"})) or "no settings"
+            known = ", ".join(self.in_use[1:]) or "no settings"
             raise ValueError(
                 f'gives {", ".join(stray)}, which style = "{self.style.value}" does not use (it has {known}); '
                 "leave it out, or choose the style that it belongs to"
             )
         return self
+
+    @property
+    def in_use(self) -> tuple[str, ...]:
+        """The settings that the style uses, itself first."""
+        used = _OF_STYLE[self.style] | {"style"}
+        if self.style is Style.TWAP and self.slice_style is Style.PASSIVE:
+            used |= {"leash_bps"}
+        return tuple(name for name in type(self).model_fields if name in used)
 
     def to_core(self) -> Execution:
         """The settings as the core knows them."""

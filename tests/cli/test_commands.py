@@ -124,8 +124,9 @@ def test_check_prints_every_key_that_there_is(config_file: Path) -> None:
     for section, model in SECTIONS.items():
         assert {f"{section}.{name}" for name in model.model_fields} <= shown
     assert {f"hedges.btc.{name}" for name in HedgeConfig.model_fields} - shown == {
-        *("hedges.btc.name", "hedges.btc.asset", "hedges.btc.band", "hedges.btc.roll")
+        *("hedges.btc.name", "hedges.btc.asset", "hedges.btc.band", "hedges.btc.roll", "hedges.btc.execution")
     }
+    assert {line for line in shown if ".execution." in line} == {"hedges.btc.execution.style"}, "it has no other"
     assert {f"hedges.btc.band.{name}" for name in BandConfig.model_fields} <= shown
     assert "safety.kill_file = keeper.kill   (default)" in result.stdout
 
