@@ -298,8 +298,8 @@ class HedgeMemory:
     for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
-    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it. ``programme`` is the
-    work on the present drift, ``settled_ratio`` the target's share when the drift was last inside the band.
+    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it; ``settled_ratio`` is
+    the target's share when the drift was last inside the band.
     """
 
     target_ratio: Decimal | None = None
@@ -389,8 +389,8 @@ class PlannedOrder:
     """One limit order, complete: the executor has nothing left to choose. ``contracts`` is positive.
 
     ``client_id`` is canonical, 28 lower-case hexadecimal digits of which the first six name the journal; the venue
-    layer writes it in each venue's own grammar and reads it back. ``arrival_mid`` is the mid of the look behind it,
-    ``expected_slippage`` what the visible book then promised against its own mid (positive: cost), None without one.
+    layer writes it in each venue's own grammar and reads it back. ``arrival_mid`` is the mid of the look behind it, by
+    which slippage is measured: a fraction, positive where it costs.
     """
 
     client_id: str
@@ -430,19 +430,15 @@ class OutcomeState(StrEnum):
 
     FILLED = "filled"
     PARTIAL = "partial"
-    NONE = "none"
-    """Taken in and closed with nothing filled."""
-    REJECTED = "rejected"
-    """The venue said no, or asked to come back later: the order never existed."""
-    ABSENT = "absent"
-    """Proved never to have arrived."""
+    NONE = "none"  # taken in and closed with nothing filled
+    REJECTED = "rejected"  # the venue said no, or asked to come back later: the order never existed
+    ABSENT = "absent"  # proved never to have arrived
     UNKNOWN = "unknown"
-    WORKING = "working"
-    """Shown to rest in the venue's book; ``filled`` is so far."""
+    WORKING = "working"  # shown to rest in the venue's book
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still become of the order."""
+        """Whether something may still become of it."""
         return self in (OutcomeState.UNKNOWN, OutcomeState.WORKING)
 
 

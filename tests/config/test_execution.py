@@ -26,7 +26,8 @@ def test_the_styles_with_their_settings() -> None:
     twap = read(
         '{ style = "twap", over_seconds = 600, slices = 5, slice_style = "passive", leash_bps = 8, jitter = 1 }'
     )
-    assert (twap.style, twap.over_seconds, twap.slices, twap.leash_bps) == (Style.TWAP, 600, 5, 8)
+    assert twap.style is Style.TWAP
+    assert (twap.over_seconds, twap.slices, twap.leash_bps) == (Decimal(600), 5, Decimal(8))
     assert twap.rests
 
 
