@@ -16,7 +16,7 @@ import structlog
 
 from keeper.clock import Clock, SteadyTime
 from keeper.core.coins import with_fill
-from keeper.core.hedge import accounts_of, assess, decide, expect, foreign_change, recall, remember, settle_expectation
+from keeper.core.hedge import assess, coins_came, decide, expect, foreign_change, recall, remember, settle_expectation
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
 from keeper.core.model import (
     ZERO,
@@ -279,7 +279,7 @@ def _judge_one(
         # before it is opened again; by then it is what was remembered, and no foreign change any more.
         first = Reason("foreign_change", f"{said.text}; not shorted again unless the next look shows it too")
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, first))
-    torn = _between_wallets(exposure, memory)
+    torn = coins_came(exposure, memory)
     if torn is not None:
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, torn))
     halts = late or too_large
@@ -300,17 +300,6 @@ def _judge_one(
         return Judgement(exposure, memory, Hold(verdict.reasons), planned, reasons=notes)
     placed = as_approved(planned, verdict, decision)
     return Judgement(exposure, memory, decision, placed, verdict, (*verdict.reasons, *notes))
-
-
-def _between_wallets(exposure: Exposure, memory: HedgeMemory) -> Reason | None:
-    """Coins that came in where several wallets count: moved from one to another while we looked, they count twice.
-
-    The next look sees them once, or sees that they are really new.
-    """
-    before, now = memory.holdings_base, exposure.holdings_base
-    if before is None or now is None or now <= before or len(accounts_of(exposure.hedge)) < 2:
-        return None
-    return Reason("coins_came_in", f"the wallets held {before} and now {now}; hedged once the next look shows it too")
 
 
 def _flattening(memory: HedgeMemory) -> Reason | None:

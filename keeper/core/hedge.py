@@ -8,7 +8,7 @@ then E + D does not move with the price, and a full hedge stays full.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -75,6 +75,7 @@ class _Coins:
     wallet: Base
     declared: Base
     weight: Decimal | None
+    by_asset: Mapping[str, Base]
 
 
 def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], gain_base: Decimal = ZERO) -> Exposure:
@@ -157,11 +158,13 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
     if hedge.collateral is not None and hedge.collateral_is_spot and hedge.exposure is ExposureMode.EQUITY:
         spot_accounts.add(hedge.collateral)
     spot = wallet = declared = ZERO
+    by_asset: dict[str, Base] = {}
     for asset in hedge.assets:
         weight = _weight(hedge, asset, snapshot, mark) if basket else ONE
         if weight is None:
             return None
-        declared += weight * hedge.declared.get(asset, NO_BASE)
+        by_asset[asset] = hedge.declared.get(asset, NO_BASE)
+        declared += weight * by_asset[asset]
         from_files = stated.files_of(hedge, asset)
         for account in (*_wallets_of(hedge), *from_files):
             if account not in spot_accounts and account not in from_files and asset != hedge.instrument.settle:
@@ -169,13 +172,13 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
             coins = snapshot.holdings.get((account, asset))
             if coins is None:
                 return None
+            by_asset[asset] = Base(by_asset[asset] + coins)
             if account in spot_accounts or account in from_files:
                 spot += weight * coins
             else:
                 wallet += weight * coins
-    return _Coins(
-        Base(spot), Base(wallet), Base(declared), ONE if basket else _weight(hedge, hedge.assets[0], snapshot, mark)
-    )
+    whole = ONE if basket else _weight(hedge, hedge.assets[0], snapshot, mark)
+    return _Coins(Base(spot), Base(wallet), Base(declared), whole, by_asset)
 
 
 def _weight(hedge: Hedge, asset: str, snapshot: Snapshot, mark: Mark | None) -> Decimal | None:
@@ -232,6 +235,7 @@ def _with_exposure(exposure: Exposure, coins: _Coins, pnl: Base | None) -> Expos
         exposure_base=counted,
         weighted_base=weighted(counted),
         holdings_base=held,
+        held=coins.by_asset,
         equity_base=weighted(equity),
     )
 
@@ -263,14 +267,38 @@ def _with_drift(exposure: Exposure, ground: Ground, futures: Base) -> Exposure:
 def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
     """Memory as it applies to this reading: a new target or beta, or confirmed coins, opens the build-up anew."""
     changed_target = _has_new_target(exposure, memory)
-    changed_coins = False
-    if memory.holdings_base is not None and exposure.holdings_base is not None and not exposure.blockers:
-        moved = abs(exposure.holdings_base - memory.holdings_base)
-        changed_coins = moved > exposure.hedge.band.act * max(abs(memory.holdings_base), abs(exposure.holdings_base))
+    act = exposure.hedge.band.act
+    changed_coins = not exposure.blockers and any(
+        abs(now - before) > act * max(abs(now), abs(before)) for before, now in _coins_then_and_now(memory, exposure)
+    )
     betas = dict(exposure.hedge.betas)
     if changed_target or changed_coins or memory.betas != betas:
         memory = replace(memory, established=False)
     return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio, betas=betas)
+
+
+def _coins_then_and_now(memory: HedgeMemory, exposure: Exposure) -> tuple[tuple[Base, Base], ...]:
+    """What the wallets held of each asset when it was last acted upon, and hold now: prices move the sum of a basket.
+
+    Empty where one of the two is not known. A journal from before coins were kept by asset knows the sum alone.
+    """
+    if memory.held:
+        return tuple((memory.held[asset], now) for asset, now in exposure.held.items() if asset in memory.held)
+    if memory.holdings_base is None or exposure.holdings_base is None:
+        return ()
+    return ((memory.holdings_base, exposure.holdings_base),)
+
+
+def coins_came(exposure: Exposure, memory: HedgeMemory) -> Reason | None:
+    """Coins that came in where several wallets count: moved from one to another while we looked, they count twice.
+
+    The next look sees them once, or sees that they are really new.
+    """
+    came = [(before, now) for before, now in _coins_then_and_now(memory, exposure) if now > before]
+    if not came or len(accounts_of(exposure.hedge)) < 2:
+        return None
+    [before, now] = came[0]
+    return Reason("coins_came_in", f"the wallets held {before} and now {now}; hedged once the next look shows it too")
 
 
 def _has_new_target(exposure: Exposure, memory: HedgeMemory) -> bool:
@@ -358,7 +386,8 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
         return memory
     inside = exposure.drift_ratio is not None and abs(exposure.drift_ratio) <= exposure.hedge.band.act
     met = exposure.hedge.target if inside else memory.met
-    return replace(memory, established=memory.established or inside, holdings_base=exposure.holdings_base, met=met)
+    established, held = memory.established or inside, dict(exposure.held)
+    return replace(memory, established=established, holdings_base=exposure.holdings_base, held=held, met=met)
 
 
 def settle_expectation(

@@ -199,8 +199,7 @@ class Gap:
 class Statement:
     """Coins that no venue shows, as the configuration or a file of another program states them.
 
-    ``account`` is their place beside the wallets. ``amount`` is None where a file says it, look by look, and where it
-    could not be read. Older than ``max_age_ms`` they are shown and not acted upon; None is no such rule.
+    ``amount`` is None where a file says it, look by look. Older than ``max_age_ms`` they are not acted upon.
     """
 
     account: AccountId
@@ -251,8 +250,7 @@ class Hedge:
     ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
     this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
     notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere;
-    ``slopes`` say where the betas come from; an asset whose slope has none cannot be weighed.
-    ``statements`` say who states them and how old that may be, and which files are read beside the wallets.
+    ``statements`` say who states them, how old that may be, and in which files. ``slopes`` are where betas come from.
     A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
     without a person. Whatever ``target`` says, no less than ``min_ratio`` and no more than ``max_ratio`` of the
     exposure is aimed at; where the configuration's target changes, ``transition`` is how it is moved to.
@@ -297,7 +295,7 @@ class HedgeMemory:
     ``target`` is the one in force at the last look, ``target_ratio`` the share that it came to then; ``met`` is the one
     for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
-    ``holdings_base`` is what the wallets held when it was last acted upon, without unrealised PnL.
+    ``holdings_base``, by asset ``held``, is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected_contracts`` is the position that our own fills imply, until a reading has shown it; ``settled_ratio`` is
     the target's share when the drift was last inside the band.
     """
@@ -319,6 +317,7 @@ class HedgeMemory:
     resting: Resting | None = None
     programme: Programme | None = None
     settled_ratio: Decimal | None = None
+    held: Mapping[str, Base] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +327,8 @@ class Exposure:
     ``spot_base``, ``collateral_base`` and ``exposure_base`` are coins of the one asset, or for a basket coins of the
     hedging contract. ``weighted_base`` is Σ βᵢ·Eᵢ·Pᵢ / P_hedge, in coins of the hedging contract (E itself for an
     asset's own future), and so is ``equity_base``: all that is truly owned, collateral and PnL included whatever the
-    config counts, the bound of rule 5. ``holdings_base`` is the wallets alone, without unrealised PnL. ``stated`` are
-    the hedge's statements as this look read them. ``target_ratio`` is the share that the target comes to; ``notes``
+    config counts, the bound of rule 5. ``holdings_base``, ``held`` are wallets alone, without PnL. ``stated`` are the
+    hedge's statements as this look read them. ``target_ratio`` is the share that the target comes to; ``notes``
     say what has moved it, ``ground`` is what it was measured on.
     """
 
@@ -357,6 +356,7 @@ class Exposure:
     ground: Ground | None = None
     foreign_contracts: Contracts = NO_CONTRACTS
     stated: tuple[Statement, ...] = ()
+    held: Mapping[str, Base] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keeper.core.hedge import accounts_of, decide
-from keeper.core.model import Base, Gap, Hold, Rebalance, Statement
+from keeper.core.hedge import accounts_of, coins_came, decide, recall, remember
+from keeper.core.model import Base, Exposure, Gap, HedgeMemory, Hold, Rebalance, Statement
 from keeper.core.stated import DAY_MS, declared_account, file_account
 from tests.core.build import COIN, D, hedge, inverse, linear, look, snapshot
 
@@ -85,3 +85,28 @@ def test_a_file_beside_a_coin_margined_contract_is_spot_and_not_margin() -> None
     seen = snapshot(of, "60000", wallet="3")
     exposure, _ = look(of, replace(seen, holdings={(COIN, "BTC"): Base(D(3)), (FILE, "BTC"): Base(D(2))}))
     assert (exposure.spot_base, exposure.collateral_base, exposure.exposure_base) == (D(2), D(3), D(5))
+
+
+def test_a_price_moves_the_sum_of_a_basket_and_brings_no_coins() -> None:
+    """A rally must not look like coins that came in: the sells that it asks for would wait for it to end."""
+    of = replace(
+        hedge(linear(), "0.5", assets=("BTC", "SOL"), betas={"SOL": D(1)}), statements=(Statement(FILE, "SOL"),)
+    )
+
+    def at(price: str, sol: str) -> Exposure:
+        seen = snapshot(of, "65000", {"BTC": "1", "SOL": "0"}, prices={"SOL": price})
+        return look(of, replace(seen, holdings={**seen.holdings, (FILE, "SOL"): Base(D(sol))}))[0]
+
+    first = at("650", "100")
+    memory = remember(first, decide(first, HedgeMemory()), recall(first, HedgeMemory()))
+    assert memory.held == {"BTC": D(1), "SOL": D(100)}
+    dearer = at("1300", "100")
+    assert (first.holdings_base, dearer.holdings_base) == (D(2), D(3))
+    assert coins_came(dearer, memory) is None
+    more = coins_came(at("650", "101"), memory)
+    assert more is not None
+    assert more.code == "coins_came_in"
+    established = replace(memory, established=True)
+    assert recall(dearer, established).established
+    assert not recall(at("650", "110"), established).established
+    assert coins_came(dearer, replace(memory, held={})) is not None, "an older journal knows the sum alone"
