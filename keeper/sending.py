@@ -11,8 +11,7 @@ from keeper.core.model import InstrumentId, Intent, Outcome, OutcomeState, Plann
 from keeper.journal.base import JournalError
 
 if TYPE_CHECKING:
-    from keeper.cycle import Desk
-    from keeper.judging import Judgement
+    from keeper.cycle import Desk, Judgement
 
 log = structlog.get_logger(__name__)
 

@@ -63,7 +63,9 @@ def steered(
     unsettled = {
         position.instrument.id
         for position in positions
-        if memory.expected.get(position.instrument.id, position.contracts) != position.contracts
+        if position.instrument.id == hedge.instrument.id
+        and memory.expected_contracts is not None
+        and memory.expected_contracts != position.contracts
     }
     coins = followed(hedge, memory.coins, positions, snapshot.marks, {*waiting, *unsettled})
     return hedge, replace(memory, coins=coins)

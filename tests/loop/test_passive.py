@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 import pytest_asyncio
@@ -387,3 +388,30 @@ async def test_the_record_says_how_it_was_worked_and_that_it_cost_less_than_noth
     assert order.cost.slippage <= D("-0.0002"), "half of the spread was earned, not paid"
     assert costs.mean_slippage == order.cost.slippage
     assert order.cost.fees_complete
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_on_a_moving_market_it_pays_less_than_half_of_the_spread_and_is_through_by_its_deadline(
+    house: House, tmp_path: Path, seed: int
+) -> None:
+    """A seeded walk of the price, others who trade against the touch: paid against the mid of each decision."""
+    source = Random(seed)
+    house.exchange.set_options(replace(BOOK, flow_notional=D(40_000)))
+    await opened(house, replace(PASSIVE, escalate_after_seconds=D(300)))
+    began_ms = house.clock.now_ms()
+    while house.clock.now_ms() - began_ms < 320_000:
+        move(house, str(round(source.gauss(0, 1.5), 2)))
+        record = await house.one()
+        drift = record.exposure.drift_ratio
+    assert drift is not None
+    assert abs(drift) <= D("0.05"), "five minutes, and a few turns to take what was left"
+    assert not resting(house)
+    await house.close()
+    async with await JournalReader.open(f"sqlite:///{tmp_path / 'keeper.db'}") as reader:
+        (costs,) = await reader.costs()
+        orders = await reader.orders(100)
+    assert costs.mean_slippage is not None
+    assert costs.mean_slippage < D("0.0002"), "two basis points: half of the spread"
+    made = [order for order in orders if order.intent.order.rests and order.intent.outcome.filled]
+    assert made
+    assert all(order.cost.slippage is not None and order.cost.slippage < 0 for order in made)
