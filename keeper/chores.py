@@ -20,7 +20,7 @@ from keeper.betas import Betas
 from keeper.clock import Clock
 from keeper.core.model import Hedge, InstrumentId
 from keeper.core.orders import plain
-from keeper.cycle import Desk
+from keeper.cycle import Desk, reseat
 from keeper.errors import ConfigError
 from keeper.execute import RETRY_LATER
 from keeper.journal.base import JournalError
@@ -82,7 +82,7 @@ class Chores:
         self._clock = clock
         self._times = times or Times()
         self._due: dict[str, None] = {FUNDING: None}
-        self._refused: set[str] = set()
+        self._refused: set[InstrumentId] = set()
         self._funding_from_ms = clock.now_ms() - DAY_MS
 
     @contextmanager
@@ -159,16 +159,19 @@ class Chores:
         except ConfigError as error:
             log.error("markets_changed", text=f"{error}; the hedges keep what they knew")
             return
-        for old, new in zip(desk.hedges, hedges, strict=True):
-            if old.instrument != new.instrument:
-                log.warning("market_changed", hedge=new.name, was=str(old.instrument), now=str(new.instrument))
+        before = {instrument.id: instrument for hedge in desk.hedges for instrument in hedge.instruments}
         desk.hedges = hedges
-        desk.observatory.hedges = hedges
+        reseat(desk)
+        for hedge in desk.hedges:
+            for new in hedge.instruments:
+                old = before.get(new.id)
+                if old is not None and old != new:
+                    log.warning("market_changed", hedge=hedge.name, was=str(old), now=str(new))
 
     async def _funding(self, desk: Desk) -> None:
         """Book what the venues' ledgers say was paid since the last time; what is known already is left alone."""
         began_ms = self._clock.now_ms()
-        for instrument in {hedge.instrument.id: hedge.instrument for hedge in desk.hedges}.values():
+        for instrument in {i.id: i for hedge in desk.hedges for i in hedge.instruments}.values():
             entries = await self._observers[instrument.id.venue].funding(instrument, self._funding_from_ms)
             for_us = await desk.journal.funding(entries)
             if for_us:

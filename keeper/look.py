@@ -14,15 +14,16 @@ from keeper.core import stated
 from keeper.core.model import NO_BASE, Hedge, HedgeCycle, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
-from keeper.cycle import Judgement, LookOnly, judge, memory_of
 from keeper.errors import KeeperError
 from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError
 from keeper.journal.reader import JournalReader
+from keeper.judging import Judgement, LookOnly, expected_of, judge
 from keeper.observe import Observatory
 from keeper.preflight import Finding, preflight
 from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
 from keeper.report import said_of_slope
+from keeper.seating import memory_at_start, seat
 from keeper.sources import betas_of, files_of
 from keeper.venue.base import (
     ClockRefusedError,
@@ -78,10 +79,13 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
         betas = betas_of(config, venues.observers, clock)
         try:
+            kept, remembered = await reader.memories(), await reader.remembered()
             await betas.recall(reader)
         except JournalError as error:
             raise KeeperError(f"the journal cannot be read: {error}") from error
-        hedges = await betas.refresh(build_hedges(config, venues.observers))
+        built = build_hedges(config, venues.observers, kept)
+        memories = {hedge.name: memory_at_start(hedge, kept, venues.observers) for hedge in built}
+        hedges = await betas.refresh(seat(built, memories, venues.observers))
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes = brakes_of(config)
         try:
@@ -91,13 +95,8 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
             raise start_error(config, whose(config, error), error) from error
         except VenueError as error:
             log.warning("check_failed", text=str(error))
-        try:
-            memories, remembered = dict(await reader.memories()), await reader.remembered()
-        except JournalError as error:
-            raise KeeperError(f"the journal cannot be read: {error}") from error
         bench = LookOnly(hedges, clock, limits_of(config), pace_of(config), memories)
-        expected = {hedge.instrument.id: memory_of(bench, hedge).expected_contracts for hedge in hedges}
-        snapshot, _ = await observatory.observe(remembered, expected)
+        snapshot, _ = await observatory.observe(remembered, expected_of(bench))
         judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
         cycles = tuple(_as_cycle(judgement) for judgement in judged)

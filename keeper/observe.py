@@ -8,14 +8,15 @@ stand on it, and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
 import structlog
 
 from keeper.clock import Clock, SteadyTime
-from keeper.core.hedge import accounts_of, futures_source
+from keeper.core.hedge import accounts_of
+from keeper.core.legs import futures_source
 from keeper.core.model import (
     NO_BASE,
     NO_CONTRACTS,
@@ -35,7 +36,8 @@ from keeper.core.stated import FILE, files_of
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
 from keeper.pricing import Pricing
-from keeper.venue.base import EmptyReadingError, Observer, PositionBook, VenueError, Wallet, Wallets
+from keeper.seating import has_gone
+from keeper.venue.base import EmptyReadingError, Observer, PositionBook, UnknownSymbolError, VenueError, Wallet, Wallets
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +78,7 @@ class Observatory:
         self._pricing = Pricing(clock, self._doubt, self._try)
 
     async def observe(
-        self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts | None]
+        self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts]
     ) -> tuple[Snapshot, Remembered]:
         """Look once at everything.
 
@@ -90,7 +92,7 @@ class Observatory:
             log.warning("host_clock_stepped", milliseconds=stepped_ms)
             self._pricing.forget_clocks()
         look = Gathered()
-        venues = {hedge.instrument.id.venue for hedge in self.hedges}
+        venues = {instrument.id.venue for instrument in self._instruments()}
         accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
         await asyncio.gather(
             *(self._read_wallet(look, account, remembered) for account in accounts),
@@ -100,7 +102,7 @@ class Observatory:
                 for venue in self.also_watched
                 if venue not in venues
             ),
-            *(self._pricing.read_marks(look, self.observers[venue], self._own(venue)) for venue in sorted(venues)),
+            *(self._pricing.read_marks(look, self.observers[venue], self._listed(venue)) for venue in sorted(venues)),
             *(self._pricing.read_asset_prices(look, self.observers, hedge) for hedge in self.hedges),
             *(
                 self._pricing.check_clock(look, self.observers[venue])
@@ -234,10 +236,11 @@ class Observatory:
     def _sold(self, account: AccountId, asset: str, before: Base, now: Wallet, remembered: Remembered) -> bool:
         """Whether quote money of about the coins' worth came into the same account."""
         for hedge in self.hedges:
-            price = self._pricing.last_marks.get(hedge.instrument.id)
+            marks = self._pricing.last_marks
+            price = next((marks[i.id] for i in hedge.instruments if i.id in marks), None)
             if asset != hedge.instrument.base or price is None:
                 continue
-            for coin in {hedge.instrument.quote, hedge.instrument.settle} - {asset}:
+            for coin in {name for i in hedge.instruments for name in (i.quote, i.settle)} - {asset}:
                 came = now.totals.get(coin, NO_BASE) - remembered.holdings.get((account, coin), NO_BASE)
                 if came >= before * price / 2:
                     return True
@@ -247,20 +250,21 @@ class Observatory:
         """A coin that reads zero, or less, the first time ever under a short that is there: more likely not shown."""
         now = self._clock.monotonic() * 1000
         for hedge in self.hedges:
-            position = look.positions.get(hedge.instrument.id)
-            if position is None or position.contracts >= 0:
+            held = (look.positions.get(instrument.id) for instrument in hedge.instruments)
+            short = next((position for position in held if position is not None and position.contracts < 0), None)
+            if short is None:
                 continue
             keys = [(account, asset) for account in accounts_of(hedge) for asset in self._assets_in(account)]
             fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
-            held = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
-            if not fresh or held or any(hedge.declared.values()):
+            owned = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
+            if not fresh or owned or any(hedge.declared.values()):
                 continue
             for account, asset in fresh:
                 since = self._zero_since_ms.setdefault((account, asset), now)
                 if now - since < self._doubt.unexplained_zero_ms:
                     value = look.holdings.pop((account, asset))
                     shown = "zero" if value == 0 else plain(value)
-                    text = f"{asset} reads {shown} at the first look while {hedge.instrument.id} is short"
+                    text = f"{asset} reads {shown} at the first look while {short.instrument.id} is short"
                     look.gaps.append(Gap(str(account), "unexplained_zero", text))
 
     def _assets_in(self, account: AccountId) -> tuple[str, ...]:
@@ -269,10 +273,15 @@ class Observatory:
         for hedge in self.hedges:
             if account in hedge.spot:
                 wanted += hedge.assets
-            if account == hedge.collateral:
-                wanted.append(hedge.instrument.settle)
+            wanted += (leg.instrument.settle for leg in hedge.legs if leg.collateral == account)
             wanted += [asset for asset in hedge.assets if account in files_of(hedge, asset)]
         return tuple(dict.fromkeys(wanted))
+
+    def _instruments(self) -> Iterator[Instrument]:
+        return (instrument for hedge in self.hedges for instrument in hedge.instruments)
+
+    def _is_gone(self, instrument: Instrument) -> bool:
+        return has_gone(instrument, self.observers[instrument.id.venue], self._clock.now_ms())
 
     def _jumped(self, value: Decimal, before: Decimal | None) -> bool:
         return self._doubt.jumped(value, before)
@@ -284,7 +293,7 @@ class Observatory:
         look: Gathered,
         venue: str,
         remembered: Remembered,
-        expected: Mapping[InstrumentId, Contracts | None],
+        expected: Mapping[InstrumentId, Contracts],
     ) -> None:
         observer = self.observers[venue]
         book = await self._try(look, futures_source(venue), observer.positions)
@@ -304,8 +313,12 @@ class Observatory:
 
     def _own(self, venue: str) -> tuple[Instrument, ...]:
         """The hedges' own contracts at a venue, each once."""
-        own = (hedge.instrument for hedge in self.hedges if hedge.instrument.id.venue == venue)
+        own = (instrument for instrument in self._instruments() if instrument.id.venue == venue)
         return tuple({instrument.id: instrument for instrument in own}.values())
+
+    def _listed(self, venue: str) -> tuple[Instrument, ...]:
+        """Of those, the ones that still trade: what has gone has no price."""
+        return tuple(instrument for instrument in self._own(venue) if not self._is_gone(instrument))
 
     async def _read_other_positions(self, look: Gathered, venue: str, remembered: Remembered) -> None:
         """Positions at a venue that only holds spot: none of them is a hedge's own."""
@@ -324,7 +337,7 @@ class Observatory:
     ) -> None:
         """Positions that no hedge names, in coins that one protects: one that is gone, or has jumped, is asked for."""
         watched = {asset for hedge in self.hedges if hedge.unlisted is not Unlisted.IGNORE for asset in hedge.assets}
-        own = {hedge.instrument.id for hedge in self.hedges}
+        own = {instrument.id for instrument in self._instruments()}
         known = {
             ident: before
             for ident, before in remembered.positions.items()
@@ -387,7 +400,7 @@ class Observatory:
         if row is not None and known:
             look.positions[instrument.id] = row
             return
-        second = await self._try(look, str(instrument.id), lambda: observer.position(instrument))
+        second = await self._try(look, str(instrument.id), lambda: self._by_name(observer, instrument, row))
         if second is None:
             look.foreign.pop(instrument.id, None)
             if first and row is not None:
@@ -403,6 +416,15 @@ class Observatory:
         look.foreign.pop(instrument.id, None)
         text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {said(before)}"
         look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
+
+    async def _by_name(self, observer: Observer, instrument: Instrument, row: Position | None) -> Position:
+        """The position asked for by name. A contract that is gone has no row any more: what was held was settled."""
+        try:
+            return await observer.position(instrument)
+        except (EmptyReadingError, UnknownSymbolError):
+            if row is None and self._is_gone(instrument):
+                return Position(instrument, NO_CONTRACTS)
+            raise
 
     async def _first_position(self, look: Gathered, observer: Observer, instrument: Instrument) -> Position | None:
         """The very first look at a contract that the list does not show: asked for by name before it counts as flat.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from keeper.core.hedge import futures_source
+from keeper.core.legs import futures_source
 from keeper.core.model import Hedge, InstrumentId, Reason
 from keeper.core.orders import plain
 from keeper.doubt import Standing
@@ -66,8 +66,9 @@ async def preflight(
     sell_blocks: list[tuple[str, Reason]] = []
     findings: list[Finding] = []
     withdrawers: list[str] = []
-    for venue in sorted({hedge.instrument.id.venue for hedge in hedges}):
-        instruments = [hedge.instrument for hedge in hedges if hedge.instrument.id.venue == venue]
+    carrying = [instrument for hedge in hedges for instrument in hedge.instruments]
+    for venue in sorted({instrument.id.venue for instrument in carrying}):
+        instruments = [instrument for instrument in carrying if instrument.id.venue == venue]
         facts = await observers[venue].facts(instruments)
         if venue in traders and facts.can_withdraw is not True:
             written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
@@ -82,7 +83,7 @@ async def preflight(
             _judge_settings(instrument.id, wanted.get(instrument.id), facts, sell_blocks, findings)
     watched: list[str] = []
     for venue in sorted({account.venue for hedge in hedges for account in hedge.spot}):
-        if venue not in {hedge.instrument.id.venue for hedge in hedges}:
+        if venue not in {instrument.id.venue for instrument in carrying}:
             await _look_at_spot_venue(venue, observers[venue], findings, withdrawers, watched)
     standing = Standing(tuple(blocks), tuple(sell_blocks))
     return Preflight(standing, tuple(findings), tuple(withdrawers), tuple(watched))

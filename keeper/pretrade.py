@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from keeper.core.limits import Limits, RefusedPlan, as_approved, fit_to_book
-from keeper.core.model import Exposure, Hold, Rebalance
+from keeper.core.model import NO_BASE, Exposure, Hold, Rebalance
 from keeper.core.quotes import Book
 from keeper.venue.base import VenueError
 from keeper.venue.further import Books
 
 if TYPE_CHECKING:
-    from keeper.cycle import Judgement
+    from keeper.judging import Judgement
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +39,12 @@ async def _fit(judgement: Judgement, books: Mapping[str, Books], limits: Limits)
     venue = books.get(approved.next.instrument.venue)
     if venue is None or approved.next.rests:
         return judgement
-    exposure = judgement.exposure
+    exposure = judgement.at or judgement.exposure
     verdict = fit_to_book(approved, exposure, limits, await _book(venue, exposure))
     if isinstance(verdict, RefusedPlan):
         return replace(judgement, decision=Hold(verdict.reasons), approved=None)
     news = tuple(reason for reason in verdict.reasons if reason not in approved.reasons)
-    placed = as_approved(judgement.plan, verdict, decision)
+    placed = as_approved(judgement.plan, verdict, exposure.drift_base or NO_BASE, judgement.worth)
     return replace(judgement, plan=placed, approved=verdict, reasons=(*judgement.reasons, *news))
 
 

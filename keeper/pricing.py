@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from keeper.clock import Clock
-from keeper.core.hedge import futures_source
+from keeper.core.legs import futures_source
 from keeper.core.model import Gap, Hedge, Instrument, InstrumentId, Mark, Reason, Unlisted
 from keeper.core.orders import plain
 from keeper.doubt import Doubt, Gathered
@@ -119,7 +119,7 @@ class Pricing:
 
     async def read_asset_prices(self, look: Gathered, observers: Mapping[str, Observer], hedge: Hedge) -> None:
         """Prices that a basket or a cross hedge needs to compare its assets with its contract."""
-        wanted = [asset for asset in hedge.assets if asset != hedge.instrument.base]
+        wanted = [asset for asset in hedge.assets if hedge.tailing or asset != hedge.instrument.base]
         if not wanted:
             return
         observer, quote = observers[hedge.instrument.id.venue], hedge.instrument.quote

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from keeper.core import orders
 from keeper.core.beta import Estimate, Slope
-from keeper.core.model import Band, Exposure, Halt, HedgeCycle, Hold, PlannedOrder, Reason, Rebalance, Statement
+from keeper.core.model import (
+    Band,
+    Exposure,
+    Halt,
+    HedgeCycle,
+    Hold,
+    LegExposure,
+    PlannedOrder,
+    Reason,
+    Rebalance,
+    Statement,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -85,12 +96,23 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "reasons": [{"code": reason.code, "text": reason.text} for reason in all_reasons(cycle)],
         "orders": [_order_json(order) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
+        "legs": [_leg_json(leg) for leg in exposure.legs],
     }
     if hedge.slopes:
         document["betas"] = [_slope_json(slope) for slope in hedge.slopes]
     if exposure.stated:
         document["holdings"] = [_statement_json(each) for each in exposure.stated]
     return document
+
+
+def _leg_json(leg: LegExposure) -> dict[str, Any]:
+    return {
+        "instrument": str(leg.id),
+        "share": _figure(leg.leg.share),
+        "contracts": _figure(None if leg.position is None else leg.position.contracts),
+        "futures_base": _figure(leg.delta_base),
+        "mark": _figure(None if leg.mark is None else leg.mark.mark),
+    }
 
 
 def plan_document(mode: str, taken_at_ms: int, hedges: Sequence[HedgeCycle]) -> dict[str, Any]:
@@ -255,6 +277,11 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
     pair = hedge["instrument"].partition(":")[2].partition(":")[0]
     base, _, quote = pair.partition("/")
     yield Text(f"{hedge['name']}: {hedge['instrument']}", style="bold")
+    legs: Sequence[Mapping[str, Any]] = hedge.get("legs", ())
+    for leg in legs if len(legs) > 1 else ():
+        share = "" if leg["share"] is None else f", share {leg['share']}"
+        held = f"{rounded(leg['contracts'], 8)} contracts ({rounded(leg['futures_base'], 6)} {base})"
+        yield Text(f"  {leg['instrument']}: {held}{share}")
     for flag in ("paused", "halted"):
         if hedge.get(flag):
             detail = "" if hedge[flag] is True else f": {hedge[flag]}"

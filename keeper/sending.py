@@ -11,7 +11,8 @@ from keeper.core.model import InstrumentId, Intent, Outcome, OutcomeState, Plann
 from keeper.journal.base import JournalError
 
 if TYPE_CHECKING:
-    from keeper.cycle import Desk, Judgement
+    from keeper.cycle import Desk
+    from keeper.judging import Judgement
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop
 from keeper.chores import Chores
 from keeper.clock import Clock
 from keeper.config import Config, Mode, secrets
-from keeper.core.hedge import futures_source
+from keeper.core.legs import futures_source
 from keeper.core.model import CycleRecord, HedgeCycle, Snapshot
 from keeper.daemon import Daemon, Listener, Rhythm
 from keeper.wiring import House, build_hedges
@@ -154,7 +154,7 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     chores = Chores(
         house.venues.observers,
         house.wanted,
-        lambda: house.betas.dress(build_hedges(config, house.venues.observers)),
+        lambda: house.betas.dress(build_hedges(config, house.venues.observers, house.desk.memories)),
         clock,
         back_offs=house.venues.back_offs,
         will_trade=bool(house.venues.traders),

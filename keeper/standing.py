@@ -88,7 +88,8 @@ def settled(desk: Desk, memory: HedgeMemory, intent: Intent, outcome: Outcome) -
     """Memory after an order's end: what its fills have to show, and what they earned."""
     after = position_after(memory, intent, outcome)
     memory = after_end(memory, intent, outcome, desk.now_ms())
-    booked = with_fill(replace(memory, expected_contracts=after), desk.hedges, intent.order, outcome)
+    implied = replace(memory, expected={**memory.expected, intent.order.instrument: after})
+    booked = with_fill(implied, desk.hedges, intent.order, outcome)
     return replace(memory, coins=booked.coins)
 
 

@@ -16,6 +16,7 @@ from keeper.candidates import Markets
 from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
+from keeper.contracts import build_legs
 from keeper.core.limits import Limits
 from keeper.core.model import (
     ONE,
@@ -23,16 +24,18 @@ from keeper.core.model import (
     Base,
     ExposureMode,
     Hedge,
+    HedgeMemory,
     InstrumentId,
     Quote,
 )
-from keeper.cycle import Desk, Pace, restore
+from keeper.cycle import Desk, restore
 from keeper.doubt import Doubt
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
 from keeper.journal.url import file_of
+from keeper.judging import Pace
 from keeper.locks import lock_journal, lock_key
 from keeper.observe import Observatory
 from keeper.preflight import Preflight, Wanted, preflight
@@ -115,7 +118,7 @@ def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVe
 
 def _used_venues(config: Config) -> tuple[str, ...]:
     """Venues that some hedge stands on, in the config's order."""
-    used = {hedge.instrument.venue for hedge in config.hedges}
+    used = {choice.instrument.venue for hedge in config.hedges for choice in hedge.carriers}
     used |= {account.venue for hedge in config.hedges for account in hedge.spot}
     return tuple(name for name in config.venues if name in used)
 
@@ -180,13 +183,19 @@ async def _open_one(config: Config, name: str, observer: Observer, clock: Clock,
 # -- hedges ----------------------------------------------------------------------------------------------------------
 
 
-def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hedge, ...]:
-    """The hedges with their venues' facts filled in; raises one :class:`ConfigError` with every fault."""
+def build_hedges(
+    config: Config, observers: Mapping[str, Observer], memories: Mapping[str, HedgeMemory] | None = None
+) -> tuple[Hedge, ...]:
+    """The hedges with their venues' facts filled in; raises one :class:`ConfigError` with every fault.
+
+    ``memories`` say what a hedge was rolled to: where the configured contract has expired that one stands in its place.
+    """
     hedges: list[Hedge] = []
     faults: list[str] = []
     for index, entry in enumerate(config.hedges):
+        memory = (memories or {}).get(entry.name, HedgeMemory())
         try:
-            hedges.append(_build_hedge(entry, observers, config.safety.max_foreign_change))
+            hedges.append(_build_hedge(entry, observers, config.safety.max_foreign_change, memory))
         except ConfigError as error:
             key, _, text = str(error).partition(": ")
             faults.append(f'{config.path}: hedges[{index}].{key} (hedge "{entry.name}"): {text}')
@@ -195,25 +204,19 @@ def build_hedges(config: Config, observers: Mapping[str, Observer]) -> tuple[Hed
     return tuple(hedges)
 
 
-def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_foreign_ratio: Decimal) -> Hedge:
-    observer = observers[entry.instrument.venue]
-    try:
-        instrument = observer.instrument(entry.instrument.symbol)
-    except VenueError as error:
-        raise ConfigError(f"instrument: {error}") from error
+def _build_hedge(
+    entry: HedgeConfig, observers: Mapping[str, Observer], max_foreign_ratio: Decimal, memory: HedgeMemory
+) -> Hedge:
+    legs = build_legs(entry, observers, memory)
+    instrument = legs[0].instrument
     foreign = [asset for asset in entry.assets if asset != instrument.base]
     if foreign and "beta" not in entry.model_fields_set:
         raise ConfigError(
-            f"asset: {foreign[0]} is not what {entry.instrument.symbol} hedges (that is {instrument.base}); "
+            f"asset: {foreign[0]} is not what {instrument.id.symbol} hedges (that is {instrument.base}); "
             f"name a contract on {foreign[0]}, or state its beta to {instrument.base} for a cross hedge"
         )
-    if instrument.expires_at_ms is not None:
-        raise ConfigError(
-            f"instrument: {entry.instrument.symbol} expires, and this version does not roll; name the perpetual, "
-            f"such as {entry.instrument.symbol.partition('-')[0]}"
-        )
-    collateral = observer.collateral(instrument)
-    if collateral is not None and collateral[1] and entry.exposure is ExposureMode.SPOT and entry.spot:
+    shared = any(leg.collateral is not None and leg.collateral_is_spot for leg in legs)
+    if shared and entry.exposure is ExposureMode.SPOT and entry.spot:
         raise ConfigError(
             'exposure: "spot" on a coin-margined contract in a unified account needs a stated quantity, because one '
             'balance is both spot and collateral there; give holdings and spot = [], or exposure = "equity"'
@@ -233,8 +236,8 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
             for asset, beta in entry.beta.items()
             if isinstance(beta, Decimal) and beta != ONE and asset != instrument.base
         },
-        collateral=None if collateral is None else collateral[0],
-        collateral_is_spot=collateral is not None and collateral[1],
+        collateral=legs[0].collateral,
+        collateral_is_spot=legs[0].collateral_is_spot,
         max_slippage=entry.max_slippage,
         max_foreign_ratio=max_foreign_ratio,
         execution=entry.execution.to_core(),
@@ -244,6 +247,10 @@ def _build_hedge(entry: HedgeConfig, observers: Mapping[str, Observer], max_fore
         max_ratio=entry.max_ratio,
         transition=None if entry.transition is None else entry.transition.to_core(),
         slopes=tuple(each.first() for each in wanted_slopes(entry, instrument)),
+        share=legs[0].share,
+        more=legs[1:],
+        tailing=entry.tailing,
+        configured=entry.instrument if instrument.id != entry.instrument else None,
     )
 
 
@@ -254,7 +261,11 @@ def will_trade(config: Config) -> bool:
 
 def wanted_of(config: Config) -> dict[InstrumentId, Wanted]:
     """Leverage and margin mode as the config states them, by contract."""
-    return {hedge.instrument: Wanted(hedge.leverage, hedge.margin_mode) for hedge in config.hedges}
+    return {
+        choice.instrument: Wanted(hedge.leverage, hedge.margin_mode)
+        for hedge in config.hedges
+        for choice in hedge.carriers
+    }
 
 
 def doubt_of(config: Config) -> Doubt:
@@ -317,7 +328,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         venues = await stack.enter_async_context(
             open_venues(config, clock, patience_seconds=patience, made=made, away=away)
         )
-        hedges = build_hedges(config, venues.observers)
+        hedges = build_hedges(config, venues.observers, await _memories(journal))
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:
             name = checked.can_withdraw[0]
@@ -366,6 +377,13 @@ def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) ->
 async def _open_journal(url: str) -> SqlJournal:
     try:
         return await SqlJournal.open(url)
+    except JournalError as error:
+        raise KeeperError(f"the journal cannot be used: {error}") from error
+
+
+async def _memories(journal: Journal) -> Mapping[str, HedgeMemory]:
+    try:
+        return await journal.memories()
     except JournalError as error:
         raise KeeperError(f"the journal cannot be used: {error}") from error
 

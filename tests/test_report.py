@@ -26,8 +26,11 @@ from keeper.core.model import (
     Instrument,
     InstrumentId,
     Kind,
+    LegExposure,
+    Mark,
     OrderPlan,
     PlannedOrder,
+    Position,
     Quote,
     Reason,
     Rebalance,
@@ -67,6 +70,7 @@ UNHEDGED = Exposure(
     drift_base=Base(D("3.00")),
     drift_ratio=D("0.60"),
     drift_notional=Quote(D("195000.000")),
+    legs=(LegExposure(HEDGE.legs[0], Position(HEDGE.instrument, Contracts(D(0))), Mark(D(65000)), Base(D("-0"))),),
 )
 BUILDING = HedgeCycle(
     exposure=UNHEDGED,
@@ -90,7 +94,9 @@ def test_the_document_is_the_contract_letter_by_letter() -> None:
            "orders": [{"symbol": "BTC/USDT:USDT", "side": "sell", "contracts": "3", "amount_base": "3",
                        "notional": "195000", "type": "limit", "time_in_force": "IOC", "price": "64935",
                        "reduce_only": false}],
-           "residual_base": "0"}]}""")
+           "residual_base": "0",
+           "legs": [{"instrument": "main:BTC/USDT:USDT", "share": null, "contracts": "0", "futures_base": "0",
+                     "mark": "65000"}]}]}""")
     document = plan_document("testnet", NOVEMBER_20_2026_MS, [BUILDING])
     assert document == contract
     assert json.dumps(document) == json.dumps(contract)  # the same order of keys too

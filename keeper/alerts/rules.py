@@ -50,12 +50,13 @@ _CALM = frozenset(
 )
 """Codes of holds that are the keeper's normal course, or that have an alert or an operator of their own."""
 
-_PAGED = frozenset({"credentials_refused"})
+_PAGED = frozenset({"credentials_refused", "expired", "no_usable_leg"})
 """Codes that leave a hedge blind until a person acts, so that a warning would be too little."""
 
 _BELOW_MINIMUM = "below_minimum"
 _UNRESOLVED = "unresolved_order"
 _RESOLVED = "order_resolved"
+_ROLL_STUCK = "roll_stuck"
 
 
 class Severity(StrEnum):
@@ -175,6 +176,8 @@ class _Teller:
         yield from self._trades()
         yield from self._unsent_plan()
         yield from self._residual()
+        yield from self._roll()
+        yield from self._legs()
 
     def _alert(self, what: str, severity: Severity, title: str, text: str, *, resolved: bool = False) -> Alert:
         name = self.cycle.exposure.hedge.name
@@ -281,6 +284,27 @@ class _Teller:
         texts = [reason.text for reason in all_reasons(self.cycle) if reason.code == _BELOW_MINIMUM]
         yield self._alert("residual", Severity.INFO, "the rest is too small to trade", "; ".join(texts))
 
+    def _roll(self) -> Iterator[Alert]:
+        roll, before = self.cycle.memory.roll, self.before.memory.roll if self.before is not None else None
+        waits = [reason.text for reason in all_reasons(self.cycle) if reason.code == _ROLL_STUCK]
+        if waits:
+            yield self._alert("roll", Severity.CRITICAL, "roll waits", "; ".join(waits))
+        elif roll is not None:
+            text = f"From {roll.source} to {roll.target}. {_standing(self.cycle)}"
+            yield self._alert("roll", Severity.INFO, "rolling", text)
+        elif before is not None:
+            text = f"From {before.source} to {before.target}. {_standing(self.cycle)}"
+            yield self._alert("roll", Severity.INFO, "rolled", text)
+
+    def _legs(self) -> Iterator[Alert]:
+        """A contract that cannot be traded while others carry the hedge; with one contract it is the hedge that is."""
+        texts = _passed_over(self.cycle)
+        if texts:
+            yield self._alert("legs", Severity.WARNING, "a contract cannot be traded", "; ".join(texts))
+        elif self.before is not None and _passed_over(self.before):
+            text = _standing(self.cycle)
+            yield self._alert("legs", Severity.INFO, "every contract can be traded", text, resolved=True)
+
     def _outcomes(self) -> Iterator[tuple[PlannedOrder | None, Outcome]]:
         """Every outcome with its order, where this plan or the last one knows it."""
         orders = {
@@ -311,6 +335,15 @@ def _blocks(cycle: HedgeCycle) -> Sequence[tuple[str, str]]:
     if not needed:
         return ()
     return tuple((reason.code, reason.text) for reason in all_reasons(cycle) if reason.code not in _CALM)
+
+
+def _passed_over(cycle: HedgeCycle) -> list[str]:
+    """Why some leg of several cannot be traded; one that has expired with nothing in it is no news."""
+    legs = cycle.exposure.legs
+    if len(legs) < 2:
+        return []
+    told = [leg for leg in legs if not (leg.expired and leg.position is not None and leg.position.contracts == 0)]
+    return list(dict.fromkeys(reason.text for leg in told for reason in leg.blockers))
 
 
 def _beyond_warn(cycle: HedgeCycle) -> bool | None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Protocol
 
 from keeper.core.depth import slippage_of
-from keeper.core.model import HedgeCycle, Outcome, PlannedOrder
+from keeper.core.model import HedgeCycle, Outcome, PlannedOrder, Roll
 from keeper.errors import KeeperError
 from keeper.report import hedge_json, iso_utc, plain
 
@@ -82,8 +82,9 @@ def state_document(
 ) -> dict[str, Any]:
     """The answer of ``GET /api/v1/state``: a plan document with the run around it.
 
-    Each hedge is the object of the plan contract and has five more keys: ``paused``, ``flattened``, ``halted`` (null,
-    or why), ``established`` and ``execution``: its style, what rests of it, and its last order of this run.
+    Each hedge is the object of the plan contract and has six more keys: ``paused``, ``flattened``, ``halted`` (null,
+    or why), ``established``, ``roll`` (null, or from which contract to which, and since when) and ``execution``: its
+    style, what rests of it, and its last order of this run.
     ``alerts`` are counters by channel, as objects or dataclasses.
     """
     return {
@@ -102,6 +103,7 @@ def state_document(
                 "halted": cycle.memory.halted,
                 "established": cycle.memory.established,
                 "execution": _execution(cycle, (last_orders or {}).get(cycle.exposure.hedge.name)),
+                "roll": _roll(cycle.memory.roll),
             }
             for cycle in hedges
         ],
@@ -158,6 +160,12 @@ def loop_health(now_seconds: float, last_completed_seconds: float | None, allowe
     age = now_seconds - last_completed_seconds
     text = f"the last decision cycle completed {age:.0f} s ago (allowed: {allowed_seconds:.0f} s)"
     return age <= allowed_seconds, text
+
+
+def _roll(roll: Roll | None) -> dict[str, str] | None:
+    if roll is None:
+        return None
+    return {"source": str(roll.source), "target": str(roll.target), "since": iso_utc(roll.since_ms)}
 
 
 def _time(at_ms: int | None) -> str | None:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from keeper.config.client_options import endpoints
-from keeper.config.models import VENUE_NAME, HedgeConfig, Mode, VenueConfig
+from keeper.config.instruments import VENUE_NAME
+from keeper.config.models import HedgeConfig, Mode, VenueConfig
 from keeper.config.problems import Path, Problems
 from keeper.config.values import nearest, shown
 from keeper.core.model import ONE, ExposureMode
@@ -45,6 +46,12 @@ def _references(venue_names: Sequence[str], problems: Problems) -> None:
             continue
         spot = table.get("spot")
         used: list[tuple[Path, object, str]] = [(("hedges", index, "instrument"), table.get("instrument"), ":")]
+        several = table.get("instruments")
+        for place, entry in enumerate(several if isinstance(several, list) else ()):
+            if isinstance(entry, dict):
+                used.append((("hedges", index, "instruments", place, "instrument"), entry.get("instrument"), ":"))
+            else:
+                used.append((("hedges", index, "instruments", place), entry, ":"))
         used += [
             (("hedges", index, "spot", place), account, ".")
             for place, account in enumerate(spot if isinstance(spot, list) else ())
@@ -73,11 +80,14 @@ def _duplicates(hedges: Hedges, problems: Problems) -> None:
                 "own, differing in more than case and dashes",
             )
         names.setdefault(folded, index)
-        other = instruments.setdefault(str(hedge.instrument), hedge)
-        if other is not hedge:
+        for choice in hedge.carriers:
+            other = instruments.setdefault(str(choice.instrument), hedge)
+            if other is hedge:
+                continue
+            what = f"names {choice.instrument}, which " if hedge.instruments else ""
             problems.add(
-                ("hedges", index, "instrument"),
-                f'carries the hedge "{other.name}" already; two hedges cannot share one position: use assets '
+                ("hedges", index, "instruments" if hedge.instruments else "instrument"),
+                f'{what}carries the hedge "{other.name}" already; two hedges cannot share one position: use assets '
                 "= [...] for a basket, or another contract",
             )
 
@@ -172,7 +182,7 @@ def _clear_text(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
 
 def _unused(venue_names: Sequence[str], hedges: Hedges) -> Iterator[str]:
     used = {account.venue for _, hedge in hedges for account in hedge.spot}
-    used |= {hedge.instrument.venue for _, hedge in hedges}
+    used |= {choice.instrument.venue for _, hedge in hedges for choice in hedge.carriers}
     for name in venue_names:
         if name not in used:
             yield f"venues.{name}: no hedge uses this venue"

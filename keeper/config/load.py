@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from keeper.config import credentials, environment
 from keeper.config.crosschecks import cross_check
-from keeper.config.models import SECTIONS, VENUE_NAME, Config, HedgeConfig, Mode, VenueConfig, mode_of
+from keeper.config.instruments import VENUE_NAME
+from keeper.config.models import SECTIONS, Config, HedgeConfig, Mode, VenueConfig, mode_of
 from keeper.config.problems import Problems
 from keeper.config.section import Section
 from keeper.config.values import kind_of, nearest, text

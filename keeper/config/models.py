@@ -30,6 +30,7 @@ from keeper.config.client_options import client_options
 from keeper.config.estimates import Estimated
 from keeper.config.execution import ExecutionConfig
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
+from keeper.config.instruments import VENUE_NAME, Choice, first_instrument, read_instruments
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
 from keeper.config.targets import Coins, Notional, Ratio, TransitionConfig, one_target
@@ -37,7 +38,6 @@ from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequ
 from keeper.core.model import AccountId, Band, ExposureMode, InstrumentId, Unlisted
 from keeper.core.targets import Target
 
-VENUE_NAME = r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*"
 _JOURNAL_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -74,23 +74,6 @@ def _account(value: object) -> AccountId:
     name = text(rf"{VENUE_NAME}(\.[A-Za-z0-9_-]+)?", "main")(value)
     venue, _, wallet = name.partition(".")
     return AccountId(venue, wallet)
-
-
-def _instrument(value: object) -> InstrumentId:
-    if isinstance(value, str) and ":" in value and not value.isspace():
-        venue, _, symbol = value.partition(":")
-        named = re.fullmatch(VENUE_NAME, venue, re.ASCII) is not None
-        if named and symbol and symbol.isprintable() and not any(c.isspace() for c in symbol):
-            if "/" in symbol and ":" not in symbol:
-                raise ValueError(
-                    f"is {shown(value)}, and {symbol} names a spot market; a futures contract names its "
-                    f'settlement too, as in "{venue}:{symbol}:{symbol.partition("/")[2]}"'
-                )
-            return InstrumentId(venue, symbol)
-    raise ValueError(
-        f"{'is ' + shown(value) if isinstance(value, str) else 'is ' + kind_of(value)}; write the venue "
-        'and the unified symbol of the contract, as in "main:BTC/USDT:USDT"'
-    )
 
 
 def _hedged(info: ValidationInfo) -> tuple[str, ...]:
@@ -169,9 +152,9 @@ class BandConfig(Section):
 class HedgeConfig(Section):
     """One hedge: what is protected, with which contract, and how closely.
 
-    Once read, ``assets`` names the one asset too, ``beta`` maps every asset to its slope per unit of notional, or
-    to how that is estimated, and
-    ``holdings`` maps asset -> label -> coins, ``holdings_file`` lists files.
+    Once read, ``assets`` names the one asset too, ``beta`` maps every asset to its slope per unit of notional, or to
+    how that is estimated, ``holdings`` maps asset -> label -> coins, ``holdings_file`` lists files, and ``instrument``
+    is the first of ``instruments`` where those are given.
     """
 
     name: Annotated[str, BeforeValidator(text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", "btc"))]
@@ -186,7 +169,13 @@ class HedgeConfig(Section):
     ] = ()
     holdings: Annotated[Holdings, PlainValidator(_holdings), PlainSerializer(dict)] = Field(default_factory=dict)
     holdings_file: Annotated[tuple[HoldingsFile, ...], PlainValidator(_holdings_files), PlainSerializer(list)] = ()
-    instrument: Annotated[InstrumentId, PlainValidator(_instrument), PlainSerializer(str)]
+    instruments: Annotated[
+        tuple[Choice, ...], PlainValidator(read_instruments), PlainSerializer(lambda several: [*map(str, several)])
+    ] = ()
+    instrument: Annotated[InstrumentId, PlainValidator(first_instrument), PlainSerializer(str)] = Field(
+        default=None, validate_default=True
+    )
+    tailing: bool = False
     ratio: Ratio | None = None
     quantity: Coins | None = None
     notional: Notional | None = None
@@ -239,15 +228,20 @@ class HedgeConfig(Section):
         }
 
     @property
+    def carriers(self) -> tuple[Choice, ...]:
+        """Every contract that may carry the hedge."""
+        return self.instruments or (Choice(self.instrument),)
+
+    @property
     def looks_coin_margined(self) -> bool:
-        """Whether the symbol says that the contract settles in its own coin."""
-        pair, _, settle = self.instrument.symbol.partition(":")
-        return settle.partition("-")[0] == pair.partition("/")[0]
+        """Whether the symbol of one of its contracts says that it settles in its own coin."""
+        symbols = (choice.instrument.symbol.partition(":") for choice in self.carriers)
+        return any(settle.partition("-")[0] == pair.partition("/")[0] for pair, _, settle in symbols)
 
     @property
     def looks_dated(self) -> bool:
-        """Whether the symbol says that the contract expires."""
-        return "-" in self.instrument.symbol.rpartition(":")[2]
+        """Whether the symbol of one of its contracts says that it expires."""
+        return any("-" in choice.instrument.symbol.rpartition(":")[2] for choice in self.carriers)
 
 
 class LimitsConfig(Section):

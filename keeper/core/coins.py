@@ -46,7 +46,7 @@ def needs_ledger(hedge: Hedge) -> bool:
     return (
         hedge.target.kind is TargetKind.QUANTITY
         and hedge.exposure is ExposureMode.EQUITY
-        and earns_coins(hedge, hedge.instrument)
+        and any(earns_coins(hedge, instrument) for instrument in hedge.instruments)
     )
 
 
@@ -111,11 +111,14 @@ def with_fill(memory: HedgeMemory, hedges: Iterable[Hedge], order: PlannedOrder,
 
     Where nothing was kept of the look that the order stands on, the coins count from this fill.
     """
-    after = memory.expected_contracts
-    hedge = next((each for each in hedges if each.instrument.id == order.instrument), None)
-    if outcome.filled == 0 or after is None or hedge is None or not earns_coins(hedge, hedge.instrument):
+    after = memory.expected.get(order.instrument)
+    found = ((each, instrument) for each in hedges for instrument in each.instruments)
+    hedge, instrument = next((pair for pair in found if pair[1].id == order.instrument), (None, None))
+    if outcome.filled == 0 or after is None or hedge is None or instrument is None:
         return memory
-    return replace(memory, coins=booked(memory.coins, hedge.instrument, after, order.price, outcome.average_price))
+    if not earns_coins(hedge, instrument):
+        return memory
+    return replace(memory, coins=booked(memory.coins, instrument, after, order.price, outcome.average_price))
 
 
 def begun_anew(memory: HedgeMemory, target: Target) -> tuple[Target, CoinLedger | None]:

@@ -8,15 +8,15 @@ then E + D does not move with the price, and a full hedge stays full.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from keeper.core import stated
 from keeper.core.beta import Slope
+from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
-    NO_CONTRACTS,
     ONE,
     ZERO,
     AccountId,
@@ -31,6 +31,7 @@ from keeper.core.model import (
     Hold,
     InstrumentId,
     Kind,
+    LegExposure,
     Mark,
     Position,
     Quote,
@@ -43,15 +44,14 @@ from keeper.core.targets import Ground, Target, TargetKind, aim
 
 
 def sources(hedge: Hedge) -> frozenset[str]:
-    """The readings that this hedge stands on: ids of its accounts, of its instrument and of the venues' books."""
-    accounts = {str(account) for account in accounts_of(hedge)}
-    venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
-    return frozenset(accounts | {"*", str(hedge.instrument.id)} | {futures_source(venue) for venue in venues})
+    """The readings that a hedge stands on as a whole: its wallets, the books of their venues, and everything ("*").
 
-
-def futures_source(venue: str) -> str:
-    """The name, in gaps, of what is read of a venue's futures as a whole: positions, working orders, prices, clock."""
-    return f"{venue} futures"
+    What is read of a contract and of its venue's futures is that leg's own affair while there are other legs.
+    """
+    readings = {"*", *(str(account) for account in accounts_of(hedge))}
+    carrying = {instrument.id.venue for instrument in hedge.instruments}
+    readings |= {futures_source(account.venue) for account in hedge.spot if account.venue not in carrying}
+    return frozenset(readings)
 
 
 def accounts_of(hedge: Hedge) -> tuple[AccountId, ...]:
@@ -60,7 +60,7 @@ def accounts_of(hedge: Hedge) -> tuple[AccountId, ...]:
 
 
 def _wallets_of(hedge: Hedge) -> tuple[AccountId, ...]:
-    extra = (hedge.collateral,) if hedge.collateral is not None else ()
+    extra = (leg.collateral for leg in hedge.legs if leg.collateral is not None)
     return tuple(dict.fromkeys((*hedge.spot, *extra)))
 
 
@@ -85,11 +85,11 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     Figures that could not be read are None; whatever has to stop an order is in ``blockers``.
     """
     known = sources(hedge)
+    legs = leg_exposures(hedge, snapshot)
+    first = legs[0]
     blockers = [Reason(gap.code, f"{gap.source}: {gap.text}") for gap in snapshot.gaps if gap.source in known]
     blockers += [reason for source, reason in snapshot.blocks if source in known]
-    instrument = hedge.instrument
-    mark = snapshot.marks.get(instrument.id)
-    position = snapshot.positions.get(instrument.id)
+    blockers += _blocking_legs(legs)
     counted, unlisted_reasons = counted_positions(hedge, snapshot, listed)
     blockers += unlisted_reasons
     statements = stated.as_read(hedge, snapshot)
@@ -97,25 +97,30 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     refused = [each for each in hedge.slopes if each.refused is not None]
     blockers += [_refused(each) for each in refused if each.beta is None]
     sell_blockers = [reason for source, reason in snapshot.sell_blocks if source in known]
-    coins = _coins(hedge, snapshot, mark)
-    pnl = _coin_pnl(hedge, counted, snapshot) if position is not None else None
-    futures = _futures_delta(counted, snapshot) if position is not None and mark is not None else None
+    coins = _coins(hedge, snapshot, first.mark)
+    is_seen = all(leg.position is not None for leg in legs)
+    pnl = _coin_pnl(hedge, counted, snapshot) if is_seen else None
+    price = next((leg.mark.mark for leg in legs if leg.mark is not None), None)
+    futures = _futures_delta(legs, counted, snapshot)
     exposure = Exposure(
         hedge=hedge,
         target_ratio=hedge.target.value if hedge.target.kind is TargetKind.RATIO else None,
-        mark=mark,
-        position=position,
+        mark=first.mark,
+        position=first.position,
         futures_base=futures,
-        working=tuple(order for order in snapshot.working if order.instrument == instrument.id),
+        working=first.working,
         sell_blockers=(*sell_blockers, *(_refused(each) for each in refused if each.beta is not None)),
-        foreign_contracts=snapshot.foreign.get(instrument.id, NO_CONTRACTS),
         stated=statements,
+        foreign_contracts=first.foreign_contracts,
+        legs=legs,
     )
+    if len(legs) == 1:
+        exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, *first.sell_blockers))
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
-    if exposure.weighted_base is not None and futures is not None and mark is not None:
-        per_coin = _weight(hedge, hedge.assets[0], snapshot, mark) if len(hedge.assets) == 1 else None
-        exposure = _with_drift(exposure, Ground(exposure.weighted_base, per_coin, mark.mark, gain_base), futures)
+    if exposure.weighted_base is not None and futures is not None and price is not None:
+        per_coin = _weight(hedge, hedge.assets[0], snapshot, first.mark) if len(hedge.assets) == 1 else None
+        exposure = _with_drift(exposure, Ground(exposure.weighted_base, per_coin, price, gain_base), futures)
     if exposure.drift_base is None and not blockers:
         blockers.append(Reason("missing_reading", "a holding, position or price is missing; nothing is assumed"))
     return replace(exposure, blockers=tuple(dict.fromkeys(blockers)))
@@ -127,14 +132,24 @@ def _refused(slope: Slope) -> Reason:
     return Reason("beta_refused", f"the beta of {slope.asset} cannot be relied on: {slope.refused}{kept}")
 
 
+def _blocking_legs(legs: tuple[LegExposure, ...]) -> list[Reason]:
+    """What of the legs stops the whole hedge: a delta that is not known, or that no leg can be traded."""
+    if len(legs) == 1:
+        return list(legs[0].blockers)
+    if any(not leg.blockers for leg in legs):
+        return [reason for leg in legs if leg.doubted for reason in leg.blockers]
+    nothing = Reason("no_usable_leg", "none of its contracts can be traded now")
+    return [nothing, *(reason for leg in legs for reason in leg.blockers)]
+
+
 def counted_positions(
     hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]
 ) -> tuple[tuple[Position, ...], list[Reason]]:
-    """The hedge's own position and those unlisted ones that the config counts; reasons where one has to hold it."""
-    own = snapshot.positions.get(hedge.instrument.id)
-    counted = [own] if own is not None else []
+    """The hedge's own positions and those unlisted ones that the config counts; reasons where one has to hold it."""
+    found = (snapshot.positions.get(instrument.id) for instrument in hedge.instruments)
+    counted = [position for position in found if position is not None]
     reasons: list[Reason] = []
-    venues = {account.venue for account in hedge.spot} | {hedge.instrument.id.venue}
+    venues = {account.venue for account in hedge.spot} | {instrument.id.venue for instrument in hedge.instruments}
     for ident, position in sorted(snapshot.positions.items()):
         foreign = ident not in listed and ident.venue in venues and position.contracts != 0
         if not foreign or position.instrument.base not in hedge.assets or hedge.unlisted is Unlisted.IGNORE:
@@ -155,8 +170,10 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
     """The hedged coins by origin; None when a wallet, or a price that a basket needs, was not read."""
     basket = len(hedge.assets) > 1
     spot_accounts = set(hedge.spot)
-    if hedge.collateral is not None and hedge.collateral_is_spot and hedge.exposure is ExposureMode.EQUITY:
-        spot_accounts.add(hedge.collateral)
+    if hedge.exposure is ExposureMode.EQUITY:
+        shared = (leg.collateral for leg in hedge.legs if leg.collateral is not None and leg.collateral_is_spot)
+        spot_accounts.update(shared)
+    settled_in = {leg.instrument.settle for leg in hedge.legs}
     spot = wallet = declared = ZERO
     by_asset: dict[str, Base] = {}
     for asset in hedge.assets:
@@ -167,7 +184,7 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
         declared += weight * by_asset[asset]
         from_files = stated.files_of(hedge, asset)
         for account in (*_wallets_of(hedge), *from_files):
-            if account not in spot_accounts and account not in from_files and asset != hedge.instrument.settle:
+            if account not in spot_accounts and account not in from_files and asset not in settled_in:
                 continue
             coins = snapshot.holdings.get((account, asset))
             if coins is None:
@@ -182,10 +199,13 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
 
 
 def _weight(hedge: Hedge, asset: str, snapshot: Snapshot, mark: Mark | None) -> Decimal | None:
-    """βᵢ·Pᵢ / P_hedge: one for an asset's own future, so that no price has to be divided by itself."""
+    """βᵢ·Pᵢ / P_hedge: one for an asset's own future, so that no price has to be divided by itself.
+
+    A tailed future's price is not that of its asset: at 60,900 over 60,000 a coin is hedged by 0.985222 coins of it.
+    """
     if any(slope.asset == asset and slope.beta is None for slope in hedge.slopes):
         return None
-    if asset == hedge.instrument.base:
+    if asset == hedge.instrument.base and not hedge.tailing:
         return hedge.beta(asset)
     price = snapshot.asset_prices.get(asset)
     if price is None or mark is None:
@@ -207,13 +227,19 @@ def _coin_pnl(hedge: Hedge, counted: tuple[Position, ...], snapshot: Snapshot) -
     return Base(total)
 
 
-def _futures_delta(counted: tuple[Position, ...], snapshot: Snapshot) -> Base:
-    """Base delta of the counted positions, each at its own mark."""
-    deltas = (
-        position.instrument.delta(position.contracts, snapshot.marks[position.instrument.id].mark)
-        for position in counted
-    )
-    return Base(sum(deltas, ZERO))
+def _futures_delta(legs: tuple[LegExposure, ...], counted: tuple[Position, ...], snapshot: Snapshot) -> Base | None:
+    """Base delta of the legs and of what else is counted, each at its own mark; None where a leg's is not known."""
+    own = {leg.id for leg in legs}
+    total = ZERO
+    for leg in legs:
+        if leg.delta_base is None:
+            return None
+        total += leg.delta_base
+    for position in counted:
+        if position.instrument.id not in own:
+            mark = snapshot.marks[position.instrument.id].mark
+            total += position.instrument.delta(position.contracts, mark)
+    return Base(total)
 
 
 def _with_exposure(exposure: Exposure, coins: _Coins, pnl: Base | None) -> Exposure:
@@ -265,14 +291,16 @@ def _with_drift(exposure: Exposure, ground: Ground, futures: Base) -> Exposure:
 
 
 def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
-    """Memory as it applies to this reading: a new target or beta, or confirmed coins, opens the build-up anew."""
+    """Memory as it applies to this reading. A new target or beta, confirmed coins in or out, or a contract that was
+    settled with what it carried opens the build-up again."""
     changed_target = _has_new_target(exposure, memory)
     act = exposure.hedge.band.act
     changed_coins = not exposure.blockers and any(
         abs(now - before) > act * max(abs(now), abs(before)) for before, now in _coins_then_and_now(memory, exposure)
     )
     betas = dict(exposure.hedge.betas)
-    if changed_target or changed_coins or memory.betas != betas:
+    settled = any(has_gone(leg) and leg.foreign_contracts > 0 for leg in exposure.legs)
+    if changed_target or changed_coins or settled or memory.betas != betas:
         memory = replace(memory, established=False)
     return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio, betas=betas)
 
@@ -343,8 +371,9 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
         return Hold(exposure.blockers)
     if memory.paused:
         return Hold((Reason("paused", "paused by the operator; resume it to trade again"),))
-    if memory.expected_contracts is not None:
-        text = f"our fills imply {memory.expected_contracts} contracts and the venue does not show them yet"
+    if memory.expected:
+        implied = " and ".join(f"{contracts} contracts of {ident}" for ident, contracts in memory.expected.items())
+        text = f"our fills imply {implied} and the venue does not show them yet"
         return Hold((Reason("awaiting_position", text),))
     drift, ratio, band = exposure.drift_base, exposure.drift_ratio, exposure.hedge.band
     if drift is None:
@@ -391,49 +420,77 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
 
 
 def settle_expectation(
-    memory: HedgeMemory, position: Position | None, now_ms: int, patience_ms: int
+    memory: HedgeMemory, positions: Iterable[Position], now_ms: int, patience_ms: int
 ) -> tuple[HedgeMemory, Reason | None]:
-    """Compare the position with what our fills imply.
+    """Compare the positions with what our fills imply.
 
     Returns the memory, and a reason to halt when the venue has not shown a fill of ours for longer than
     ``patience_ms``: the order is never repeated, a person looks instead.
     """
-    if memory.expected_contracts is None or position is None:
+    if not memory.expected:
         return memory, None
-    if position.contracts == memory.expected_contracts:
-        return replace(memory, expected_contracts=None, expected_since_ms=None), None
-    if now_ms - (memory.expected_since_ms or now_ms) <= patience_ms:
+    shown = {position.instrument.id: position.contracts for position in positions}
+    left = {ident: contracts for ident, contracts in memory.expected.items() if shown.get(ident) != contracts}
+    if not left:
+        return replace(memory, expected={}, expected_since_ms=None), None
+    memory = replace(memory, expected=left)
+    late = [ident for ident in left if ident in shown]
+    if not late or now_ms - (memory.expected_since_ms or now_ms) <= patience_ms:
         return memory, None
-    text = (
-        f"the venue shows {position.contracts} contracts where our fills imply {memory.expected_contracts}, "
-        f"for more than {patience_ms // 1000} s"
+    text = " and ".join(
+        f"the venue shows {shown[ident]} contracts of {ident} where our fills imply {left[ident]}" for ident in late
     )
-    return replace(memory, expected_contracts=None, expected_since_ms=None, halted=text), Reason("fill_not_shown", text)
+    text += f", for more than {patience_ms // 1000} s"
+    return replace(memory, expected={}, expected_since_ms=None, halted=text), Reason("fill_not_shown", text)
 
 
 def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
     """What to say of a change that no fill of ours explains, and whether it is too large to be traded back.
 
     Returns a reason for the record, and a reason to halt: a short that somebody else, a liquidation or an
-    auto-deleveraging made smaller by more than the hedge's cap is not opened again without a person.
+    auto-deleveraging made smaller by more than the hedge's cap is not opened again without a person. A position that
+    went away with its contract, settled or delisted, is opened again where another leg can carry it.
     """
-    change, quote = exposure.foreign_contracts, exposure.mark
-    if change == 0:
+    changed = [leg for leg in exposure.legs if leg.foreign_contracts != 0]
+    if not changed:
         return None, None
-    text = f"the position changed by {change} contracts without an order of ours"
+    text = " and ".join(f"the position in {leg.id} changed by {leg.foreign_contracts} contracts" for leg in changed)
+    if any(leg.expired for leg in changed):
+        text += " (expired and settled)"
+    text += " without an order of ours"
     said = Reason("foreign_change", text)
-    if quote is None or exposure.weighted_base is None or change < 0:
-        return said, None
-    smaller = exposure.hedge.instrument.delta(change, quote.mark)
-    cap = exposure.hedge.max_foreign_ratio * max(ZERO, exposure.weighted_base)
-    if smaller <= cap or exposure.weighted_base <= 0:
+    weighted = exposure.weighted_base
+    smaller = sum((_lost(leg) for leg in changed), ZERO)
+    if weighted is None or weighted <= 0 or smaller <= exposure.hedge.max_foreign_ratio * weighted:
         return said, None
     return said, Reason("foreign_change", f"{text}, more than {exposure.hedge.max_foreign_ratio} of the exposure")
 
 
-def expect(memory: HedgeMemory, before: Contracts, signed_filled: Contracts, now_ms: int) -> HedgeMemory:
+def has_gone(leg: LegExposure) -> bool:
+    """Whether a leg's position went away with its contract: expired, or flat in a market that cannot be traded."""
+    return leg.expired or (bool(leg.blockers) and leg.position is not None and leg.position.contracts == 0)
+
+
+def _lost(leg: LegExposure) -> Decimal:
+    """Base units that a foreign change took from the short of a leg that still trades."""
+    if has_gone(leg) or leg.mark is None or leg.foreign_contracts < 0:
+        return ZERO
+    return leg.leg.instrument.delta(leg.foreign_contracts, leg.mark.mark) * leg.worth
+
+
+def expect(
+    memory: HedgeMemory, ident: InstrumentId, before: Contracts, signed_filled: Contracts, now_ms: int
+) -> HedgeMemory:
     """Memory after fills of ours: the position that the venue has to show before the next decision."""
     if signed_filled == 0:
         return memory
-    start = memory.expected_contracts if memory.expected_contracts is not None else before
-    return replace(memory, expected_contracts=Contracts(start + signed_filled), expected_since_ms=now_ms)
+    implied = Contracts(memory.expected.get(ident, before) + signed_filled)
+    return replace(memory, expected={**memory.expected, ident: implied}, expected_since_ms=now_ms)
+
+
+def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:
+    """Memory of a journal from before there were several legs: what was expected was of the only contract."""
+    if memory.expected_contracts is None:
+        return memory
+    expected = {hedge.instrument.id: memory.expected_contracts, **memory.expected}
+    return replace(memory, expected_contracts=None, expected=expected)

@@ -22,7 +22,6 @@ from keeper.core.model import (
     PlannedOrder,
     Quote,
     Reason,
-    Rebalance,
     Side,
 )
 from keeper.core.orders import below_minimum, floor_to_step, plain, working_contracts
@@ -107,11 +106,14 @@ def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> A
     return ApprovedPlan(orders, position.contracts, reasons, _SEAL)
 
 
-def as_approved(planned: OrderPlan, approved: ApprovedPlan, decision: Rebalance) -> OrderPlan:
-    """The plan with the orders as they were approved, and what is then not placed (positive: still to short)."""
+def as_approved(planned: OrderPlan, approved: ApprovedPlan, drift: Base, worth: Decimal = ONE) -> OrderPlan:
+    """The plan with the orders as they were approved, and what is then not placed (positive: still to short).
+
+    ``drift`` is in the leg's base units, of which one is worth ``worth`` of the hedge's; the residual is in the latter.
+    """
     placed = sum((order.amount_base for order in approved.orders), ZERO)
-    left = decision.drift_base - placed if decision.drift_base > 0 else decision.drift_base + placed
-    return replace(planned, orders=approved.orders, residual_base=Base(left))
+    left = drift - placed if drift > 0 else drift + placed
+    return replace(planned, orders=approved.orders, residual_base=Base(left * worth if worth != ONE else left))
 
 
 def fit_to_book(

@@ -10,34 +10,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
 
 from keeper.core.beta import Slope
 from keeper.core.courses import CoinLedger, Course, Pace
 from keeper.core.execution import AT_ONCE, POST_ONLY, Execution, Programme, Resting, Style
+from keeper.core.instruments import (
+    NO_BASE,
+    NO_CONTRACTS,
+    NO_QUOTE,
+    ONE,
+    ZERO,
+    AccountId,
+    Base,
+    Contracts,
+    Instrument,
+    InstrumentId,
+    Kind,
+    Leg,
+    Quote,
+    Roll,
+)
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Ground, Target
 
-Base = NewType("Base", Decimal)
-"""A quantity of coins (base units), signed."""
-Contracts = NewType("Contracts", Decimal)
-"""A number of contracts, signed where it is a position and positive where it is an order's size."""
-Quote = NewType("Quote", Decimal)
-"""An amount of quote money."""
-
-ZERO = Decimal(0)
-ONE = Decimal(1)
-NO_BASE = Base(ZERO)
-NO_CONTRACTS = Contracts(ZERO)
-NO_QUOTE = Quote(ZERO)
-
-
-class Kind(StrEnum):
-    """What one contract is worth: see the table in :class:`Instrument`."""
-
-    LINEAR = "linear"
-    INVERSE = "inverse"
-    INDEX = "index"
+__all__ = (  # what lives next door and is had from here; the rest of this module needs no list
+    "NO_BASE", "NO_CONTRACTS", "NO_QUOTE", "ONE", "ZERO", "AccountId", "Base", "Contracts", "Instrument",
+    "InstrumentId", "Kind", "Leg", "Quote", "Roll",
+)  # fmt: skip
 
 
 class Side(StrEnum):
@@ -60,82 +59,6 @@ class Unlisted(StrEnum):
     HOLD = "hold"
     COUNT = "count"
     IGNORE = "ignore"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class AccountId:
-    """A wallet: the venue's name in the config, and the wallet's name ("" is its spot wallet or unified account)."""
-
-    venue: str
-    wallet: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.venue}.{self.wallet}" if self.wallet else self.venue
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class InstrumentId:
-    """A contract: the venue's name in the config, and the unified symbol."""
-
-    venue: str
-    symbol: str
-
-    def __str__(self) -> str:
-        return f"{self.venue}:{self.symbol}"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """One futures contract and its conversions.
-
-    ====== ========================= ====================== ===========================
-    kind   ``contract_size``         delta of n contracts   notional of n contracts
-    ====== ========================= ====================== ===========================
-    linear base units a contract     n·size                 n·size·mark
-    inverse quote units a contract   n·size/mark            n·size
-    index  quote a point             n·size·index/price     n·size·index
-    ====== ========================= ====================== ===========================
-    """
-
-    id: InstrumentId
-    base: str
-    quote: str
-    settle: str
-    kind: Kind
-    contract_size: Decimal
-    step_contracts: Contracts
-    tick: Decimal
-    min_contracts: Contracts = NO_CONTRACTS
-    max_contracts: Contracts | None = None
-    min_notional: Quote = NO_QUOTE
-    min_notional_on_covers: bool = True
-    expires_at_ms: int | None = None
-
-    def notional(self, contracts: Contracts, mark: Decimal) -> Quote:
-        """Quote value of ``contracts`` at ``mark`` (for an index contract the index level), with their sign."""
-        if self.kind is Kind.INVERSE:
-            return Quote(contracts * self.contract_size)
-        return Quote(contracts * self.contract_size * mark)
-
-    def delta(self, contracts: Contracts, mark: Decimal) -> Base:
-        """Base units that ``contracts`` stand for at ``mark``, with their sign."""
-        if self.kind is Kind.LINEAR:
-            return Base(contracts * self.contract_size)
-        return Base(self.notional(contracts, mark) / mark)
-
-    def contracts_for(self, delta: Base, mark: Decimal) -> Contracts:
-        """The inverse of :meth:`delta`; not rounded to the step."""
-        if self.kind is Kind.LINEAR:
-            return Contracts(delta / self.contract_size)
-        if self.kind is Kind.INVERSE:
-            return Contracts(delta * mark / self.contract_size)
-        return Contracts(delta / self.contract_size)
-
-    def coin_pnl(self, contracts: Contracts, entry: Decimal, mark: Decimal) -> Base:
-        """Unrealised PnL in coins, n·size·(1/entry - 1/mark); zero unless the contract is coin-margined."""
-        if self.kind is not Kind.INVERSE or contracts == 0:
-            return Base(ZERO)
-        return Base(contracts * self.contract_size * (ONE / entry - ONE / mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +170,14 @@ class Band:
 class Hedge:
     """One hedge as configured, its venue facts filled in.
 
-    ``collateral`` is the wallet that margins ``instrument`` in its own coin, or None; ``collateral_is_spot`` says that
-    this wallet is a unified account whose balance is spot as well. ``betas`` maps each asset to its slope per unit of
-    notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the coins that are held elsewhere;
-    ``statements`` say who states them, how old that may be, and in which files. ``slopes`` are where betas come from.
+    ``instrument``, ``share``, ``collateral`` and ``collateral_is_spot`` are its first leg, see :class:`Leg`; ``more``
+    are the others, in order of preference or each with its share. ``tailing`` hedges the spot value and not the coins:
+    the target of a contract at F over a spot price S is S/F of the coins. ``configured`` is the first contract that the
+    configuration names, where another one stands in its place because a roll has ended in that one. ``betas`` maps each
+    asset to its slope per unit of notional; 1 for an asset hedged by its own future. ``declared`` maps an asset to the
+    coins that are held elsewhere; ``slopes`` say where the betas come from, and an asset whose slope has none cannot be
+    weighed; ``statements`` say who states them and how old that may be, and which files are read
+    beside the wallets.
     A position that somebody else made smaller by more than ``max_foreign_ratio`` of the exposure is not opened again
     without a person. Whatever ``target`` says, no less than ``min_ratio`` and no more than ``max_ratio`` of the
     exposure is aimed at; where the configuration's target changes, ``transition`` is how it is moved to.
@@ -277,11 +204,26 @@ class Hedge:
     transition: Pace | None = None
     slopes: tuple[Slope, ...] = ()
     execution: Execution = AT_ONCE
+    share: Decimal | None = None
+    more: tuple[Leg, ...] = ()
+    tailing: bool = False
+    configured: InstrumentId | None = None
 
     @property
     def is_own(self) -> bool:
-        """Whether the one asset is hedged by its own future, so that no price is needed to compare the two."""
-        return len(self.assets) == 1 and self.assets[0] == self.instrument.base and self.beta(self.assets[0]) == 1
+        """Whether coins are hedged with as many coins of their own future, so that no price compares the two."""
+        own = len(self.assets) == 1 and self.assets[0] == self.instrument.base and self.beta(self.assets[0]) == 1
+        return own and not self.tailing
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Every contract that may carry this hedge, the first one first."""
+        return (Leg(self.instrument, self.share, self.collateral, self.collateral_is_spot), *self.more)
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The contracts of :attr:`legs`."""
+        return (self.instrument, *(leg.instrument for leg in self.more))
 
     def beta(self, asset: str) -> Decimal:
         """Slope of the asset's returns on the instrument's, per unit of notional."""
@@ -296,8 +238,11 @@ class HedgeMemory:
     for which the drift was last within ``act``. ``course`` is how the target is moved, ``filed`` the configuration's
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base``, by asset ``held``, is what the wallets held when it was last acted upon, without unrealised PnL.
-    ``expected_contracts`` is the position that our own fills imply, until a reading has shown it; ``settled_ratio`` is
-    the target's share when the drift was last inside the band.
+    ``expected`` is, per contract, the position that our own fills imply, until a reading has shown it; journals of
+    before there were several legs have it as ``expected_contracts``, of the first one. ``roll`` is the roll that is
+    under way; ``carrier`` is the contract that the last one ended in, in the place of ``carrier_for``, the first one of
+    the configuration then: a configuration that names another one takes over again.
+    ``settled_ratio`` is the target's share when the drift was last inside the band.
     """
 
     target_ratio: Decimal | None = None
@@ -318,6 +263,46 @@ class HedgeMemory:
     programme: Programme | None = None
     settled_ratio: Decimal | None = None
     held: Mapping[str, Base] = field(default_factory=dict)
+    expected: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
+    roll: Roll | None = None
+    carrier: InstrumentId | None = None
+    carrier_for: InstrumentId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegExposure:
+    """Where one leg of a hedge stands. None is "not known"; ``delta_base`` is signed, in the hedge's base units.
+
+    ``worth`` is what one base unit of this leg counts for in the hedge: 1 where coins are compared with coins, this
+    leg's mark over the first leg's where values are (a basket, a cross hedge, a tailed one). ``blockers`` stop every
+    order on this leg and ``sell_blockers`` new shorts; ``foreign_contracts`` is a change that no fill of ours explains.
+    A position in a contract that has ``expired`` was settled by the venue. ``doubted``: a reading is missing or not
+    believed without which the delta of the whole hedge is not known.
+    """
+
+    leg: Leg
+    position: Position | None = None
+    mark: Mark | None = None
+    delta_base: Base | None = None
+    worth: Decimal = ONE
+    working: tuple[WorkingOrder, ...] = ()
+    blockers: tuple[Reason, ...] = ()
+    sell_blockers: tuple[Reason, ...] = ()
+    foreign_contracts: Contracts = NO_CONTRACTS
+    expired: bool = False
+    doubted: bool = False
+
+    @property
+    def id(self) -> InstrumentId:
+        """The contract."""
+        return self.leg.instrument.id
+
+    @property
+    def short_notional(self) -> Quote:
+        """Quote value of this leg's short, positive; zero where it is long, flat or not known."""
+        if self.position is None or self.mark is None or self.position.contracts >= 0:
+            return NO_QUOTE
+        return Quote(-self.leg.instrument.notional(self.position.contracts, self.mark.mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +315,8 @@ class Exposure:
     config counts, the bound of rule 5. ``holdings_base``, ``held`` are wallets alone, without PnL. ``stated`` are the
     hedge's statements as this look read them. ``target_ratio`` is the share that the target comes to; ``notes``
     say what has moved it, ``ground`` is what it was measured on.
+    ``futures_base`` is the sum over all ``legs``; ``mark``, ``position``, ``working`` and ``foreign_contracts`` are
+    those of the first one.
     """
 
     hedge: Hedge
@@ -357,6 +344,7 @@ class Exposure:
     foreign_contracts: Contracts = NO_CONTRACTS
     stated: tuple[Statement, ...] = ()
     held: Mapping[str, Base] = field(default_factory=dict)
+    legs: tuple[LegExposure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,10 +356,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Rebalance:
-    """Trade the drift away: positive ``drift_base`` is still to be shorted, negative is to be bought back."""
+    """Trade the drift away: positive ``drift_base`` is still to be shorted, negative is to be bought back.
+
+    ``on`` is the leg that this is done on, None for the first; ``drift_base`` is then that leg's part of it.
+    """
 
     drift_base: Base
     reasons: tuple[Reason, ...]
+    on: InstrumentId | None = None
 
 
 @dataclass(frozen=True, slots=True)

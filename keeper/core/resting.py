@@ -97,10 +97,12 @@ def after_end(memory: HedgeMemory, intent: Intent, outcome: Outcome, now_ms: int
     """Memory once the order has ended: the position that the venue has to show before the next decision."""
     known, implied = memory.resting, position_after(memory, intent, outcome)
     if known is None or known.client_id != intent.client_id:
-        return expect(memory, intent.position_before, Contracts(implied - intent.position_before), now_ms)
+        return expect(
+            memory, intent.order.instrument, intent.position_before, Contracts(implied - intent.position_before), now_ms
+        )
     # Counted from the last reading, which has a part of it already.
     memory = replace(memory, resting=None)
-    return expect(memory, Contracts(known.shown), Contracts(implied - known.shown), now_ms)
+    return expect(memory, intent.order.instrument, Contracts(known.shown), Contracts(implied - known.shown), now_ms)
 
 
 def runs_ahead(known: Resting, side: Side) -> bool:

@@ -63,9 +63,7 @@ def steered(
     unsettled = {
         position.instrument.id
         for position in positions
-        if position.instrument.id == hedge.instrument.id
-        and memory.expected_contracts is not None
-        and memory.expected_contracts != position.contracts
+        if memory.expected.get(position.instrument.id, position.contracts) != position.contracts
     }
     coins = followed(hedge, memory.coins, positions, snapshot.marks, {*waiting, *unsettled})
     return hedge, replace(memory, coins=coins)

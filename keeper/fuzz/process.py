@@ -13,7 +13,7 @@ from keeper.alerts.rules import Alert
 from keeper.chores import MARKETS, SETTINGS, Chores
 from keeper.core.limits import Limits
 from keeper.core.model import Contracts, CycleRecord, Hedge, InstrumentId, Quote, Snapshot
-from keeper.cycle import Desk, Pace, restore
+from keeper.cycle import Desk, restore
 from keeper.daemon import Daemon, Listener, Rhythm
 from keeper.doubt import Standing
 from keeper.execute import OrderExecutor
@@ -24,6 +24,7 @@ from keeper.fuzz.line import Line
 from keeper.fuzz.options import Options
 from keeper.fuzz.virtual import VirtualClock
 from keeper.journal.base import Journal, JournalError, Remembered
+from keeper.judging import Pace
 from keeper.observe import Observatory
 from keeper.preflight import Preflight, preflight
 from keeper.service import Teller
@@ -41,7 +42,7 @@ class WatchedObservatory(Observatory):
     on_look: Callable[[], None]
 
     async def observe(
-        self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts | None]
+        self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts]
     ) -> tuple[Snapshot, Remembered]:
         """Look once at everything."""
         self.on_look()

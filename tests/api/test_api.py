@@ -71,7 +71,7 @@ def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_five_keys_more() -> 
     cycle = hedge_cycle("0.1")
     progress = Progress("live", "0.1.0", 1, START_MS, 0, None, None)
     hedge = state_document(progress, [cycle], {}, {})["hedges"][0]
-    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established", "execution")}
+    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established", "execution", "roll")}
     assert hedge == plan_document("live", START_MS, [cycle])["hedges"][0]
 
 

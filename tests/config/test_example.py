@@ -26,7 +26,7 @@ ENVIRON = CREDENTIALS | {
 def test_the_example_parses_without_a_warning() -> None:
     config = parse(EXAMPLE, ENVIRON)
     assert config.warnings == ()
-    assert [hedge.name for hedge in config.hedges] == ["btc", "majors", "vault", "quarter"]
+    assert [hedge.name for hedge in config.hedges] == ["btc", "sol", "majors", "vault", "quarter"]
 
 
 def _keys(model: type[BaseModel], prefix: str) -> set[str]:

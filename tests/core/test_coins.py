@@ -89,8 +89,8 @@ class Book:
         )
         average = None if told is None else D(told)
         outcome = Outcome("a" * 28, OutcomeState.FILLED, Contracts(abs(change)), average)
-        memory = with_fill(expect(self.memory, before, Contracts(change), 0), [of], order, outcome)
-        self.memory = replace(memory, expected_contracts=None)
+        memory = with_fill(expect(self.memory, order.instrument, before, Contracts(change), 0), [of], order, outcome)
+        self.memory = replace(memory, expected={})
 
 
 def half_hedged(target: Target) -> Book:

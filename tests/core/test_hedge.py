@@ -187,18 +187,18 @@ def test_beyond_is_strict() -> None:
 
 def test_a_fill_of_ours_has_to_show_before_the_next_decision() -> None:
     of = hedge(linear())
-    memory = expect(HedgeMemory(), Contracts(D(0)), Contracts(D(-5)), 1_000)
+    memory = expect(HedgeMemory(), of.instrument.id, Contracts(D(0)), Contracts(D(-5)), 1_000)
     seen = snapshot(of, "65000", {"BTC": "5"}, "0")
     exposure, memory = look(of, seen, memory)
     late = seen.positions[of.instrument.id]
-    memory, fault = settle_expectation(memory, late, 20_000, 30_000)
+    memory, fault = settle_expectation(memory, [late], 20_000, 30_000)
     assert fault is None
     decision = decide(exposure, memory)
     assert isinstance(decision, Hold)
     assert decision.reasons[0].code == "awaiting_position"
-    shown, fault = settle_expectation(memory, Position(of.instrument, Contracts(D(-5))), 21_000, 30_000)
-    assert (shown.expected_contracts, fault) == (None, None)
-    halted, fault = settle_expectation(memory, late, 40_000, 30_000)
+    shown, fault = settle_expectation(memory, [Position(of.instrument, Contracts(D(-5)))], 21_000, 30_000)
+    assert (shown.expected, fault) == ({}, None)
+    halted, fault = settle_expectation(memory, [late], 40_000, 30_000)
     assert fault is not None
     assert halted.halted is not None
 

@@ -76,7 +76,7 @@ def test_the_end_is_expected_of_the_last_reading() -> None:
     memory = HedgeMemory(resting=known("2", "-2", "-1"))
     after = after_end(memory, intent("4", OutcomeState.PARTIAL), intent("4", OutcomeState.PARTIAL).outcome, 7)
     assert after.resting is None
-    assert (after.expected_contracts, after.expected_since_ms) == (D(-4), 7)
+    assert (dict(after.expected), after.expected_since_ms) == ({order().instrument: D(-4)}, 7)
 
 
 def test_an_end_that_shows_already_is_not_waited_for() -> None:
@@ -89,7 +89,7 @@ def test_an_end_that_shows_already_is_not_waited_for() -> None:
 def test_an_order_that_was_never_seen_to_rest_counts_from_where_it_was_sent() -> None:
     ended = intent("4", OutcomeState.PARTIAL, before="-1")
     assert position_after(HedgeMemory(), ended, ended.outcome) == D(-5)
-    assert after_end(HedgeMemory(), ended, ended.outcome, 7).expected_contracts == D(-5)
+    assert dict(after_end(HedgeMemory(), ended, ended.outcome, 7).expected) == {order().instrument: D(-5)}
 
 
 sides = st.sampled_from(list(Side))

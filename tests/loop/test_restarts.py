@@ -37,7 +37,7 @@ async def test_two_fills_after_the_last_turn_that_was_written_down(
     for _ in range(3):
         await killed_before_the_turn_is_written(house, monkeypatch)
     desk = await house.open()
-    assert [memory.expected_contracts for memory in desk.memories.values()] == [house.position()]
+    assert [list(memory.expected.values()) for memory in desk.memories.values()] == [[house.position()]]
     await house.turn(6)
     assert house.position() == D(-5)
     await house.close()

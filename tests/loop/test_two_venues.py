@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.core.hedge import futures_source
+from keeper.core.legs import futures_source
 from keeper.core.model import AccountId, Hold
 from keeper.observe import Observatory
 from keeper.preflight import preflight

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keeper import cycle, doubt, execute, observe, preflight, service
+from keeper import cycle, doubt, execute, judging, observe, preflight, service
 from keeper.alerts import delivery
 from keeper.alerts.rules import Alert
 from keeper.core import limits, orders
@@ -65,7 +65,7 @@ def an_unknown_order_holds_nothing(patch: pytest.MonkeyPatch) -> None:
     def as_it_was(_bench: object, exposure: Exposure, _questions: object) -> Exposure:
         return exposure
 
-    patch.setattr(cycle, "_with_questions", as_it_was)
+    patch.setattr(judging, "_with_questions", as_it_was)
 
 
 def a_server_error_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def an_intent_that_cannot_be_written_is_let_pass(patch: pytest.MonkeyPatch) -> N
 
 
 def our_own_fill_need_not_show(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cycle, "expect", lambda memory, _before, _filled, _now: memory)
+    patch.setattr(cycle, "expect", lambda memory, _ident, _before, _filled, _now: memory)
 
 
 def a_restart_forgets_unknown_orders(patch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def a_zero_is_believed(patch: pytest.MonkeyPatch) -> None:
 
 
 def others_may_move_the_position(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cycle, "foreign_change", lambda _exposure: (None, None))
+    patch.setattr(judging, "foreign_change", lambda _exposure: (None, None))
 
 
 def coins_are_taken_for_contracts(patch: pytest.MonkeyPatch) -> None:
@@ -273,9 +273,10 @@ def any_position_mode_will_do(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_refusal_ends_the_hedge(patch: pytest.MonkeyPatch) -> None:
-    def exit_at_once(desk: cycle.Desk, name: str, _outcome: Outcome) -> None:
+    def exit_at_once(desk: cycle.Desk, ident: InstrumentId, _outcome: Outcome) -> None:
         desk.hedges = tuple(
-            replace(hedge, target=Target.ratio(D(0))) if hedge.name == name else hedge for hedge in desk.hedges
+            replace(hedge, target=Target.ratio(D(0))) if hedge.instrument.id == ident else hedge
+            for hedge in desk.hedges
         )
 
     patch.setattr(cycle, "_wait_out", exit_at_once)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from keeper import chores, cycle, preflight, sending
+from keeper import chores, cycle, judging, preflight, sending
 from keeper.core import limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
@@ -156,17 +156,17 @@ def one_sign_for_all_venues(patch: pytest.MonkeyPatch) -> None:
 
 
 def one_refusal_stops_all(patch: pytest.MonkeyPatch) -> None:
-    real = cycle._with_questions
+    real = judging._with_questions
 
     def with_questions(bench: Any, exposure: Any, questions: Any) -> Any:
         own = bench.refusals
         latest = max(own.values(), key=lambda refusal: refusal.until_ms, default=None)
-        bench.refusals = {} if latest is None else {exposure.hedge.name: latest}
+        bench.refusals = {} if latest is None else {exposure.hedge.instrument.id: latest}
         judged = real(bench, exposure, questions)
         bench.refusals = own
         return judged
 
-    patch.setattr(cycle, "_with_questions", with_questions)
+    patch.setattr(judging, "_with_questions", with_questions)
     patch.setattr(cycle, "_carry_out_all", _one_after_the_other)
 
 

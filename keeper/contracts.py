@@ -1,0 +1,89 @@
+"""The contracts that a hedge's configuration names, with their venues' facts, judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from keeper.config import HedgeConfig
+from keeper.config.instruments import Choice
+from keeper.core.model import HedgeMemory, InstrumentId, Kind, Leg
+from keeper.errors import ConfigError
+from keeper.venue.base import Observer, UnknownSymbolError, VenueError
+
+log = structlog.get_logger(__name__)
+
+
+def build_legs(entry: HedgeConfig, observers: Mapping[str, Observer], memory: HedgeMemory) -> tuple[Leg, ...]:
+    """The hedge's legs in the config's order; raises :class:`ConfigError` whose text begins with the key.
+
+    A contract that its venue does not list any more is left out while another one can carry the hedge: one of the list,
+    or the one that the hedge was rolled to. It has expired, and that must not keep a keeper from starting.
+    """
+    legs: list[Leg] = []
+    gone: list[VenueError] = []
+    for place, choice in enumerate(entry.carriers):
+        try:
+            legs.append(_leg(choice, observers))
+        except UnknownSymbolError as error:
+            if not _had_expiry(choice.instrument):
+                raise ConfigError(f"{_key(entry, place)}: {error}") from error
+            gone.append(error)
+        except VenueError as error:
+            raise ConfigError(f"{_key(entry, place)}: {error}") from error
+    if gone and not legs and memory.carrier is not None and memory.carrier_for == entry.instrument:
+        legs = [*_carrier(memory.carrier, observers)]
+    if not legs:
+        raise ConfigError(f"{_key(entry, 0)}: {gone[0]}") from gone[0]
+    for fault in gone:
+        log.warning("contract_gone", hedge=entry.name, text=str(fault), carried_by=str(legs[0].instrument.id))
+    _judge(entry, legs)
+    return tuple(legs)
+
+
+def _leg(choice: Choice, observers: Mapping[str, Observer]) -> Leg:
+    observer = observers[choice.instrument.venue]
+    instrument = observer.instrument(choice.instrument.symbol)
+    collateral = observer.collateral(instrument)
+    if collateral is None:
+        return Leg(instrument, choice.share)
+    return Leg(instrument, choice.share, collateral[0], collateral[1])
+
+
+def _carrier(ident: InstrumentId, observers: Mapping[str, Observer]) -> list[Leg]:
+    """What the hedge was rolled to, if its venue still lists it."""
+    try:
+        return [_leg(Choice(ident), observers)]
+    except (VenueError, KeyError):
+        return []
+
+
+def _judge(entry: HedgeConfig, legs: list[Leg]) -> None:
+    """What the legs of one hedge have to have in common, and what tailing asks of them."""
+    first = legs[0].instrument
+    for place, leg in enumerate(legs):
+        other = leg.instrument
+        if (other.base, other.kind is Kind.INDEX) != (first.base, first.kind is Kind.INDEX):
+            raise ConfigError(
+                f"{_key(entry, place)}: {other.id.symbol} is on {other.base} and {first.id.symbol} on {first.base}; "
+                "the contracts of one hedge have to be on the same asset: make two hedges of them"
+            )
+        if not entry.tailing:
+            continue
+        if other.kind is Kind.INVERSE:
+            raise ConfigError(
+                f"tailing: {other.id.symbol} is coin-margined: sized at its own mark it is neutral as it is; "
+                "tailing is for linear dated contracts, leave it out"
+            )
+    if entry.tailing and first.expires_at_ms is None:
+        raise ConfigError(f"tailing: {first.id.symbol} does not expire; tailing is for dated contracts: leave it out")
+
+
+def _had_expiry(ident: InstrumentId) -> bool:
+    """Whether a unified symbol is one of a dated contract: BASE/QUOTE:SETTLE-YYMMDD."""
+    return "-" in ident.symbol.rpartition(":")[2]
+
+
+def _key(entry: HedgeConfig, place: int) -> str:
+    return f"instruments[{place}]" if entry.instruments else "instrument"

@@ -1,0 +1,73 @@
+"""Gives each hedge the contracts that its memory names beside those of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from keeper.core.hedge import brought_up
+from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Leg
+from keeper.core.roll_state import carrier_of, ended, guests, seated
+from keeper.venue.base import Observer, UnknownSymbolError, VenueError
+
+log = structlog.get_logger(__name__)
+
+
+def leg_of(ident: InstrumentId, observers: Mapping[str, Observer]) -> Leg | None:
+    """The contract with its venue's facts; None where the venue does not list it any more."""
+    observer = observers.get(ident.venue)
+    if observer is None:
+        return None
+    try:
+        instrument = observer.instrument(ident.symbol)
+    except VenueError:
+        return None
+    collateral = observer.collateral(instrument)
+    if collateral is None:
+        return Leg(instrument)
+    return Leg(instrument, collateral=collateral[0], collateral_is_spot=collateral[1])
+
+
+def has_gone(instrument: Instrument, observer: Observer, now_ms: int) -> bool:
+    """Whether a contract has expired, or its venue does not list it any more: what was held in it was settled."""
+    if instrument.expires_at_ms is not None and now_ms >= instrument.expires_at_ms:
+        return True
+    try:
+        observer.instrument(instrument.id.symbol)
+    except UnknownSymbolError:
+        return True
+    return False
+
+
+def seat(
+    hedges: Sequence[Hedge], memories: Mapping[str, HedgeMemory], observers: Mapping[str, Observer]
+) -> tuple[Hedge, ...]:
+    """The hedges with the legs that their memories need."""
+    found: list[Hedge] = []
+    for hedge in hedges:
+        wanted = (leg_of(ident, observers) for ident in guests(hedge, memories.get(hedge.name, HedgeMemory())))
+        found.append(seated(hedge, (leg for leg in wanted if leg is not None)))
+    return tuple(found)
+
+
+def memory_at_start(
+    hedge: Hedge, memories: Mapping[str, HedgeMemory], observers: Mapping[str, Observer]
+) -> HedgeMemory:
+    """What a hedge remembers from an earlier keeper, brought up to today.
+
+    Contracts that the venue has delisted meanwhile were settled: a roll out of one has ended, a roll into one is off.
+    """
+    memory = brought_up(hedge, memories.get(hedge.name, HedgeMemory()))
+    gone = {ident for ident in guests(hedge, memory) if leg_of(ident, observers) is None}
+    if memory.roll is not None and memory.roll.target in gone:
+        log.error("roll_target_gone", hedge=hedge.name, instrument=str(memory.roll.target))
+        memory = replace(memory, roll=None)
+    if memory.roll is not None and memory.roll.source in gone:
+        log.warning("roll_source_gone", hedge=hedge.name, instrument=str(memory.roll.source))
+        memory = ended(hedge, memory)
+    if carrier_of(hedge, memory) in gone:
+        log.error("carrier_gone", hedge=hedge.name, instrument=str(memory.carrier))
+        memory = replace(memory, carrier=None, carrier_for=None)
+    return memory

@@ -1,0 +1,147 @@
+"""Contracts other than one perpetual, through the configuration and over sockets: split, index, tailed, quanto."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from keeper.core.model import Hold
+from keeper.cycle import turn
+from keeper.errors import ConfigError
+from keeper.look import look_once
+from keeper.report import plan_document
+from keeper.rolling import begin_roll
+from keeper.sim.defaults import index_market, inverse_market, linear_market, spot_market
+from keeper.sim.types import MarketStatus, WalletKind, linear
+from keeper.wiring import open_house
+from tests.e2e.grounds import KEY, D, OwnGround, config_of, own_ground
+from tests.e2e.test_golden import settle
+
+INDEX = linear("TOP10USDT")
+QUARTER_MS = 1_806_048_000_000
+"""26 March 2027, 08:00 UTC."""
+
+
+def hedge(name: str, keys: str, *, asset: str = "BTC", spot: str = '["main"]') -> str:
+    return f'\n[[hedges]]\nname = "{name}"\nasset = "{asset}"\nspot = {spot}\n{keys}\n'
+
+
+def held(ground: OwnGround, symbol: str) -> Decimal:
+    return sum((n for key, n in ground.exchange.truth(ground.credentials[0]).positions.items() if key.symbol == symbol),
+               D(0))  # fmt: skip
+
+
+async def test_a_hedge_split_over_a_linear_and_a_coin_margined_contract(tmp_path: Path) -> None:
+    keys = (
+        'instruments = [{ instrument = "main:BTC/USDT:USDT", share = "0.5" },'
+        ' { instrument = "main:BTC/USD:BTC", share = "0.5" }]\nratio = "1"'
+    )
+    async with own_ground() as ground:
+        ground.deposit("BTC", "1", WalletKind.COINM)
+        config = config_of(ground, tmp_path, hedge("btc", keys))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            assert held(ground, "BTCUSDT") == pytest.approx(D(-3), abs=D("0.05"))
+            assert held(ground, "BTCUSD_PERP") == pytest.approx(D(-1950), abs=10)
+            ground.sell("BTC", "2")
+            await settle(house.desk)
+        look = await look_once(config)
+        (shown,) = plan_document("testnet", look.taken_at_ms, look.hedges)["hedges"]
+        assert shown["instrument"] == "main:BTC/USDT:USDT"
+        assert [leg["instrument"] for leg in shown["legs"]] == ["main:BTC/USDT:USDT", "main:BTC/USD:BTC"]
+        assert sum(D(leg["futures_base"]) for leg in shown["legs"]) == D(shown["futures_base"])
+        assert abs(D(shown["drift_ratio"])) < D("0.05")
+
+
+async def test_an_index_future_hedges_a_portfolio_as_the_page_has_it(tmp_path: Path) -> None:
+    """hedging.md, golden numbers 6 and 7: 100 per point, an index at 2,000, a portfolio of 500,000 and of 1,000,000."""
+    async with own_ground() as ground:
+        exchange = ground.exchange
+        exchange.add_market(spot_market("FUND", "0.01", ("0.001", "90000", "20000")))
+        exchange.add_market(index_market("TOP10"))
+        exchange.set_price("FUND", D(1_000))
+        exchange.set_price("TOP10", D(2_000))
+
+        async def contracts(coins: str, ratio: str, beta: str, folder: str) -> Decimal:
+            keys = f'holdings = {{ book = "{coins}" }}\nbeta = "{beta}"\ninstrument = "main:TOP10/USDT:USDT"\n'
+            (tmp_path / folder).mkdir()
+            if (before := held(ground, "TOP10USDT")) != 0:
+                exchange.foreign_trade(KEY, INDEX, -before)
+            config = config_of(ground, tmp_path / folder, hedge("fund", f'{keys}ratio = "{ratio}"', asset="FUND"))
+            async with open_house(config, live=False) as house:
+                await settle(house.desk)
+            return held(ground, "TOP10USDT")
+
+        assert await contracts("500", "0.5", "1", "six") == D("-1.25")
+        assert await contracts("1000", "0.2", "1", "seven") == D(-1), "200,000 short"
+        assert await contracts("1000", "0.5", "1", "raised") == D("-2.5"), "500,000 short"
+        assert await contracts("1000", "1", "0.5", "by-beta") == D("-2.5"), "the same at a beta of 0.5"
+        before = _equity(ground)
+        exchange.set_price("TOP10", D(1_500))
+        exchange.set_price("FUND", D(875))
+        assert round(_equity(ground) - before, 6) == 125_000, "what the portfolio loses"
+
+
+def _equity(ground: OwnGround) -> Decimal:
+    account = ground.exchange.futures_account(ground.credentials[0], linear("").kind)
+    return sum((row.wallet_balance + row.unrealised_pnl for row in account.balances if row.asset == "USDT"), D(0))
+
+
+async def test_a_quanto_contract_is_refused_with_its_reason(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        quanto = inverse_market("BTC", "0.1", "100", suffix="_QUANTO")
+        ground.exchange.add_market(replace(quanto, settle="ETH"))
+        config = config_of(ground, tmp_path, hedge("btc", 'instrument = "main:BTC/USD:ETH"\nratio = "1"'))
+        with pytest.raises(ConfigError, match=r"hedges\[0\]\.instrument .*quanto contracts cannot be hedged with"):
+            await look_once(config)
+        with pytest.raises(ConfigError, match="settles in ETH"):
+            async with open_house(config, live=False):
+                pass
+        assert ground.orders() == 0
+
+
+async def test_what_legs_cannot_have_in_common_is_refused(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        ground.exchange.add_market(inverse_market("BTC", "0.1", "100", suffix="_270326", expiry_ms=QUARTER_MS))
+        faults = {
+            'instruments = ["main:BTC/USDT:USDT", "main:ETH/USDT:USDT"]': r"instruments\[1\].*on ETH and .* on BTC",
+            'instrument = "main:BTC/USDT:USDT"\ntailing = true': "tailing.*does not expire",
+            'instrument = "main:BTC/USD:BTC-270326"\ntailing = true': "tailing.*coin-margined",
+            'instruments = ["main:BTC/USDT:USDT", "main:BTC/USDT:USDT-270327"]': "",
+            'instruments = ["main:BTC/USDT:USDT", "main:BTC/USDX:USDX"]': r"instruments\[1\].*has no",
+        }
+        for keys, words in faults.items():
+            config = config_of(ground, tmp_path, hedge("btc", f'{keys}\nratio = "1"'))
+            if words:
+                with pytest.raises(ConfigError, match=words):
+                    await look_once(config)
+            else:  # one that is not listed any more is left out while another can carry the hedge
+                assert (await look_once(config)).hedges[0].exposure.hedge.instruments[0].id.symbol == "BTC/USDT:USDT"
+
+
+async def test_a_rolled_hedge_starts_again_though_its_first_contract_is_gone(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        exchange = ground.exchange
+        near = linear_market("BTC", "0.1", ("0.001", "1000", "120"), "5", suffix="_270326", expiry_ms=QUARTER_MS)
+        exchange.add_market(near)
+        keys = 'instrument = "main:BTC/USDT:USDT-270326"\nratio = "0.02"\nband = { warn = "0.001", act = "0.001" }'
+        config = config_of(ground, tmp_path, hedge("btc", keys))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            assert held(ground, "BTCUSDT_270326") == D("-0.1")
+            perpetual = house.venues.observers["main"].instrument("BTC/USDT:USDT")
+            await begin_roll(house.desk, "btc", perpetual)
+            for _ in range(300):
+                record = await turn(house.desk)
+                if record.hedges[0].memory.roll is None:
+                    break
+            assert (held(ground, "BTCUSDT_270326"), held(ground, "BTCUSDT")) == (D(0), D("-0.1"))
+        exchange.set_status(near.key, MarketStatus.DELISTED)
+        async with open_house(config, live=False) as house:
+            record = await turn(house.desk)
+            (leg,) = record.hedges[0].exposure.legs
+            assert (leg.id.symbol, record.hedges[0].exposure.futures_base) == ("BTC/USDT:USDT", D("-0.1"))
+            assert isinstance(record.hedges[0].decision, Hold)
