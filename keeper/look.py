@@ -77,13 +77,13 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(await _reader(config))
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
-        betas = betas_of(config, venues.observers, clock)
         try:
             kept, remembered = await reader.memories(), await reader.remembered()
+            built = build_hedges(config, venues.observers, kept)
+            betas = betas_of(config, built, venues.observers, clock)
             await betas.recall(reader)
         except JournalError as error:
             raise KeeperError(f"the journal cannot be read: {error}") from error
-        built = build_hedges(config, venues.observers, kept)
         memories = {hedge.name: memory_at_start(hedge, kept, venues.observers) for hedge in built}
         hedges = await betas.refresh(seat(built, memories, venues.observers))
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
@@ -119,7 +119,8 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
     """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
     clock = SystemClock()
     async with open_venues(config, clock, patience_seconds=0.0) as venues:
-        hedges = await betas_of(config, venues.observers, clock).refresh(build_hedges(config, venues.observers))
+        built = build_hedges(config, venues.observers)
+        hedges = await betas_of(config, built, venues.observers, clock).refresh(built)
         findings: list[Finding] = []
         for name, observer in venues.observers.items():
             try:

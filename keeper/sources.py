@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from keeper.betas import Betas, WantedSlope
 from keeper.clock import Clock
 from keeper.config import Config, HedgeConfig
 from keeper.config.estimates import Estimated
-from keeper.core.model import Base, Instrument, Statement
+from keeper.core.model import Base, Hedge, Instrument, Statement
 from keeper.core.stated import declared_account, file_account
 from keeper.holdings_files import HoldingsFiles, WantedFile
 from keeper.venue.base import Observer
@@ -54,12 +54,10 @@ def wanted_slopes(entry: HedgeConfig, instrument: Instrument) -> tuple[WantedSlo
     return tuple(found)
 
 
-def betas_of(config: Config, observers: Mapping[str, Observer], clock: Clock) -> Betas:
-    """The slopes of every hedge, with no history looked at yet."""
-    wanted = {
-        entry.name: wanted_slopes(entry, observers[entry.instrument.venue].instrument(entry.instrument.symbol))
-        for entry in config.hedges
-    }
+def betas_of(config: Config, hedges: Sequence[Hedge], observers: Mapping[str, Observer], clock: Clock) -> Betas:
+    """The slopes of every hedge, with no history looked at yet; ``hedges`` are the config's, as they were built."""
+    carriers = {hedge.name: hedge.instrument for hedge in hedges}
+    wanted = {entry.name: wanted_slopes(entry, carriers[entry.name]) for entry in config.hedges}
     # What an observer does not offer it says itself; a simulated one may not have the reading at all.
     readers = {name: cast("Candles", each) for name, each in observers.items() if hasattr(each, "candles")}
     return Betas(wanted, readers, clock)

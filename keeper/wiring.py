@@ -337,7 +337,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
                 'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
             )
         run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
-        betas = betas_of(config, venues.observers, clock)
+        betas = betas_of(config, hedges, venues.observers, clock)
         hedges = await _estimated(betas, hedges, journal)
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
