@@ -295,6 +295,31 @@ def roll(
 
 
 @app.command()
+def target(
+    hedge: Annotated[str, typer.Argument(help="The name of the hedge.", autocompletion=_hedge_names)],
+    config: ConfigPath = DEFAULT_CONFIG,
+    ratio: Annotated[str | None, typer.Option(metavar="0..1", help="Set: this share of the exposure.")] = None,
+    quantity: Annotated[str | None, typer.Option(metavar="COINS", help="Set: so many coins.")] = None,
+    notional: Annotated[str | None, typer.Option(metavar="MONEY", help="Set: so much quote money.")] = None,
+    add: Annotated[str | None, typer.Option(metavar="POINTS", help="Add to what it is; --add=-0.1 takes off.")] = None,
+    scale: Annotated[str | None, typer.Option(metavar="FACTOR", help="Multiply what it is.")] = None,
+    configured: Annotated[bool, typer.Option("--configured", help="Give it back to the configuration.")] = False,
+    over: Annotated[str | None, typer.Option(metavar="TIME", help="Move there over 6h, 90m, 1d12h; else jump.")] = None,
+    steps: Annotated[str | None, typer.Option(metavar="N", help="In so many equal steps; else evenly.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """See or change what a running keeper aims at. A change stands, over restarts too, until --configured.
+
+    Example: `keeper target btc`  ·  `keeper target btc --ratio 0.3 --over 6h --steps 6`  ·
+    `keeper target btc --configured`
+    """
+    from keeper.commands.target import TargetFlags
+
+    flags = TargetFlags(ratio, quantity, notional, add, scale, configured, over, steps)
+    body("target")(config, hedge, flags, as_json)
+
+
+@app.command()
 def history(
     config: ConfigPath = DEFAULT_CONFIG,
     journal: Annotated[

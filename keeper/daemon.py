@@ -17,9 +17,10 @@ import structlog
 
 from keeper.clock import Clock
 from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
+from keeper.core.steering import TargetError, Wish, redirected, told_of
 from keeper.core.working import WITHDRAWN
 from keeper.cycle import Desk, ask_again, turn
-from keeper.journal.base import JournalError
+from keeper.journal.base import Event, JournalError
 from keeper.standing import take_back_all
 
 log = structlog.get_logger(__name__)
@@ -58,12 +59,13 @@ class _Command:
 
     hedge: str
     change: Callable[[HedgeMemory], HedgeMemory]
-    done: asyncio.Future[None]
+    done: asyncio.Future[HedgeMemory]
+    event: Callable[[HedgeMemory], Event] | None = None
 
-    def finish(self) -> None:
+    def finish(self, memory: HedgeMemory) -> None:
         """Tell whoever waits, if anybody still does."""
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result(memory)
 
     def fail(self, error: Exception) -> None:
         """Tell whoever waits that it was not written."""
@@ -127,16 +129,38 @@ class Daemon:
         )
         self.desk.vouched.add(hedge)
 
+    async def retarget(self, hedge: str, wish: Wish) -> HedgeMemory:
+        """Set, move or give back a hedge's target; written down, and in force, when this returns.
+
+        Raises :class:`TargetError` for a wish that cannot be taken; nothing has changed then.
+        """
+
+        def change(memory: HedgeMemory) -> HedgeMemory:
+            configured = next(each for each in self.desk.hedges if each.name == hedge)
+            last = () if self.last is None else self.last.hedges
+            ground = next((each.exposure.ground for each in last if each.exposure.hedge.name == hedge), None)
+            return redirected(configured, memory, wish, ground, self.desk.now_ms())
+
+        def event(memory: HedgeMemory) -> Event:
+            return Event("target", hedge, self._clock.now_ms(), told_of(wish, memory))
+
+        return await self._tell(hedge, change, event)
+
     @property
     def alive_within_seconds(self) -> float:
         """How long ago the last turn may have been completed for the loop to count as alive."""
         return max(self._rhythm.alive_turns * self._rhythm.poll_seconds, self._rhythm.alive_seconds)
 
-    async def _tell(self, hedge: str, change: Callable[[HedgeMemory], HedgeMemory]) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._commands.append(_Command(hedge, change, done))
+    async def _tell(
+        self,
+        hedge: str,
+        change: Callable[[HedgeMemory], HedgeMemory],
+        event: Callable[[HedgeMemory], Event] | None = None,
+    ) -> HedgeMemory:
+        done: asyncio.Future[HedgeMemory] = asyncio.get_running_loop().create_future()
+        self._commands.append(_Command(hedge, change, done, event))
         self.wake()
-        await done
+        return await done
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -193,20 +217,26 @@ class Daemon:
         """Apply what the operator asked for since the last turn, and write it down."""
         while self._commands:
             command = self._commands.popleft()
-            memory = command.change(self.desk.memories.get(command.hedge, HedgeMemory()))
             try:
+                memory = command.change(self.desk.memories.get(command.hedge, HedgeMemory()))
                 await self.desk.journal.memory(command.hedge, memory)
+                if command.event is not None:
+                    await self.desk.journal.event(command.event(memory))
+            except TargetError as error:
+                command.fail(error)
+                continue
             except JournalError as error:
                 command.fail(error)
                 raise
             self.desk.memories[command.hedge] = memory
-            command.finish()
+            command.finish(memory)
             log.info(
                 "operator",
                 hedge=command.hedge,
                 paused=memory.paused,
                 flattened=memory.flattened,
                 halted=memory.halted,
+                target=None if memory.course is None else str(memory.course.goal),
             )
 
     async def _pause_between(self) -> None:

@@ -38,6 +38,7 @@ from keeper.core.orders import Epoch, plan
 from keeper.core.roll import due_note
 from keeper.core.roll_state import carried, ended
 from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
+from keeper.core.sharing import shared_ratio
 from keeper.core.steering import steered, steering_notes
 from keeper.core.targets import Target
 from keeper.core.working import Moment, Work, work
@@ -156,15 +157,18 @@ def judge(
         for exposure in exposures
     }
     judged: list[Judgement] = []
-    for seen, (_, memory) in zip(exposures, told, strict=True):
-        exposure = _with_questions(bench, seen, questions)
+    exposures = [_with_questions(bench, exposure, questions) for exposure in exposures]
+    adding: dict[str, Base] = {}
+    for place, (exposure, (_, memory)) in enumerate(zip(exposures, told, strict=True)):
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
-        own = resting.get(exposure.hedge.name)
-        judgement = _judge_one(bench, exposure, memory, epoch, _book(bench, elsewhere, judged), own)
+        own, book = resting.get(exposure.hedge.name), _book(bench, elsewhere, judged)
+        book = replace(book, shared_ratio=shared_ratio(place, exposures, adding))
+        judgement = _judge_one(bench, exposure, memory, epoch, book, own)
         judged.append(judgement)
-        if judgement.approved is not None and isinstance(judgement.decision, Rebalance):
-            adds = judgement.approved.next.notional if judgement.decision.drift_base > 0 else ZERO
-            shorts[exposure.hedge.name] = Quote(shorts[exposure.hedge.name] + adds)
+        if judgement.approved is not None and judgement.adds:
+            order = judgement.approved.next
+            shorts[exposure.hedge.name] = Quote(shorts[exposure.hedge.name] + order.notional)
+            adding[exposure.hedge.name] = Base(order.amount_base * judgement.worth)
     return tuple(judged)
 
 

@@ -19,11 +19,13 @@ from keeper import __version__
 from keeper.alerts.delivery import AlertQueue, open_alerts
 from keeper.alerts.rules import Alert, Severity, Throttle, ThrottleMemory, alerts_for
 from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop_health, state_document
+from keeper.api.wishes import answer_json
 from keeper.chores import Chores
 from keeper.clock import Clock
 from keeper.config import Config, Mode, secrets
 from keeper.core.legs import futures_source
 from keeper.core.model import CycleRecord, HedgeCycle, Snapshot
+from keeper.core.steering import Wish
 from keeper.daemon import Daemon, Listener, Rhythm
 from keeper.wiring import House, build_hedges
 
@@ -111,6 +113,11 @@ class Face:
         """Let one hedge trade again."""
         self._must_exist(name)
         await self._daemon.resume(name)
+
+    async def target(self, name: str, wish: Wish) -> dict[str, Any]:
+        """Set, move or give back one hedge's target."""
+        self._must_exist(name)
+        return answer_json(name, await self._daemon.retarget(name, wish))
 
     def wake(self) -> None:
         """Look now."""

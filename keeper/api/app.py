@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from keeper.api.bind import LOOPBACK
 from keeper.api.operations import Operations, UnknownHedgeError
+from keeper.api.wishes import wish_of
+from keeper.core.steering import TargetError
 
 _Scope = MutableMapping[str, Any]
 _Message = MutableMapping[str, Any]
@@ -54,6 +56,13 @@ def build_app(operations: Operations, token: str) -> FastAPI:
     async def flatten(name: str) -> JSONResponse:
         await operations.flatten(name)
         return JSONResponse({"hedge": name, "flattened": True})
+
+    @app.post("/api/v1/hedges/{name}/target")
+    async def target(name: str, request: Request) -> JSONResponse:
+        words = request.query_params
+        if len(words.multi_items()) != len(words):
+            raise TargetError("something is asked for twice")
+        return JSONResponse(await operations.target(name, wish_of(words)))
 
     @app.post("/api/v1/wake")
     async def wake() -> JSONResponse:
@@ -128,6 +137,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(UnknownHedgeError)
     async def unknown_hedge(_: Request, error: UnknownHedgeError) -> JSONResponse:
         return _error(404, "unknown_hedge", str(error), near=list(error.near))
+
+    @app.exception_handler(TargetError)
+    async def bad_target(_: Request, error: TargetError) -> JSONResponse:
+        return _error(400, "bad_target", str(error))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:

@@ -15,8 +15,12 @@ _ORDER_SECONDS = 90.0
 """An order waits for the turn in flight, and that for its venues."""
 
 
+class NotThereError(KeeperError):
+    """It is not the question that was refused: no keeper answers there, or not to this token."""
+
+
 def hedge_path(hedge: str, verb: str) -> str:
-    """The path of ``pause`` or ``resume`` of one hedge."""
+    """The path of ``pause``, ``resume``, ``flatten`` or ``target`` of one hedge."""
     return f"/api/v1/hedges/{quote(hedge, safe='')}/{verb}"
 
 
@@ -41,7 +45,7 @@ async def ask(bind: str, token: str, method: str, path: str) -> dict[str, Any]:
             status = answer.status
             document = await _json(answer)
     except aiohttp.ClientConnectorError:
-        raise KeeperError(
+        raise NotThereError(
             f"no keeper is listening on {where}; start one with: keeper run -c FILE "
             "(or set [api] bind to the address of the one that runs)"
         ) from None
@@ -74,12 +78,12 @@ async def _json(answer: aiohttp.ClientResponse) -> dict[str, Any] | None:
 
 def _judge(status: int, document: dict[str, Any] | None, where: str) -> dict[str, Any]:
     if status == 401:
-        raise KeeperError(
+        raise NotThereError(
             f"the keeper on {where} refuses this token: it was started with another token file or journal; "
             "use the config that it was started with, or set [api] token_file to its file"
         )
     if document is None:
-        raise KeeperError(f"what listens on {where} is not a keeper (HTTP {status}); set [api] bind to the keeper's")
+        raise NotThereError(f"what listens on {where} is not a keeper (HTTP {status}); set [api] bind to the keeper's")
     error = document.get("error")
     if isinstance(error, dict):
         raise KeeperError(str(error.get("text", f"the keeper on {where} refused (HTTP {status})")))

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Protocol
 
+from keeper.api.wishes import steering_json
 from keeper.core.depth import slippage_of
 from keeper.core.model import HedgeCycle, Outcome, PlannedOrder, Roll
+from keeper.core.steering import Wish
 from keeper.errors import KeeperError
 from keeper.report import hedge_json, iso_utc, plain
 
@@ -44,6 +46,13 @@ class Operations(Protocol):
 
     async def resume(self, name: str) -> None:
         """Trade one hedge again, its halt lifted, as durably; raises :class:`UnknownHedgeError`."""
+        ...
+
+    async def target(self, name: str, wish: Wish) -> dict[str, Any]:
+        """Set, move or give back one hedge's target; durable when this returns; see :func:`answer_json`.
+
+        Raises :class:`UnknownHedgeError`, and :class:`TargetError` for a target that cannot be taken.
+        """
         ...
 
     def wake(self) -> None:
@@ -82,10 +91,10 @@ def state_document(
 ) -> dict[str, Any]:
     """The answer of ``GET /api/v1/state``: a plan document with the run around it.
 
-    Each hedge is the object of the plan contract and has six more keys: ``paused``, ``flattened``, ``halted`` (null,
-    or why), ``established``, ``roll`` (null, or from which contract to which, and since when) and ``execution``: its
-    style, what rests of it, and its last order of this run.
-    ``alerts`` are counters by channel, as objects or dataclasses.
+    Each hedge is the object of the plan contract and has more keys: ``paused``, ``flattened``, ``halted`` (null, or
+    why), ``established``, those of :func:`steering_json`, ``roll`` (null, or from which contract to which, and since
+    when) and ``execution``: its style, what rests of it, and its last order of this run. ``alerts`` are counters by
+    channel, as objects or dataclasses.
     """
     return {
         "mode": progress.mode,
@@ -102,6 +111,7 @@ def state_document(
                 "flattened": cycle.memory.flattened,
                 "halted": cycle.memory.halted,
                 "established": cycle.memory.established,
+                **steering_json(cycle.memory),
                 "execution": _execution(cycle, (last_orders or {}).get(cycle.exposure.hedge.name)),
                 "roll": _roll(cycle.memory.roll),
             }

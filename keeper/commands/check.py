@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.text import Text
 
 from keeper.commands.loading import check_journal, load_for_venues
-from keeper.config import Config
+from keeper.config import BandConfig, Config
 from keeper.config.client_options import endpoints
 from keeper.config.execution import ExecutionConfig
 from keeper.config.problems import is_credential
 from keeper.config.values import nearest
 from keeper.core.orders import plain
 from keeper.errors import ConfigError
+from keeper.journal.base import JournalError
+from keeper.journal.reader import JournalReader
 from keeper.logs import MASK, redact
 from keeper.preflight import Finding
 
@@ -39,7 +41,7 @@ def check(config_path: Path, connect: bool) -> int:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     counts = f"{len(config.venues)} venue(s), {len(config.hedges)} hedge(s)"
     console.print(Text(f"{config.path}: mode {config.mode}, {counts}"))
-    _print(console, list(static_findings(config)))
+    _print(console, [*static_findings(config), *asyncio.run(targets_set(config))])
     console.print(Text("\nIn force (defaults are marked):"))
     for key, value, is_default in in_force(config):
         mark, style = ("   (default)", "dim") if is_default else ("", "")
@@ -106,6 +108,33 @@ def static_findings(config: Config) -> Iterator[Finding]:
         if unset:
             what = f"{' and '.join(unset)} not given: the venue's own setting is left as it is"
             yield Finding(f"hedges.{hedge.name}", True, what)
+        largest = hedge.max_ratio if hedge.ratio is None else hedge.ratio
+        if 0 < largest <= hedge.band.halt:
+            # A hedge whose short is gone altogether has drifted by the whole of its ratio, and by no more.
+            key = "ratio" if hedge.ratio is not None else "max_ratio"
+            text = (
+                f"{plain(hedge.band.halt)} can never be passed: the largest drift is {key}, {plain(largest)}; lower it"
+            )
+            yield Finding(f"hedges.{hedge.name}.band.halt", None, text)
+
+
+async def targets_set(config: Config) -> list[Finding]:
+    """Targets that an operator has set and that stand before those of the file; read from the journal, if there is one.
+
+    A journal that cannot be read is told, and ends nothing.
+    """
+    try:
+        async with await JournalReader.open(config.journal_url) as reader:
+            memories = await reader.memories() if reader.exists else {}
+    except JournalError as error:
+        return [Finding("journal", None, f"cannot be read, so targets set with keeper target are not known: {error}")]
+    found = []
+    for hedge in config.hedges:
+        course = memories[hedge.name].course if hedge.name in memories else None
+        if course is not None and course.by_operator:
+            text = f"{course.goal} was set with keeper target; the file's {hedge.target} does not count until"
+            found.append(Finding(f"hedges.{hedge.name}", None, f"{text}: keeper target {hedge.name} --configured"))
+    return found
 
 
 def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
@@ -122,6 +151,8 @@ def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
 def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
     for name in section.in_use if isinstance(section, ExecutionConfig) else type(section).model_fields:
         value = getattr(section, name)
+        if isinstance(section, BandConfig) and name == "warn":
+            value = section.warning  # what is in force where it was left out
         if name == "roll" and not getattr(section, "looks_dated", True) and name not in section.model_fields_set:
             continue  # a contract that does not expire is not rolled: ten lines about nothing
         if isinstance(value, BaseModel):

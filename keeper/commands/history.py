@@ -20,7 +20,7 @@ from rich.text import Text
 
 from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
-from keeper.journal.base import JournalError
+from keeper.journal.base import Event, JournalError
 from keeper.journal.costs import HedgeCosts
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.journal.url import file_of
@@ -47,6 +47,7 @@ class _Found:
     fills: tuple[Fill, ...]
     costs: tuple[HedgeCosts, ...]
     funding: dict[tuple[InstrumentId, str], Decimal]
+    targets: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
         _fills(found.fills),
         _costs(found.costs),
         _funding(found.funding),
+        _targets(found.targets),
     )
     _show(_headline(found), [section for section in sections if section.lines])
 
@@ -104,6 +106,7 @@ async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) ->
             fills=await reader.fills(limit, hedge),
             costs=await reader.costs(hedge),
             funding=dict(await reader.funding_total()),
+            targets=tuple(await reader.events("target", hedge, limit)),
         )
 
 
@@ -233,6 +236,24 @@ def _funding(totals: dict[tuple[InstrumentId, str], Decimal]) -> _Section:
     return _Section("Funding received (negative: paid)", ("instrument", "total", "asset"), lines)
 
 
+def _targets(events: Iterable[Event]) -> _Section:
+    columns = ("at", "hedge", "asked", "from", "to", "hours", "steps")
+    details = [(event, json.loads(event.detail)) for event in events]
+    lines = tuple(
+        (
+            _time(event.at_ms),
+            event.subject,
+            detail["verb"],
+            detail["from"] or "",
+            detail["to"],
+            _number(Decimal(detail["over_seconds"]) / 3_600),
+            "" if detail["steps"] is None else str(detail["steps"]),
+        )
+        for event, detail in details
+    )
+    return _Section("Targets that were set", columns, lines)
+
+
 def _show(headline: str, sections: Sequence[_Section]) -> None:
     if not sys.stdout.isatty():
         # One line for each entry, whatever its width: this is for grep and cut.
@@ -288,6 +309,9 @@ def _document(found: _Found) -> dict[str, Any]:
             for (instrument, asset), total in sorted(found.funding.items())
         ],
         "costs": [_plain(asdict(each)) for each in found.costs],
+        "targets": [
+            {"at": _time(event.at_ms), "hedge": event.subject, **json.loads(event.detail)} for event in found.targets
+        ],
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from keeper.api.client import ask, hedge_path
+from keeper.api.client import NotThereError, ask, hedge_path
 from keeper.api.token import read_token, token_path
 from keeper.core.model import Band
 from keeper.errors import KeeperError
@@ -45,9 +45,9 @@ def status(config_path: Path, as_json: bool) -> None:
     config = _load(config_path)
     state = _keeper(config, config_path).get("/api/v1/state")
     if as_json:
-        _print_json(state)
+        print_json(state)
         return
-    _show(*_picture(state, _bands(config)))
+    show(*_picture(state, _bands(config)))
 
 
 def pause(config_path: Path, hedge: str | None) -> None:
@@ -84,10 +84,15 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
     keeper = _keeper(config, config_path)
     # The config's names and not those of the last cycle: a keeper that has completed none can be paused as well.
     names = [hedge] if hedge is not None else [item.name for item in config.hedges]
-    done, refused = [], []
+    done: list[str] = []
+    refused: list[str] = []
     for name in names:
         try:
             keeper.post(hedge_path(name, verb))
+        except NotThereError:
+            if not done:
+                raise  # it is about the keeper, and true of every hedge
+            refused.append(f"{name}: the keeper does not answer any more")
         except KeeperError as error:
             if hedge is not None:
                 raise
@@ -102,13 +107,18 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
         "resume": "resumed; it trades again",
         "flatten": "target zero until it is resumed; bought back once nothing holds it",
     }[verb]
-    _show(*(Text(f"{name}: {effect}") for name in done))
+    show(*(Text(f"{name}: {effect}") for name in done))
 
 
 def _load(config_path: Path) -> Config:
     from keeper.config import load_config
 
     return load_config(config_path, os.environ, need_credentials=False)  # no venue is met here
+
+
+def keeper_of(config_path: Path) -> _Keeper:
+    """The running keeper of this configuration; raises :class:`KeeperError` where none has run."""
+    return _keeper(_load(config_path), config_path)
 
 
 def _keeper(config: Config, config_path: Path) -> _Keeper:
@@ -149,7 +159,8 @@ def _picture(state: Mapping[str, Any], bands: Mapping[str, Band]) -> Sequence[Re
     return lines
 
 
-def _show(*parts: RenderableType) -> None:
+def show(*parts: RenderableType) -> None:
+    """Print for people."""
     from rich.console import Console
 
     console = Console()  # colours on a terminal only
@@ -157,6 +168,7 @@ def _show(*parts: RenderableType) -> None:
         console.print(part)
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print for programs."""
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")

@@ -48,11 +48,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the whole keeper did and has: the other hedges' short (quote, positive), and new shorts sent lately."""
+    """What the whole keeper did and has: the other hedges' short (quote, positive), and new shorts sent lately.
+
+    ``shared_ratio`` is the share of this hedge's coins that other hedges have sold or are to sell; None is not known.
+    """
 
     other_short_notional: Quote = NO_QUOTE
     orders_last_hour: int = 0
     turnover_last_day: Quote = NO_QUOTE
+    shared_ratio: Decimal | None = ZERO
 
 
 _SEAL = object()
@@ -235,13 +239,18 @@ def _clip_sells(
         text = f"{book.orders_last_hour} orders in the last hour; max_orders_per_hour is {limits.max_orders_per_hour}"
         return (), (Reason("limit_orders_per_hour", text),)
     working = working_contracts(exposure.working, Side.SELL)
-    room_base = max(ZERO, exposure.equity_base + exposure.futures_base)
+    if book.shared_ratio is None:
+        return (), (Reason("shared_coins", "another hedge counts the same coins, and what it has sold is not known"),)
+    left = max(ZERO, exposure.equity_base * (ONE - book.shared_ratio))
+    room_base = max(ZERO, left + exposure.futures_base)
     room = instrument.contracts_for(Base(room_base), quote.mark) - working
     reasons: list[Reason] = []
     wanted = sum((order.contracts for order in orders), ZERO)
     allowed = floor_to_step(max(ZERO, room), instrument.step_contracts)
     if allowed < wanted:
-        reasons.append(Reason("clipped_to_holdings", f"sells are cut to {plain(allowed)} contracts: never net short"))
+        others = f", and other hedges have or claim the share {book.shared_ratio:.4f} of the same coins"
+        text = f"sells are cut to {plain(allowed)} contracts: never net short{others if book.shared_ratio else ''}"
+        reasons.append(Reason("clipped_to_holdings", text))
     one = instrument.notional(Contracts(ONE), quote.mark)
     if limits.max_daily_turnover is not None:
         left = limits.max_daily_turnover - book.turnover_last_day

@@ -5,6 +5,7 @@ Three verbs: ``set`` a value, ``add`` points (0.5 with -0.4 added is 0.1), ``sca
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -115,6 +116,19 @@ def redirected(hedge: Hedge, memory: HedgeMemory, wish: Wish, ground: Ground | N
     return replace(memory, course=course, coins=coins, filed=hedge.target)
 
 
+def told_of(wish: Wish, memory: HedgeMemory) -> str:
+    """A wish that was taken, as JSON for the journal; decimals are strings."""
+    course = memory.course
+    detail = {
+        "verb": wish.verb.value,
+        "from": None if course is None else str(course.start),
+        "to": str(memory.filed if course is None else course.goal),
+        "over_seconds": wish.pace.over_ms // 1000,
+        "steps": wish.pace.steps,
+    }
+    return json.dumps(detail, separators=(",", ":"))
+
+
 def _wanted(wish: Wish, present: Target) -> Target:
     """The target that a wish comes to."""
     if wish.verb is Verb.SET:
@@ -168,7 +182,7 @@ def steering_notes(memory: HedgeMemory) -> tuple[Reason, ...]:
     notes: list[Reason] = []
     if course.by_operator:
         text = f"{course.goal} was set by the operator; the configuration's {memory.filed} does not count"
-        notes.append(Reason("target_set", f"{text} until it is given back"))
+        notes.append(Reason("target_set", f"{text} until: keeper target HEDGE --configured"))
     if course.reached < ONE:
         text = (
             f"the target is moved from {course.start} to {course.goal}, {course.reached * 100:.1f} % of the way is done"

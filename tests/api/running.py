@@ -10,8 +10,10 @@ from keeper.alerts.delivery import LaneCounters
 from keeper.api.app import build_app
 from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop_health, state_document
 from keeper.api.server import serve
+from keeper.api.wishes import answer_json
 from keeper.core.model import HedgeMemory
-from tests.alerts.stories import ABOVE, START_MS, hedge_cycle, order, rebalance
+from keeper.core.steering import Wish, redirected
+from tests.alerts.stories import ABOVE, HEDGE, START_MS, hedge_cycle, order, rebalance
 
 TOKEN = "a-planted-token-of-the-api-0123456789"
 
@@ -48,6 +50,11 @@ class PaperDaemon:
 
     async def flatten(self, name: str) -> None:
         self._tell("flatten", name)
+
+    async def target(self, name: str, wish: Wish) -> dict[str, Any]:
+        memory = redirected(HEDGE, HedgeMemory(filed=HEDGE.target, paused=True), wish, None, START_MS)
+        self._tell(f"target {wish.verb.value} {wish.value} over {wish.pace.over_ms} in {wish.pace.steps}:", name)
+        return answer_json(name, memory)
 
     def wake(self) -> None:
         self.told.append("wake")

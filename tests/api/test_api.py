@@ -67,11 +67,12 @@ async def test_the_state_is_the_plan_with_the_run_around_it(where: str, daemon: 
     assert state["venues"]["other"] == {"ok": False, "text": "no answer", "last_read_at": None}
 
 
-def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_five_keys_more() -> None:
+def test_a_hedge_of_the_state_is_the_object_of_the_plan_and_some_keys_more() -> None:
     cycle = hedge_cycle("0.1")
     progress = Progress("live", "0.1.0", 1, START_MS, 0, None, None)
     hedge = state_document(progress, [cycle], {}, {})["hedges"][0]
-    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established", "execution", "roll")}
+    steering = ("roll", "target_set_by", "configured_target", "transition")
+    assert {key: hedge.pop(key) for key in ("paused", "flattened", "halted", "established", "execution", *steering)}
     assert hedge == plan_document("live", START_MS, [cycle])["hedges"][0]
 
 
@@ -99,6 +100,64 @@ async def test_an_operator_pauses_resumes_flattens_and_wakes(where: str, daemon:
     assert await call(where, "POST", "/api/v1/hedges/eth/flatten") == (200, {"hedge": "eth", "flattened": True})
     assert await call(where, "POST", "/api/v1/wake", data=b"{}") == (200, {"woken": True})
     assert daemon.told == ["pause btc", "resume btc", "flatten eth", "wake"]
+
+
+async def test_an_operator_sets_moves_and_gives_back_a_target(where: str, daemon: PaperDaemon) -> None:
+    status, document = await call(where, "POST", "/api/v1/hedges/btc/target?ratio=0.3&over=6h&steps=4")
+    assert status == 200
+    assert document == {
+        "hedge": "btc",
+        "target": {"kind": "ratio", "value": "0.3"},
+        "target_set_by": "operator",
+        "configured_target": {"kind": "ratio", "value": "0.6"},
+        "transition": {
+            "from": {"kind": "ratio", "value": "0.6"},
+            "to": {"kind": "ratio", "value": "0.3"},
+            "now": {"kind": "ratio", "value": "0.6"},
+            "done": "0",
+            "steps": 4,
+            "began_at": "2026-11-20T08:00:00Z",
+            "ends_at": "2026-11-20T14:00:00Z",
+        },
+        "paused": True,
+        "flattened": False,
+        "halted": None,
+    }
+    _, jumped = await call(where, "POST", "/api/v1/hedges/btc/target?add=-0.1")
+    assert (jumped["target"]["value"], jumped["transition"]) == ("0.5", None)
+    _, back = await call(where, "POST", "/api/v1/hedges/btc/target?configured=true")
+    assert (back["target"], back["target_set_by"]) == ({"kind": "ratio", "value": "0.6"}, "configuration")
+    assert daemon.told == [
+        "target set 0.3 over 21600000 in 4: btc",
+        "target add -0.1 over 0 in None: btc",
+        "target config 0 over 0 in None: btc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("", "needs exactly one of ratio"),
+        ("?ratio=0.3&quantity=1", "has ratio and quantity"),
+        ("?ratio=0.3&ratio=0.4", "asked for twice"),
+        ("?ratio=x", "ratio is 'x'"),
+        ("?ratio=NaN", "not a finite number"),
+        ("?ratio=2", "outside of min_ratio 0 and max_ratio 1"),
+        ("?ratio=0.3&over=soon", "over is 'soon'"),
+        ("?ratio=0.3&steps=4", "steps needs a time"),
+        ("?ratio=0.3&over=1h&steps=0", "must be at least 1"),
+        ("?ration=0.3", "did you mean"),
+        ("?quantity=1&over=1h", "leave out --over"),
+    ],
+)
+async def test_a_target_that_cannot_be_taken_is_refused_and_changes_nothing(
+    where: str, daemon: PaperDaemon, query: str, text: str
+) -> None:
+    status, document = await call(where, "POST", f"/api/v1/hedges/btc/target{query}")
+    assert status == 400
+    assert document["error"]["code"] == "bad_target"
+    assert text in document["error"]["text"]
+    assert daemon.told == []
 
 
 async def test_an_unknown_hedge_is_told_with_the_names_near_it(where: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from keeper.commands.status import flatten, pause, resume, status
+from keeper.commands.target import TargetFlags, target
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from tests.api.running import TOKEN, PaperDaemon, running
 
@@ -96,6 +97,57 @@ async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, 
     daemon.names = ("btc",)  # the keeper that runs was started before the config was changed
     with pytest.raises(KeeperError, match="pause: done for btc; not for eth: no hedge is named 'eth'"):
         await asyncio.to_thread(pause, config, None)
+
+
+async def test_a_target_is_set_and_what_it_means_is_said(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(target, config, "btc", TargetFlags(ratio="0.3", over="6h", steps="4"), False)
+    told = capsys.readouterr().out
+    for words in (
+        "btc: target ratio 0.3, set by the operator",
+        "moved from ratio 0.6 to ratio 0.3 in 4 steps, there at 2026-11-20T14:00:00Z",
+        "the configuration's ratio 0.6 does not count until:",
+        "--configured",
+        "paused: it follows once it is resumed",
+    ):
+        assert words in told
+    await asyncio.to_thread(target, config, "btc", TargetFlags(configured=True), True)
+    assert json.loads(capsys.readouterr().out)["target_set_by"] == "configuration"
+    assert daemon.told == ["target set 0.3 over 21600000 in 4: btc", "target config 0 over 0 in None: btc"]
+
+
+async def test_without_a_flag_it_says_where_the_target_is(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(target, config, "btc", TargetFlags(), False)
+    assert "btc: target ratio 0.6, set by the configuration" in capsys.readouterr().out
+    with pytest.raises(KeeperError, match="has no figures of a hedge 'xrp'; it has: btc"):
+        await asyncio.to_thread(target, config, "xrp", TargetFlags(), False)
+    assert daemon.told == []
+
+
+async def test_flags_that_make_no_sense_are_the_command_lines_fault(config: Path, daemon: PaperDaemon) -> None:
+    for flags, text in (
+        (TargetFlags(ratio="0.3", add="0.1"), "has ratio and add"),
+        (TargetFlags(over="6h"), "has none"),
+        (TargetFlags(ratio="30 %"), '"0.3"'),
+        (TargetFlags(scale="0.5", steps="2"), "steps needs a time"),
+    ):
+        with pytest.raises(ConfigError, match=text) as caught:
+            await asyncio.to_thread(target, config, "btc", flags, False)
+        assert caught.value.exit_code == 2
+    with pytest.raises(KeeperError, match="outside of min_ratio"):
+        await asyncio.to_thread(target, config, "btc", TargetFlags(ratio="1.5"), False)
+    assert daemon.told == []
+
+
+def test_what_is_true_of_every_hedge_is_said_once(tmp_path: Path, unused_tcp_port: int) -> None:
+    bind = f"127.0.0.1:{unused_tcp_port}"
+    with pytest.raises(KeeperError) as caught:
+        pause(written(tmp_path, bind, TOKEN), None)
+    assert str(caught.value).count("no keeper is listening") == 1
+    assert str(caught.value).startswith(f"no keeper is listening on {bind}")
 
 
 def test_where_no_keeper_runs_the_message_says_how_to_start_one(tmp_path: Path, unused_tcp_port: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import stat
 import sys
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,16 @@ from keeper.commands import check as check_module
 from keeper.commands import loading
 from keeper.config import BandConfig, HedgeConfig, load_config
 from keeper.config.models import SECTIONS
+from keeper.core.courses import Course
+from keeper.core.model import HedgeMemory
+from keeper.core.targets import Target
 from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError
+from keeper.journal.sql import SqlJournal
 from tests.cli.support import API_KEY, API_SECRET, CREDENTIALS, keeper, process
 
 COMMANDS = (
-    *("init", "demo", "run", "plan", "size", "stress", "check", "status", "pause", "resume", "history", "roll", "sim"),
+    *("init", "demo", "run", "plan", "size", "stress", "check", "status", "pause", "resume", "target", "history"),
+    *("roll", "sim"),
 )
 
 
@@ -102,6 +109,45 @@ def test_init_where_nothing_can_be_written() -> None:
     result = keeper("init", "/proc/nowhere/keeper.toml")
     assert result.exit_code == 2
     assert "cannot be written" in result.stderr
+
+
+def test_check_says_where_a_halt_can_never_strike(config_file: Path) -> None:
+    text = config_file.read_text(encoding="utf-8")
+    said = "hedges.btc.band.halt: "
+    fine = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+    assert fine.exit_code == 0
+    assert said not in fine.stdout  # what init writes can strike
+    for ratio, halt, warns in (("0.5", "0.5", True), ("0.5", "0.49", False), ("0.3", "0.4", True), ("0", "0.4", False)):
+        changed = text.replace('ratio = "0.5"', f'ratio = "{ratio}"').replace('halt = "0.30"', f'halt = "{halt}"')
+        config_file.write_text(changed, encoding="utf-8")
+        told = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+        assert told.exit_code == 0
+        assert (said in told.stdout) is warns, (ratio, halt)
+        if warns:
+            assert f"the largest drift is ratio, {ratio}" in told.stdout
+
+
+def test_check_shows_the_warn_that_is_in_force(config_file: Path) -> None:
+    text = config_file.read_text(encoding="utf-8")
+    config_file.write_text(text.replace('warn = "0.02", act = "0.05"', 'act = "0.01"'), encoding="utf-8")
+    told = keeper("check", "-c", str(config_file), environ=CREDENTIALS).stdout
+    assert "hedges.btc.band.warn = 0.01   (default)" in told
+
+
+def test_check_says_that_a_target_was_set_and_the_files_does_not_count(config_file: Path) -> None:
+    async def set_one() -> None:
+        journal = await SqlJournal.open(f"sqlite:///{config_file.parent / 'keeper.db'}")
+        goal = Target.ratio(Decimal("0.3"))
+        await journal.memory("btc", HedgeMemory(course=Course(goal, goal, 0)))
+        await journal.close()
+
+    asyncio.run(set_one())
+    told = keeper("check", "-c", str(config_file), environ=CREDENTIALS)
+    assert told.exit_code == 0
+    assert (
+        "ratio 0.3 was set with keeper target; the file's ratio 0.5 does not count until: keeper target btc"
+        in told.stdout
+    )
 
 
 def test_check_tells_what_is_in_force_and_no_secret(config_file: Path) -> None:

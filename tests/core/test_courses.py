@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.core.courses import Course, Pace, share_at, target_at
-from keeper.core.hedge import recall, remember
-from keeper.core.model import HedgeMemory, Hold
+from keeper.core.hedge import decide, recall, remember
+from keeper.core.model import Halt, HedgeMemory, Hold
 from keeper.core.steering import TargetError, Verb, Wish, redirected, steered, steering_notes, target_in_force
 from keeper.core.targets import Ground, Target, TargetKind
 from tests.core.build import D, hedge, linear, look, snapshot
@@ -179,7 +179,9 @@ def test_small_steps_leave_the_halt_armed() -> None:
     exposure, _ = look(of, snapshot(of, "100", {"BTC": "5"}, "-1"))
     assert exposure.drift_ratio is not None
     assert exposure.drift_ratio > of.band.halt
-    assert recall(exposure, memory).established
+    memory = recall(exposure, memory)
+    assert memory.established
+    assert isinstance(decide(exposure, memory), Halt)
 
 
 def test_a_long_wait_in_a_transition_opens_the_build_up_instead_of_halting() -> None:

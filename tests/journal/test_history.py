@@ -85,7 +85,7 @@ def test_the_limit_counts_lines_and_keeps_the_newest(journal_url: str, capsys: p
 def test_json_is_one_document_with_exact_numbers(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     history(journal_url, hedge=None, limit=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding", "costs"]
+    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding", "costs", "targets"]
     assert document["summary"]["tag"] == "c0ffee"
     assert [row["cycle"] for row in document["cycles"]] == [4, 5, 6]
     first = document["cycles"][0]
