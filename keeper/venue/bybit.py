@@ -6,6 +6,7 @@ one that is blank, and its lists end at twenty rows; so the venue's own rows are
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,12 +17,14 @@ from keeper.venue.recipes import (
     Cursor,
     Fields,
     Lookups,
+    MarginRead,
     Outflow,
     Path,
     Product,
     RateHistory,
     Read,
     Row,
+    TransferCall,
     WalletRead,
     decimal_of,
     is_inverse,
@@ -50,6 +53,9 @@ def _bybit_total(row: Row) -> Decimal:
 
 _BYBIT_FIELDS = Fields(
     size="size",
+    maintenance="positionMM",
+    margin_mode="tradeMode",
+    margin_modes={"1": "isolated"},
     side="side",
     sides={"Buy": 1, "Sell": -1},
     entry="avgPrice",
@@ -130,7 +136,46 @@ def _bybit_left(row: Row) -> bool:
     return kind == "TRADE" and str(row.get("category") or "spot") == "spot"
 
 
+def _bybit_transfer(asset: str, amount: str, source: str, target: str) -> Mapping[str, Any]:
+    """Bybit wants an id of our own for each: a second request under the same one moves nothing."""
+    return {
+        "transferId": str(uuid.uuid4()),
+        "coin": asset,
+        "amount": amount,
+        "fromAccountType": source,
+        "toAccountType": target,
+    }
+
+
 BYBIT = Capability(
+    margins=(
+        (
+            MarginRead(
+                "",
+                Read(
+                    "privateGetV5AccountWalletBalance",
+                    {"accountType": "UNIFIED"},
+                    ("result", "list", ("accountType", "UNIFIED")),
+                    single=True,
+                ),
+                equity="totalMarginBalance",
+                maintenance="totalMaintenanceMargin",
+                available=("totalAvailableBalance",),
+                # blank where every position is isolated: the account as a whole has no margin then
+                when=lambda row: stated(row, "totalMarginBalance") and stated(row, "totalMaintenanceMargin"),
+            ),
+        ),
+    ),
+    transfers=TransferCall(
+        "privatePostV5AssetTransferInterTransfer",
+        ("private",),
+        "v5/asset/transfer/inter-transfer",
+        {"": "UNIFIED", "funding": "FUND"},
+        _bybit_transfer,
+        (("result", "transferId"),),
+        ("result", "status"),
+        frozenset({"FAILED"}),
+    ),
     candles_a_page=1000,
     rates=RateHistory(200),
     funding_sign=-1,

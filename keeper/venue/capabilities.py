@@ -18,12 +18,14 @@ from keeper.venue.recipes import (
     Cursor,
     Fields,
     Lookups,
+    MarginRead,
     Outflow,
     Path,
     Product,
     RateHistory,
     Read,
     Row,
+    TransferCall,
     WalletRead,
     decimal_of,
     flag,
@@ -48,6 +50,8 @@ def _okx_total(row: Row) -> Decimal:
 
 _BINANCE_FIELDS = Fields(
     size="positionAmt",
+    maintenance="maintMargin",
+    isolated="isolatedMargin",
     notional="notional",
     notional_inverse="notionalValue",
     index="positionSide",
@@ -77,7 +81,42 @@ def _binance_product(covers: Callable[[Row], bool], prefix: str, position: str, 
     )
 
 
+def _binance_margins(wallet: str, read: str, covers: Callable[[Row], bool]) -> MarginRead:
+    return MarginRead(
+        wallet,
+        Read(read, rows=("assets",)),
+        equity="marginBalance",
+        maintenance="maintMargin",
+        available=("maxWithdrawAmount", "availableBalance"),
+        asset="asset",
+        covers=covers,
+    )
+
+
 BINANCE = Capability(
+    margins=(
+        (
+            MarginRead(
+                "linear",
+                Read("fapiPrivateV2GetAccount", single=True),
+                equity="totalMarginBalance",
+                maintenance="totalMaintMargin",
+                available=("maxWithdrawAmount", "availableBalance"),
+                covers=is_linear,
+                when=lambda row: flag(row, "multiAssetsMargin") is True,
+            ),
+            _binance_margins("linear", "fapiPrivateV2GetAccount", is_linear),
+        ),
+        (_binance_margins("inverse", "dapiPrivateGetAccount", is_inverse),),
+    ),
+    transfers=TransferCall(
+        "sapiPostAssetTransfer",
+        ("sapi",),
+        "asset/transfer",
+        {"": "MAIN", "funding": "FUNDING", "margin": "MARGIN", "linear": "UMFUTURE", "inverse": "CMFUTURE"},
+        lambda asset, amount, source, target: {"type": f"{source}_{target}", "asset": asset, "amount": amount},
+        (("tranId",),),
+    ),
     funding_sign=1,
     book_depths=(5, 10, 20, 50, 100, 500, 1000),
     candles_a_page=1000,
@@ -164,6 +203,7 @@ BINANCE = Capability(
         ambiguous=frozenset({"-1000", "-1001", "-1006", "-1007", "-1016", "-1034"}),
         retry_later=frozenset({"-1003", "-1008", "-1015"}),
         duplicate=frozenset({"-4111", "-4116"}),
+        would_cross=frozenset({"-5022"}),
         not_found=frozenset({"-2013"}),
         unchanged=frozenset({"-4046", "-4059"}),
         clock=frozenset({"-1021"}),
@@ -178,6 +218,7 @@ _OKX_DATA: Path = ("data",)
 _OKX_FIELDS = Fields(
     symbol="instId",
     size="pos",
+    maintenance="mmr",
     side="posSide",
     sides={"long": 1, "short": -1, "net": 0},
     entry="avgPx",
@@ -226,6 +267,42 @@ def _okx_left(row: Row) -> bool:
 
 
 OKX = Capability(
+    margins=(
+        (
+            # accounts of several currencies and portfolio margin are one account in USD; others are one per currency
+            MarginRead(
+                "",
+                Read("privateGetAccountBalance", rows=_OKX_DATA),
+                equity="adjEq",
+                maintenance="mmr",
+                available=("availEq",),
+                when=lambda row: stated(row, "adjEq") and stated(row, "mmr"),
+            ),
+            MarginRead(
+                "",
+                Read("privateGetAccountBalance", rows=("data", 0, "details")),
+                equity="eq",
+                maintenance="mmr",
+                available=("availEq", "availBal"),
+                asset="ccy",
+                when=lambda row: stated(row, "mmr"),
+            ),
+        ),
+    ),
+    transfers=TransferCall(
+        "privatePostAssetTransfer",
+        ("private",),
+        "asset/transfer",
+        {"": "18", "funding": "6"},
+        lambda asset, amount, source, target: {
+            "type": "0",
+            "ccy": asset,
+            "amt": amount,
+            "from": source,
+            "to": target,
+        },
+        (("data", 0, "transId"),),
+    ),
     funding_sign=1,
     rates=RateHistory(end="after"),
     options={

@@ -31,6 +31,8 @@ from keeper.venue.guard import Answer, redact
 from keeper.venue.recipes import Codes, Path
 
 TEXT_LIMIT = 300
+WOULD_CROSS = "post_only_would_cross"
+"""The code, on every venue, of a post-only order that was refused because it would have traded at once."""
 REFUSALS: tuple[type[Exception], ...] = (
     ccxt.InvalidOrder,
     ccxt.InsufficientFunds,
@@ -163,6 +165,8 @@ def _by_answer(failure: BaseException, answer: Answer, codes: Codes, text: str) 
             return RetryLater(text, _wait(answer))
         if code in codes.ambiguous:
             return Ambiguous(text)
+        if code in codes.would_cross or isinstance(failure, ccxt.OrderImmediatelyFillable):
+            return Rejected(WOULD_CROSS, text)
         if re.fullmatch(codes.rejected, code):
             return Rejected(code, text)
     if status in codes.limit_statuses:

@@ -23,10 +23,13 @@ MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class VenuePolicy:
-    """What a client may do: whether orders may leave at all, and which environment it talks to."""
+    """What a client may do: whether orders may leave at all, which environment it talks to, and whether coins may be
+    moved between the user's own wallets of the venue. Nothing ever allows a withdrawal.
+    """
 
     trading: bool
     environment: Literal["live", "testnet"]
+    transfers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,17 @@ class Guard:
             return
         if not self.policy.trading:
             raise self._refuse(what, "this mode sends nothing but reads")
-        if MONEY_LEAVES.search(path):
-            raise self._refuse(what, "keeper never moves money between accounts")
+        if MONEY_LEAVES.search(path) and not self._is_own_transfer(path, method, sections):
+            raise self._refuse(what, "nothing allows keeper to move money out of a wallet")
         if self.demo_path is not None and self.demo_path not in path:
             raise self._refuse(what, f"the demo's orders go under {self.demo_path}")
+
+    def _is_own_transfer(self, path: str, method: str, sections: list[str]) -> bool:
+        """Whether this is the one request that moves coins between the user's own wallets, and it is allowed."""
+        call = self.capability.transfers
+        if call is None or not self.policy.transfers or method != "POST":
+            return False
+        return tuple(sections) == call.sections and path == call.path
 
     def check_url(self, url: str, headers: Mapping[str, Any] | None = None, *, own_headers: bool = False) -> None:
         """Judge the address itself, and the headers where the demo is told by one."""

@@ -10,12 +10,15 @@ from keeper.venue.recipes import (
     Cursor,
     Fields,
     Lookups,
+    MarginRead,
     Outflow,
     Product,
     RateHistory,
     Read,
     Row,
+    TransferCall,
     WalletRead,
+    flag,
     is_contract,
     is_inverse,
     is_linear,
@@ -25,6 +28,7 @@ from keeper.venue.recipes import (
 _DERIBIT_FIELDS = Fields(
     symbol="instrument_name",
     size="size",
+    maintenance="maintenance_margin",
     entry="average_price",
     mark="mark_price",
     liquidation="estimated_liquidation_price",
@@ -52,7 +56,28 @@ def _deribit_left(row: Row) -> bool:
     )
 
 
+_DERIBIT_SUMMARIES = Read("privateGetGetAccountSummaries", rows=("result", "summaries"))
+
 DERIBIT = Capability(
+    margins=(
+        (
+            MarginRead(
+                "",
+                _DERIBIT_SUMMARIES,
+                equity="total_margin_balance_usd",
+                maintenance="total_maintenance_margin_usd",
+                when=lambda row: flag(row, "cross_collateral_enabled") is True,
+            ),
+            MarginRead(
+                "",
+                _DERIBIT_SUMMARIES,
+                equity="margin_balance",
+                maintenance="maintenance_margin",
+                available=("available_withdrawal_funds",),
+                asset="currency",
+            ),
+        ),
+    ),
     book_depths=(1, 5, 10, 20, 50, 100, 1000),
     candles_a_page=1000,
     rates=RateHistory(
@@ -115,6 +140,7 @@ DERIBIT = Capability(
         ambiguous=frozenset({"11094", "-32603"}),
         retry_later=frozenset({"10028", "10040", "10041", "10047", "11051", "13028"}),
         not_found=frozenset({"10004", "11044"}),
+        would_cross=frozenset({"11054"}),
         credentials=frozenset({"13004", "13009", "13010", "13021", "13780"}),
         rejected=r"1\d{4}|-32602|-32600|-32601",
         limits=frozenset({"10028"}),
@@ -191,6 +217,45 @@ OTHERS: Mapping[str, Capability] = {
         rates=RateHistory(1_000_000, end=""),
     ),
     "bingx": Capability(
+        margins=(
+            (
+                MarginRead(
+                    "linear",
+                    Read("swapV3PrivateGetUserBalance", rows=("data",)),
+                    equity="equity",
+                    maintenance=None,
+                    available=("availableMargin",),
+                    asset="asset",
+                    risk="riskRate",
+                    covers=is_linear,
+                ),
+            ),
+            (
+                MarginRead(
+                    "inverse",
+                    Read("cswapV1PrivateGetUserBalance", rows=("data",)),
+                    equity="equity",
+                    maintenance=None,
+                    available=("availableMargin",),
+                    asset="asset",
+                    risk="riskRate",
+                    covers=is_inverse,
+                ),
+            ),
+        ),
+        transfers=TransferCall(
+            "apiAssetV1PrivatePostTransfer",
+            ("apiAsset", "v1", "private"),
+            "transfer",
+            {"": "spot", "funding": "fund", "linear": "USDTMPerp", "inverse": "coinMPerp"},
+            lambda asset, amount, source, target: {
+                "fromAccount": source,
+                "toAccount": target,
+                "asset": asset,
+                "amount": amount,
+            },
+            (("data", "transferId"), ("data", "tranId"), ("tranId",)),
+        ),
         book_depths=(5, 10, 20, 50, 100, 500, 1000),
         candles_a_page=1000,
         rates=RateHistory(1000, never=is_inverse),
@@ -208,6 +273,7 @@ OTHERS: Mapping[str, Capability] = {
         harmless=frozenset({"user/auth/userDataStream"}),
     ),
     "weex": Capability(
+        post_only=False,
         book_depths=(15, 200),
         candle_params=lambda market: None if market.get("spot") else {"historical": True},
         unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
@@ -216,6 +282,19 @@ OTHERS: Mapping[str, Capability] = {
         demo_path="capi/v3/sim/",
     ),
     "mexc": Capability(
+        transfers=TransferCall(
+            "spotPrivatePostCapitalTransfer",
+            ("spot", "private"),
+            "capital/transfer",
+            {"": "SPOT", "linear": "FUTURES", "inverse": "FUTURES"},
+            lambda asset, amount, source, target: {
+                "fromAccountType": source,
+                "toAccountType": target,
+                "asset": asset,
+                "amount": amount,
+            },
+            ((0, "tranId"), ("tranId",)),
+        ),
         candles_a_page=500,
         rates=RateHistory(
             read=Read(
@@ -287,6 +366,7 @@ OTHERS: Mapping[str, Capability] = {
         client_id_template="t-{}",
         funding_sign=1,
         lookups=Lookups(unified="clientOrderId"),
+        codes=Codes(would_cross=frozenset({"POC_FILL_IMMEDIATELY", "ORDER_POC_IMMEDIATE"})),
     ),
     "kucoin": Capability(
         book_depths=(20, 100),

@@ -24,8 +24,10 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency
 from keeper.venue.charts import Charts
 from keeper.venue.connection import TRIPPED, Connection, together
+from keeper.venue.further import AccountMargin
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import CANNOT_TELL, Ledger
+from keeper.venue.margins import Margins
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     UNIFIED_SLOTS,
@@ -55,6 +57,7 @@ class CcxtObserver:
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
         self._charts = Charts(connection)
+        self._margins = Margins(connection)
 
     async def open(self) -> None:
         """Load the markets (anew, when called again); raises when the venue cannot be reached."""
@@ -276,6 +279,10 @@ class CcxtObserver:
     async def fees(self, instrument: Instrument) -> Fees | None:
         """What the account pays; else what the list of markets says; None where neither says anything."""
         return await self._charts.fees(instrument)
+
+    async def margins(self) -> tuple[AccountMargin, ...]:
+        """One entry an account and margin asset: a unified account has one, split accounts have several."""
+        return await self._margins.margins()
 
     # Facts
 

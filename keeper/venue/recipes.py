@@ -141,6 +141,10 @@ class Fields:
     leverage: str | None = None
     margin_mode: str | None = None
     margin_modes: Mapping[str, str] = field(default_factory=dict)
+    maintenance: str | None = None
+    """The maintenance margin of the position."""
+    isolated: str | None = None
+    """Margin of its own, where no field names the mode: above zero is isolated."""
     kind: str | None = None
     kinds: frozenset[str] = frozenset()
     """Texts of ``kind`` that are futures; other rows (margin, options) are somebody else's affair."""
@@ -177,6 +181,8 @@ class Codes:
     ambiguous: frozenset[str] = frozenset()
     retry_later: frozenset[str] = frozenset()
     duplicate: frozenset[str] = frozenset()
+    would_cross: frozenset[str] = frozenset()
+    """A post-only order that would have met the other side of the book, and does not exist."""
     not_found: frozenset[str] = frozenset()
     unchanged: frozenset[str] = frozenset()
     clock: frozenset[str] = frozenset()
@@ -215,6 +221,46 @@ class Outflow:
     asset_field: str | None = None
     counts: Callable[[Row], bool] = lambda _: True
     """Whether a row can take a whole holding away: funding, fees and interest cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRead:
+    """The margin of one account: rows, and the names of their figures. The venue liquidates where maintenance reaches
+    equity.
+    """
+
+    wallet: str
+    read: Read
+    equity: str
+    maintenance: str | None
+    """None: the venue shows it beside positions alone, as ``risk``."""
+    available: tuple[str, ...] = ()
+    """What may be taken out: the first of these that is stated."""
+    asset: str | None = None
+    """The field that names the asset; None: the row is the whole account, in USD."""
+    risk: str | None = None
+    """Maintenance over equity of the account, shown beside its positions: the highest counts."""
+    covers: Callable[[Row], bool] = lambda _: True
+    """Markets whose positions this account margins."""
+    when: Callable[[Row], bool] = lambda _: True
+    """Whether a row is an account's margin at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCall:
+    """How coins are moved between the user's own wallets: one request, and what the wallets are called there."""
+
+    method: str
+    sections: tuple[str, ...]
+    path: str
+    names: Mapping[str, str]
+    request: Callable[[str, str, str, str], Mapping[str, Any]]
+    """The parameters for asset, amount, source and target."""
+    ident: tuple[Path, ...]
+    """Where the venue's own id of the transfer may be."""
+    status: Path = ()
+    failed: frozenset[str] = frozenset()
+    """Texts of ``status`` that say that nothing was moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +333,11 @@ class Capability:
     candle_params: Callable[[Row], Mapping[str, Any] | None] = lambda _: NOTHING
     """Further parameters for a market's candles; None where the venue gives its newest ones alone."""
     rates: RateHistory = field(default_factory=RateHistory)
+    margins: tuple[tuple[MarginRead, ...], ...] = ()
+    """One group an account: the first reading of a group that has rows tells its margin."""
+    transfers: TransferCall | None = None
+    post_only: bool = True
+    """Whether an order can be told to rest or go away."""
     spot_params: Mapping[str, Any] = field(default_factory=dict)
     permissions: Read | None = None
     can_withdraw: Callable[[Row], bool | None] = lambda _: None

@@ -28,9 +28,11 @@ from keeper.venue.connection import Connection
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
 from keeper.venue.recipes import Row
+from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40
 GONE_CLASSES = ("OrderNotFound", "CancelPending")
+POST_ONLY = "PO"
 SAME_CLASSES = ("NoChange", "MarginModeAlreadySet")
 
 
@@ -58,6 +60,8 @@ class CcxtTrader:
             return Rejected("not_sent", f"not sent: {say(failure, self._at.guard.secrets)}")
         if problem is not None:
             return Rejected("precision", problem)
+        if order.time_in_force == POST_ONLY and not self._at.capability.post_only:
+            return Rejected("post_only_not_offered", f"not sent: {self.name} has no post-only orders that we know of")
         level = Urgency.COVER if order.reduce_only else Urgency.ORDER
         answers: list[Answer] = []
         token = ANSWERS.set(answers)
@@ -89,14 +93,18 @@ class CcxtTrader:
         params: dict[str, Any] = {
             **capability.order_params,
             capability.client_id_param: capability.encode(order.client_id),
-            "timeInForce": order.time_in_force,
         }
+        if order.time_in_force == POST_ONLY:
+            params["postOnly"] = True
+        else:
+            params["timeInForce"] = order.time_in_force
         if order.reduce_only:
             params["reduceOnly"] = True
         if symbol in self._margin_modes:
             params["marginMode"] = self._margin_modes[symbol]
+        kind = capability.ioc_type if order.time_in_force == "IOC" else order.type
         return await self._at.client.create_order(
-            symbol, capability.ioc_type, str(order.side), f"{amount:f}", f"{order.price:f}", params
+            symbol, kind, str(order.side), f"{amount:f}", f"{order.price:f}", params
         )
 
     def _accepted(self, answer: Any, order: PlannedOrder) -> Submission:
@@ -110,7 +118,7 @@ class CcxtTrader:
             report = order_report(answer, order.client_id, self._at.unit(order.instrument.symbol))
         except BadReadingError:
             report = None  # some venues answer with ids alone: how it went has to be looked up
-        if report is not None and report.state is OrderState.OPEN:
+        if report is not None and report.state is OrderState.OPEN and order.time_in_force == "IOC":
             report = None  # an IOC order does not rest: the answer was written before the matching
         return Accepted(str(answer["id"]), report)
 
@@ -285,6 +293,10 @@ class CcxtTrader:
             SAME_CLASSES,
             "margin mode",
         )
+
+    async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:
+        """Move coins between the user's own wallets; one attempt. See :class:`~keeper.venue.further.Transfers`."""
+        return await transfer(self._at, asset, amount, source, target)
 
     async def _idempotent(self, call: Any, codes: frozenset[str], classes: tuple[str, ...], what: str) -> None:
         """Make a call whose refusal for want of anything to do is success."""

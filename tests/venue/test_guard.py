@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.base import HostRefusedError, Rejected, UnreachableError
 from keeper.venue.capabilities import capability_of
-from keeper.venue.ccxt_venue import CcxtVenue, check_exchange, known_exchanges
+from keeper.venue.ccxt_venue import CcxtVenue, VenuePolicy, check_exchange, known_exchanges
 from keeper.venue.client import GuardMixin
 from keeper.venue.guard import host_of, hosts_in, pin_loggers, redact
 from tests.support.bybit_v5 import BybitV5
@@ -189,10 +190,53 @@ async def test_a_dry_run_refuses_what_changes_anything_before_it_is_signed(
     assert signed == []
 
 
+TRANSFERRING = VenuePolicy(True, "live", transfers=True)
+
+
 @pytest.mark.parametrize("method", ["privatePostV5AssetWithdrawCreate", "privatePostV5AssetTransferInterTransfer"])
-async def test_no_mode_moves_money_out_of_the_account(method: str, signed: list[Any]) -> None:
-    assert "never moves money" in await refused(venue_of("bybit", policy=LIVE), method)
+async def test_no_mode_moves_money_by_itself(method: str, signed: list[Any]) -> None:
+    assert "nothing allows keeper to move money" in await refused(venue_of("bybit", policy=LIVE), method)
     assert signed == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "method"),
+    [
+        ("bybit", "privatePostV5AssetWithdrawCreate"),
+        ("bybit", "privatePostV5AssetTransferUniversalTransfer"),
+        ("binance", "sapiPostCapitalWithdrawApply"),
+        ("binance", "sapiPostSubAccountUniversalTransfer"),
+        ("okx", "privatePostAssetWithdrawal"),
+        ("bingx", "walletsV1PrivatePostCapitalWithdrawApply"),
+        ("bingx", "walletsV1PrivatePostCapitalInnerTransferApply"),
+        ("mexc", "spotPrivatePostCapitalWithdraw"),
+        ("mexc", "spotPrivatePostCapitalSubAccountUniversalTransfer"),
+        ("weex", "privatePostApiV3AccountWithdraw"),
+        ("deribit", "privateGetSubmitTransferToUser"),
+    ],
+)
+async def test_leave_to_move_coins_between_own_wallets_is_no_leave_to_send_them_away(
+    exchange: str, method: str, signed: list[Any]
+) -> None:
+    venue = venue_of(exchange, policy=TRANSFERRING)
+    if not hasattr(raw(venue), method):
+        await venue.close()
+        pytest.skip("the client has no such call")
+    assert "nothing allows keeper to move money" in await refused(venue, method)
+    assert signed == []
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx", "bingx", "mexc"])
+async def test_the_one_request_that_moves_coins_needs_leave(exchange: str) -> None:
+    call = capability_of(exchange).transfers
+    assert call is not None
+    sections = list(call.sections)
+    for policy, passes in ((LIVE, False), (DRY_RUN, False), (TRANSFERRING, True)):
+        venue = venue_of(exchange, policy=policy)
+        guard, urls = venue.connection.guard, raw(venue).urls["api"]
+        with nullcontext() if passes else pytest.raises(HostRefusedError):
+            guard.check_endpoint(call.path, sections, "POST", urls, raw(venue).hostname)
+        await venue.close()
 
 
 @pytest.mark.parametrize(
