@@ -11,9 +11,10 @@ import structlog
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
 from keeper.core import stated
-from keeper.core.model import NO_BASE, Hedge, HedgeCycle, Snapshot
+from keeper.core.model import NO_BASE, Hedge, HedgeCycle, Reason, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
+from keeper.doubt import Standing
 from keeper.errors import KeeperError
 from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError
@@ -95,6 +96,8 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
             raise start_error(config, whose(config, error), error) from error
         except VenueError as error:
             log.warning("check_failed", text=str(error))
+            # what stops orders may have gone unseen: the figures are shown, and no order is planned on them
+            observatory.standing = Standing(blocks=(("*", Reason("check_failed", str(error))),))
         bench = LookOnly(hedges, clock, limits_of(config), pace_of(config), memories)
         snapshot, _ = await observatory.observe(remembered, expected_of(bench))
         judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})

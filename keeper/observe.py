@@ -8,7 +8,7 @@ stand on it, and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -37,7 +37,16 @@ from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
 from keeper.pricing import Pricing
 from keeper.seating import has_gone
-from keeper.venue.base import EmptyReadingError, Observer, PositionBook, UnknownSymbolError, VenueError, Wallet, Wallets
+from keeper.venue.base import (
+    BadReadingError,
+    EmptyReadingError,
+    Observer,
+    PositionBook,
+    UnknownSymbolError,
+    VenueError,
+    Wallet,
+    Wallets,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -300,11 +309,13 @@ class Observatory:
         if book is None:
             return
         look.working += book.working
+        look.gaps += [Gap(futures_source(venue), fault.code, str(fault)) for fault in book.faults]
         listed = {position.instrument.id: position for position in book.positions}
+        unread = {InstrumentId(venue, symbol) for symbol in book.unread}
         own = {instrument.id: instrument for instrument in self._own(venue)}
         others = {ident: position for ident, position in listed.items() if ident not in own}
         await asyncio.gather(
-            self._accept_others(look, observer, venue, others, remembered),
+            self._accept_others(look, observer, venue, others, remembered, unread),
             *(
                 self._accept_position(look, observer, instrument, book, remembered, expected.get(ident))
                 for ident, instrument in own.items()
@@ -324,8 +335,10 @@ class Observatory:
         """Positions at a venue that only holds spot: none of them is a hedge's own."""
         book = await self._try(look, futures_source(venue), self.observers[venue].positions)
         if book is not None:
+            look.gaps += [Gap(futures_source(venue), fault.code, str(fault)) for fault in book.faults]
             listed = {position.instrument.id: position for position in book.positions}
-            await self._accept_others(look, self.observers[venue], venue, listed, remembered)
+            unread = {InstrumentId(venue, symbol) for symbol in book.unread}
+            await self._accept_others(look, self.observers[venue], venue, listed, remembered, unread)
 
     async def _accept_others(
         self,
@@ -334,6 +347,7 @@ class Observatory:
         venue: str,
         listed: Mapping[InstrumentId, Position],
         remembered: Remembered,
+        unread: Collection[InstrumentId],
     ) -> None:
         """Positions that no hedge names, in coins that one protects: one that is gone, or has jumped, is asked for."""
         watched = {asset for hedge in self.hedges if hedge.unlisted is not Unlisted.IGNORE for asset in hedge.assets}
@@ -341,7 +355,7 @@ class Observatory:
         known = {
             ident: before
             for ident, before in remembered.positions.items()
-            if ident.venue == venue and ident not in own and (before != 0 or ident in listed)
+            if ident.venue == venue and ident not in own and ident not in unread and (before != 0 or ident in listed)
         }
         look.positions.update({ident: position for ident, position in listed.items() if ident not in known})
         for ident, before in known.items():
@@ -380,6 +394,12 @@ class Observatory:
         However small the change: an answer from before our last fill would have that fill made a second time. While an
         order of ours rests it moves the position within its reach; what is beyond that is told by the order's fills.
         """
+        if instrument.id.symbol in book.unread:
+            # the list that it would be in could not be read: by name it may be seen all the same
+            named = await self._try(look, str(instrument.id), lambda: observer.position(instrument))
+            if named is not None:
+                look.positions[instrument.id] = named
+            return
         rows = [position for position in book.positions if position.instrument.id == instrument.id]
         row = rows[0] if rows else None
         before = remembered.positions.get(instrument.id)
@@ -440,6 +460,10 @@ class Observatory:
             self._shown_nothing.add(instrument.id)
             look.gaps.append(Gap(str(instrument.id), error.code, f"{error}; not taken for flat at the first look"))
             return Position(instrument, NO_CONTRACTS)  # shown as the list has it; the gap keeps it from being traded on
-        except VenueError as error:
+        except BadReadingError as error:
             look.gaps.append(Gap(str(instrument.id), error.code, str(error)))
             return None
+        except VenueError as error:
+            text = f"the list shows no position, and it could not be asked for by name: {error}"
+            look.gaps.append(Gap(str(instrument.id), "unconfirmed_position", text))
+            return Position(instrument, NO_CONTRACTS)  # the same: the list was read whole

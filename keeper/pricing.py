@@ -91,6 +91,11 @@ class Pricing:
             text = f"the mark read {plain(first.mark)} and then {plain(second.mark)}"
             look.gaps.append(Gap(str(ident), "unconfirmed_reading", text))
             return
+        fault = second.fault or first.fault
+        if fault is not None:
+            look.gaps.append(Gap(str(ident), "no_price", fault))
+            look.marks[ident] = second  # shown; the gap keeps it from being traded on
+            return
         self.last_marks[ident] = second.mark
         if second.at_ms is not None:
             self._stamps_ms[ident] = second.at_ms

@@ -91,7 +91,7 @@ class WorkingOrder:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Prices of one instrument in quote per base unit; ``at_ms`` is the venue's own stamp where it gives one."""
+    """Prices in quote per base unit, the venue's own stamp where there is one; with a ``fault`` they are only shown."""
 
     mark: Decimal
     bid: Decimal | None = None
@@ -99,6 +99,7 @@ class Mark:
     index: Decimal | None = None
     funding_rate: Decimal | None = None
     at_ms: int | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

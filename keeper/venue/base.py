@@ -118,10 +118,16 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class PositionBook:
-    """Every open position and working order of one venue, over all its kinds of contract, read whole."""
+    """Every open position and working order of one venue, over all its kinds of contract.
+
+    ``faults`` are parts of it that could not be read or understood, so nobody may trade on the rest; ``unread`` names
+    the symbols of which the absence says nothing.
+    """
 
     positions: tuple[Position, ...]
     working: tuple[WorkingOrder, ...]
+    faults: tuple[VenueError, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

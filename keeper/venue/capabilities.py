@@ -70,6 +70,7 @@ def _binance_product(covers: Callable[[Row], bool], prefix: str, position: str, 
         positions=(Read(listing),),
         orders=(Read(f"{prefix}PrivateGetOpenOrders"),),
         position=Read(position),
+        position_otherwise=Read(listing),
         fields=_BINANCE_FIELDS,
         marks=(
             (Read(f"{prefix}PublicGetPremiumIndex"), _BINANCE_MARK),

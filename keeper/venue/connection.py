@@ -213,6 +213,12 @@ class Connection:
             self._instruments[symbol] = known
         return known
 
+    def seen(self, symbol: str) -> Instrument:
+        """The contract behind a position that is there, also where it could not carry a hedge."""
+        return instrument_of(
+            self.name, self.market(symbol), self.capability, self.client.precisionMode, to_hedge_with=False
+        )
+
     def unit(self, symbol: str) -> Decimal:
         """What one contract is in the amount of an order."""
         return unit_of(self.market(symbol), self.capability)
@@ -258,6 +264,17 @@ def _next(read: Read, answer: Any, page: list[Row], sent: Mapping[str, Any]) -> 
     for step in cursor.path:
         part = part.get(step) if isinstance(part, Mapping) else None
     return part if part and part != sent.get(cursor.param) else None
+
+
+async def settled(*calls: Coroutine[Any, Any, T]) -> list[T | VenueError]:
+    """Run calls at once and wait for all of them; a venue's failure is a value, any other is raised."""
+    results: Iterable[T | BaseException] = await asyncio.gather(*calls, return_exceptions=True)
+    done: list[T | VenueError] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, VenueError):
+            raise result
+        done.append(result)
+    return done
 
 
 async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:

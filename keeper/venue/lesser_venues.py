@@ -187,6 +187,44 @@ def _bitget_product(kind: str, covers: Callable[[Row], bool]) -> Product:
     )
 
 
+_BINGX_FIELDS = Fields(
+    size="positionAmt",
+    side="positionSide",
+    sides={"LONG": 1, "SHORT": -1, "BOTH": 0},
+    signed_side=True,
+    entry="avgPrice",
+    notional="positionValue",
+    slot=("positionId", "positionSide", "isolated"),
+    leverage="leverage",
+    margin_mode="isolated",
+    margin_modes={"true": "isolated", "false": "cross"},
+)
+_BINGX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate"}
+_BINGX_TICKER = {"bid": "bidPrice", "ask": "askPrice", "at_ms": "closeTime"}
+
+
+def _bingx_product(section: str, group: str, covers: Callable[[Row], bool]) -> Product:
+    """Both books are read, each by its own address: the client's list shows the linear one alone."""
+    positions = Read(f"{section}PrivateGetUserPositions", {}, ("data",), blank_is_empty=True, about=covers)
+    linear = section == "swapV2"
+    return Product(
+        covers=covers,
+        positions=(positions,),
+        orders=(
+            Read(f"{section}PrivateGetTradeOpenOrders", {}, ("data", "orders"), blank_is_empty=True, about=covers),
+        ),
+        position=Read(f"{section}PrivateGetUserPositions", {}, ("data",), blank_is_empty=True),
+        fields=_BINGX_FIELDS,
+        marks=(
+            (Read(f"{section}PublicGet{group}PremiumIndex", {}, ("data",)), _BINGX_MARK),
+            (Read(f"{section}PublicGet{group}Ticker", {}, ("data",)), _BINGX_TICKER),
+        ),
+        mode=Read("swapV1PrivateGetPositionSideDual", {}, ("data",), single=True) if linear else None,
+        mode_field="dualSidePosition",
+        one_way_text="false",
+    )
+
+
 _MEXC_FIELDS = Fields(
     size="holdVol",
     side="positionType",
@@ -266,9 +304,10 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
-        position_from_list=True,
-        position_params=({"subType": "linear"}, {"subType": "inverse"}),
-        working_params=({"type": "swap", "subType": "linear"}, {"type": "swap", "subType": "inverse"}),
+        products=(
+            _bingx_product("swapV2", "Quote", is_linear),
+            _bingx_product("cswapV1", "Market", is_inverse),
+        ),
         lookups=Lookups(unified="clientOrderId"),
         harmless=frozenset({"user/auth/userDataStream"}),
     ),

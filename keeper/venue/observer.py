@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position, WorkingOrder
+from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position
 from keeper.core.quotes import Book, Candle, Fees, FundingRate
 from keeper.venue.base import (
     AccountFacts,
@@ -29,20 +29,13 @@ from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import CANNOT_TELL, Ledger
 from keeper.venue.margins import Margins
 from keeper.venue.parsing import (
-    UNIFIED_FIELDS,
-    UNIFIED_SLOTS,
-    Once,
-    PositionRow,
-    merged,
     optional_positive,
-    position_row,
-    rows_at,
     unified_totals,
     wallet_totals,
-    working_order,
 )
+from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, is_contract, near, stated
+from keeper.venue.recipes import Product, Read, decimal_of, is_contract, near, stated
 
 T = TypeVar("T")
 
@@ -53,7 +46,7 @@ class CcxtObserver:
     def __init__(self, connection: Connection) -> None:
         self._at = connection
         self.name = connection.name
-        self._asked_for: set[str] = set()
+        self._positions = Positions(connection)
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
         self._charts = Charts(connection)
@@ -120,133 +113,11 @@ class CcxtObserver:
 
     async def positions(self) -> PositionBook:
         """All positions and working orders of every product, each list read to its end."""
-        async with self._at.deadline():
-            if not self._at.capability.products:
-                return await self._unified_book()
-            products = self._at.capability.products
-            jobs = [(product, read) for product in products for read in product.positions if self._at.is_about(read)]
-            tasks = [(product, read) for product in products for read in product.orders if self._at.is_about(read)]
-            pages = await together(
-                *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
-            )
-            held: list[tuple[Instrument, PositionRow]] = []
-            for (product, _), rows in zip(jobs, pages, strict=False):
-                held.extend(await self._held(product, rows))
-            working: dict[str, WorkingOrder] = {}
-            for (product, _), rows in zip(tasks, pages[len(jobs) :], strict=True):
-                for order in self._working(product, rows):
-                    working[order.venue_order_id] = order
-            return PositionBook(_merge(held), tuple(working.values()))
-
-    async def _held(self, product: Product, rows: list[Row]) -> list[tuple[Instrument, PositionRow]]:
-        fields = product.fields
-        found: list[tuple[Instrument, PositionRow]] = []
-        once = Once(fields)
-        for row in rows:
-            if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
-                continue
-            market_id = row.get(fields.symbol)
-            size = decimal_of(row.get(fields.size), f"{self.name} {market_id} {fields.size}")
-            if size == 0:
-                continue
-            market = await self._known_market(market_id, product)
-            instrument = self._at.instrument(str(market["symbol"]))
-            if once.is_new(row, str(instrument.id)):
-                unit = self._at.unit(instrument.id.symbol)
-                found.append((instrument, position_row(row, fields, instrument, unit)))
-        return found
-
-    async def _known_market(self, market_id: Any, product: Product) -> Row:
-        """The market of a position; one that was listed after the start is asked for once."""
-        products = (product, *(other for other in self._at.capability.products if other is not product))
-        for attempt in (1, 2):
-            for candidate in products:
-                market = self._at.market_by_id(market_id, candidate)
-                if market is not None:
-                    return market
-            if attempt == 1 and str(market_id) not in self._asked_for:
-                self._asked_for.add(str(market_id))
-                await self._at.open()
-        raise BadReadingError(f"{self.name}: there is a position in {market_id!r}, which no market explains")
-
-    def _working(self, product: Product, rows: Iterable[Row]) -> list[WorkingOrder]:
-        found = []
-        names = ("symbol", "instId", "instrument_name")
-        for row in rows:
-            market_id = next((row[name] for name in names if row.get(name)), None)
-            if market_id is None:
-                raise BadReadingError(f"{self.name}: an open order names no market")
-            products = (product, *self._at.capability.products)
-            market = next((m for m in (self._at.market_by_id(market_id, each) for each in products) if m), None)
-            if market is None:
-                continue  # spot and options: no contracts are working there
-            symbol = str(market["symbol"])
-            order = self._at.order(row, market)
-            found.append(
-                working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
-            )
-        return found
-
-    async def _unified_book(self) -> PositionBook:
-        held: list[tuple[Instrument, PositionRow]] = []
-        working: dict[str, WorkingOrder] = {}
-        once = Once(UNIFIED_SLOTS)
-        capability = self._at.capability
-        level = Urgency.POSITION
-        books = await together(
-            *(self._at.unified("fetch_positions", None, dict(each), level=level) for each in capability.position_params)
-        )
-        orders = await together(
-            *(
-                self._at.unified("fetch_open_orders", None, None, None, dict(each), level=level)
-                for each in capability.working_params
-            )
-        )
-        for rows in books:
-            for row in rows_at(rows, (), f"{self.name} positions"):
-                symbol = str(row.get("symbol"))
-                if row.get("contracts") is None or decimal_of(row["contracts"], f"{symbol} contracts") == 0:
-                    _raw_zero(row, symbol)
-                    continue
-                instrument = self._at.instrument(symbol)
-                if once.is_new(row, str(instrument.id)):
-                    held.append((instrument, position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))))
-        for listed in orders:
-            for order in rows_at(listed, (), f"{self.name} open orders"):
-                market = self._at.markets().get(str(order.get("symbol")))
-                if market is None or not market.get("contract") or market.get("option"):
-                    continue
-                symbol = str(market["symbol"])
-                one = working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
-                working[one.venue_order_id] = one
-        return PositionBook(_merge(held), tuple(working.values()))
+        return await self._positions.positions()
 
     async def position(self, instrument: Instrument) -> Position:
         """A second look at one position, at a source that shows an explicit zero; raises when it shows nothing."""
-        async with self._at.deadline():
-            rows, fields = await self._rows_of(instrument)
-            unit = self._at.unit(instrument.id.symbol)
-            return merged(instrument, [position_row(row, fields, instrument, unit) for row in rows])
-
-    async def _rows_of(self, instrument: Instrument) -> tuple[list[Row], Fields]:
-        symbol = instrument.id.symbol
-        market = self._at.market(symbol)
-        product = self._at.capability.product_of(market)
-        if product is not None:
-            fields = product.fields
-            listed = await self._at.rows(product.position, self._at.keys(market, product), Urgency.POSITION)
-            rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
-        else:
-            fields = UNIFIED_FIELDS
-            if self._at.client.has.get("fetchPosition") is True and not self._at.capability.position_from_list:
-                rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
-            else:
-                rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
-            rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
-        if not rows:
-            raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
-        once = Once(fields if product is not None else UNIFIED_SLOTS)
-        return [row for row in rows if once.is_new(row, str(instrument.id))], fields
+        return await self._positions.position(instrument)
 
     # Prices
 
@@ -331,7 +202,8 @@ class CcxtObserver:
             for product in capability.products:
                 covered = any(product.covers(self._at.market(each.id.symbol)) for each in instruments)
                 if product.mode is not None and (covered or len(modes) == 1):
-                    one_way.append(await self._mode(product.mode, product))
+                    said = await self._asked(self._mode(product.mode, product))
+                    one_way += [said] if said is not None else []
         return AccountFacts(
             one_way=all(one_way) if one_way else None,
             can_withdraw=rights[0] if rights else None,
@@ -383,7 +255,7 @@ class CcxtObserver:
             one_way: bool | None = None if hedged is None else not hedged
         else:
             one_way = None
-        looked = await self._asked(self._rows_of(instrument))
+        looked = await self._asked(self._positions.rows_of(instrument))
         if looked is None:
             return SymbolSettings(margin_mode=account_mode), one_way
         rows, fields = looked
@@ -395,13 +267,6 @@ class CcxtObserver:
         return SymbolSettings(margin_mode=fields.margin_modes.get(said, account_mode), leverage=leverage), one_way
 
 
-def _merge(held: Iterable[tuple[Instrument, PositionRow]]) -> tuple[Position, ...]:
-    rows: dict[Instrument, list[PositionRow]] = {}
-    for instrument, row in held:
-        rows.setdefault(instrument, []).append(row)
-    return tuple(merged(instrument, each) for instrument, each in rows.items())
-
-
 def _stamped(answers: Sequence[Answer]) -> int | None:
     """The moment that the ``Date`` of the last answer names, or None: an outage and a limit are no answers."""
     if not answers or answers[-1].status is None or answers[-1].status in (403, 418, 429, 500, 502, 503, 504):
@@ -411,16 +276,3 @@ def _stamped(answers: Sequence[Answer]) -> int | None:
     except ValueError:
         return None
     return round(moment.timestamp() * 1000) + 500 if moment.tzinfo is not None else None
-
-
-RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")
-
-
-def _raw_zero(row: Row, symbol: str) -> None:
-    """A unified row without contracts is flat only if no raw size beside it says otherwise."""
-    info = row.get("info")
-    if not isinstance(info, Mapping):
-        return
-    for name in RAW_SIZES:
-        if stated(info, name) and decimal_of(info[name], f"{symbol} {name}") != 0:
-            raise BadReadingError(f"{symbol}: the client says flat, the venue says {name} {info[name]}")

@@ -140,13 +140,15 @@ def _kind(market: Row, symbol: str) -> Kind:
     )
 
 
-def instrument_of(venue: str, market: Row, capability: Capability, precision_mode: int) -> Instrument:
+def instrument_of(
+    venue: str, market: Row, capability: Capability, precision_mode: int, *, to_hedge_with: bool = True
+) -> Instrument:
     """A contract from the client's market dict; steps and limits in contracts."""
     symbol = str(market["symbol"])
     if not market.get("contract") or market.get("option"):
         raise UnknownSymbolError(f"{symbol} is not a future or a perpetual; a hedge needs one")
     kind = _kind(market, symbol)
-    if kind is Kind.INVERSE and capability.collateral is None:
+    if kind is Kind.INVERSE and capability.collateral is None and to_hedge_with:
         raise UnknownSymbolError(
             f"{symbol} is coin-margined, and this venue's wallet figure without PnL is not known; use a linear contract"
         )
@@ -221,11 +223,12 @@ def unified_totals(balance: Row) -> dict[str, Base]:
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """One row, read: signed contracts, and what stands beside them."""
+    """One row, read: signed contracts, and what stands beside them; ``fault`` where a field of it disagrees."""
 
     contracts: Decimal
     entry: Decimal | None
     liquidation: Decimal | None
+    fault: str | None = None
 
 
 def _signed_size(row: Row, fields: Fields, what: str) -> Decimal:
@@ -243,30 +246,31 @@ def _signed_size(row: Row, fields: Fields, what: str) -> Decimal:
     return size * sign
 
 
-def _check_notional(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> None:
-    """Refuse a row whose own value says another size: a unit mistaken is a factor, so a tenth is tolerance enough.
+def _disagreement(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> str | None:
+    """Where a row's own value says another size: a unit mistaken is a factor, so a tenth is tolerance enough.
 
     Venues value a position at the mark or at its entry, so agreement with either will do.
     """
     inverse = instrument.kind is Kind.INVERSE
     name = fields.notional_inverse if inverse else fields.notional
     if name is None or not stated(row, name):
-        return
+        return None
     value = abs(decimal_of(row[name], f"{what} {name}"))
     prices = [optional_positive(row, field, what) for field in (fields.mark, fields.entry)]
     known = [price for price in prices if price is not None]
     if value == 0 or not known:
-        return
+        return None
     size = abs(contracts) * instrument.contract_size
     if inverse:
         expected = [size / price for price in known] if fields.notional_inverse_in_base else [size]
     else:
         expected = [size * price for price in known]
     if all(abs(value - worth) > worth * NOTIONAL_TOLERANCE for worth in expected):
-        raise BadReadingError(
+        return (
             f"{what} {name} is {value}, but {abs(contracts)} contracts are worth {expected[0].normalize():f}: "
             "size and value disagree"
         )
+    return None
 
 
 def _entry(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> Decimal | None:
@@ -306,10 +310,10 @@ def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal
     contracts = _signed_size(row, fields, what) / unit
     if contracts == 0:
         return PositionRow(ZERO, None, None)
-    _check_notional(row, fields, instrument, contracts, what)
+    fault = _disagreement(row, fields, instrument, contracts, what)
     entry = _entry(row, fields, instrument, contracts, what)
     liquidation = optional_positive(row, fields.liquidation, what) if stated(row, fields.liquidation) else None
-    return PositionRow(contracts, entry, liquidation)
+    return PositionRow(contracts, entry, liquidation, fault)
 
 
 class Once:
@@ -481,4 +485,5 @@ def mark_of(values: Mapping[str, Any], what: str) -> Mark | None:
         index=optional_positive(values, "index", what),
         funding_rate=decimal_of(funding, f"{what} funding_rate") if funding not in (None, "") else None,
         at_ms=int(decimal_of(stamp, f"{what} time")) if stamp not in (None, "") else None,
+        fault=values.get("fault"),
     )

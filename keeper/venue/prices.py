@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from keeper.core.model import Instrument, InstrumentId, Mark
-from keeper.venue.base import BadReadingError
-from keeper.venue.connection import Connection, together
-from keeper.venue.parsing import USD_LIKE, mark_of, optional_positive, rows_at
-from keeper.venue.recipes import Product, Row, stated
+from keeper.venue.base import BadReadingError, RateLimitedError, VenueError
+from keeper.venue.connection import Connection, settled, together
+from keeper.venue.parsing import USD_LIKE, at, mark_of, optional_positive, rows_at
+from keeper.venue.recipes import Product, Read, Row, stated
 
 
 class Prices:
@@ -56,11 +56,18 @@ class Prices:
             jobs = [(read, names, {name: m["id"]}) for m in markets for read, names in product.marks]
         else:
             jobs = [(read, names, {}) for read, names in product.marks]
-        answers = await together(*(self._at.raw(read, params) for read, _, params in jobs))
+        answers = await settled(*(self._at.raw(read, params) for read, _, params in jobs))
         wanted = {str(market["id"]): str(market["symbol"]) for market in markets}
         values: dict[str, dict[str, Any]] = {}
+        failure: VenueError | None = None
         for (read, names, _), answer in zip(jobs, answers, strict=True):
-            rows = rows_at(answer, read.rows, f"{self.name} {read.method}", single=read.single)
+            try:
+                if isinstance(answer, VenueError):
+                    raise answer
+                rows = price_rows(answer, read, f"{self.name} {read.method}")
+            except VenueError as error:
+                failure = failure or error
+                continue
             for row in rows:
                 symbol = wanted.get(str(row.get(product.fields.symbol)))
                 if symbol is None:
@@ -68,6 +75,30 @@ class Prices:
                 found = values.setdefault(symbol, {})
                 for ours, theirs in names.items():
                     found[ours] = answer.get(theirs[1:]) if theirs.startswith("@") else row.get(theirs)
+        if failure is None:
+            return values
+        return await self._with_last_prices(list(wanted.values()), values, failure)
+
+    async def _with_last_prices(
+        self, symbols: list[str], values: dict[str, dict[str, Any]], failure: VenueError
+    ) -> dict[str, dict[str, Any]]:
+        """What was read, completed for looking at where a part of the prices failed; raises where nothing was."""
+        missing = [symbol for symbol in symbols if not stated(values.get(symbol, {}), "mark")]
+        instead: dict[str, dict[str, Any]] = {}
+        if missing:
+            if isinstance(failure, RateLimitedError):
+                raise failure
+            try:
+                instead = await self._unified_marks(missing)
+            except VenueError:
+                raise failure from None
+        for symbol in symbols:
+            found = values.setdefault(symbol, {})
+            for name, value in instead.get(symbol, {}).items():
+                found.setdefault(name, value)
+            if not stated(found, "mark"):
+                found["mark"] = found.get("last")
+            found["fault"] = f"a part of the prices could not be read: {failure}"
         return values
 
     async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
@@ -83,13 +114,22 @@ class Prices:
             "index": "indexPrice",
             "funding_rate": "fundingRate",
             "at_ms": "timestamp",
+            "last": "last",
         }
-        for answer in await together(*(self._at.unified(call, symbols) for call in calls)):
+        answers = await settled(*(self._at.unified(call, symbols) for call in calls))
+        failures = [answer for answer in answers if isinstance(answer, VenueError)]
+        if len(failures) == len(answers):
+            raise failures[0]
+        for answer in answers:
             for symbol in symbols:
                 row = answer.get(symbol) if isinstance(answer, Mapping) else None
                 for ours, theirs in names.items():
                     if isinstance(row, Mapping) and stated(row, theirs):
                         values[symbol].setdefault(ours, row[theirs])
+        if failures:
+            for found in values.values():
+                found["fault"] = f"a part of the prices could not be read: {failures[0]}"
+                found.setdefault("mark", found.get("last"))
         return values
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
@@ -119,6 +159,12 @@ class Prices:
             marks = await self.marks([self._at.instrument(symbol) for symbol in futures])
             prices.update({futures[each.symbol]: mark.index or mark.mark for each, mark in marks.items()})
         return prices
+
+
+def price_rows(answer: Any, read: Read, what: str) -> list[Row]:
+    """The rows of prices; a venue that has one contract to tell of may leave the list out."""
+    found = at(answer, read.rows, what)
+    return rows_at(answer, read.rows, what, single=read.single or isinstance(found, Mapping))
 
 
 def _preference(quote: str) -> tuple[int, str]:

@@ -160,6 +160,8 @@ class Product:
     orders: tuple[Read, ...]
     position: Read
     fields: Fields
+    position_otherwise: Read | None = None
+    """The question by name, where the venue does not have the first one."""
     position_fields: Fields | None = None
     marks: tuple[tuple[Read, Mapping[str, str]], ...] = ()
     marks_by_symbol: str | None = None

@@ -16,7 +16,7 @@ from keeper.core import limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
 from keeper.execute import OrderExecutor
-from keeper.venue import classify, client, funding, guard, observer, parsing
+from keeper.venue import classify, client, funding, guard, parsing, positions
 from keeper.venue.base import FundingEntry, Rejected, Submission, Trader
 from keeper.venue.budget import Budget
 from keeper.venue.connection import Connection
@@ -75,7 +75,7 @@ def the_first_row_is_the_position(patch: pytest.MonkeyPatch) -> None:
     def first(instrument: Instrument, rows: list[PositionRow]) -> Position:
         return Position(instrument, Contracts(rows[0].contracts), rows[0].entry)
 
-    patch.setattr(observer, "merged", first)
+    patch.setattr(positions, "merged", first)
 
 
 def a_side_is_not_read(patch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def a_value_makes_a_size(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_value_is_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(parsing, "_check_notional", lambda *_: None)
+    patch.setattr(parsing, "_disagreement", lambda *_: None)
 
 
 def a_blank_is_zero(patch: pytest.MonkeyPatch) -> None:

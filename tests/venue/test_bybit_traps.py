@@ -127,9 +127,11 @@ async def test_listings_of_contracts_that_the_venue_does_not_have_are_not_asked_
 async def test_a_position_without_a_size_is_not_made_up_from_its_value(stand_in: BybitV5, venue: CcxtVenue) -> None:
     stand_in.set_position(LINEAR, -2)
     stand_in.misread_positions("size", "", times=None)
-    for reading in (venue.observer.positions(), venue.observer.position(venue.observer.instrument(LINEAR))):
-        with pytest.raises(BadReadingError, match="size"):
-            await reading
+    book = await venue.observer.positions()
+    assert book.positions == ()
+    assert LINEAR in book.unread
+    with pytest.raises(BadReadingError, match="size"):
+        await venue.observer.position(venue.observer.instrument(LINEAR))
 
 
 async def test_rows_of_one_position_that_contradict_each_other_are_no_reading(
@@ -141,9 +143,11 @@ async def test_rows_of_one_position_that_contradict_each_other_are_no_reading(
         result["list"] += [{**row, "side": "Buy"} for row in result["list"]]
 
     editing(stand_in, POSITIONS, doubled)
-    for reading in (venue.observer.positions(), venue.observer.position(venue.observer.instrument(LINEAR))):
-        with pytest.raises(BadReadingError, match="contradict"):
-            await reading
+    book = await venue.observer.positions()
+    assert book.positions == ()
+    assert "contradict" in str(book.faults[0])
+    with pytest.raises(BadReadingError, match="contradict"):
+        await venue.observer.position(venue.observer.instrument(LINEAR))
     stand_in.clear_faults()
     editing(stand_in, POSITIONS, lambda result: result["list"].extend(result["list"][:]))
     assert (await venue.observer.position(venue.observer.instrument(LINEAR))).contracts == -2
@@ -258,9 +262,13 @@ async def test_a_reading_that_fails_is_never_a_shorter_list(stand_in: BybitV5, v
     for path, reading in (
         ("/v5/execution/list", lambda: venue.observer.funding(venue.observer.instrument(LINEAR), start)),
         ("/v5/execution/list", lambda: venue.trader.fills(InstrumentId("main", LINEAR), start)),
-        (REALTIME, venue.observer.positions),
     ):
         stand_in.clear_faults()
         stand_in.ret_code(10016, path)
         with pytest.raises(VenueError):
             await reading()
+    stand_in.clear_faults()
+    stand_in.ret_code(10016, REALTIME)
+    book = await venue.observer.positions()
+    assert book.faults  # the positions are shown, and nobody trades beside orders that could not be read
+    assert [position.contracts for position in book.positions] == [-1]

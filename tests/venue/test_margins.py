@@ -71,7 +71,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def test_split_accounts_have_a_margin_each(served: Served) -> None:
-    for number, (symbol, size) in enumerate((("BTC/USDT:USDT", "0.5"), ("BTC/USD:BTC", "300")), 1):
+    for number, (symbol, size) in enumerate((("BTC/USDT:USDT", "0.5"), ("BTC/USD:BTC", "3000")), 1):
         await report_of(served.venue, await marketable(served.venue, symbol, size, number))
     found = {(each.account.wallet, each.asset): each for each in await served.venue.observer.margins()}
     assert set(found) == {("linear", "USDT"), ("inverse", "BTC")}

@@ -97,7 +97,8 @@ def _bingx_position(symbol: str, side: str, amount: str, **more: Any) -> dict[st
         "positionAmt": amount, "availableAmt": amount, "positionSide": side, "isolated": False, "avgPrice": "83.53",
         "initialMargin": "1.3922", "margin": "0.3528", "leverage": 6, "unrealizedProfit": "-1.0393",
         "realisedProfit": "-0.2119", "liquidationPrice": 0, "pnlRatio": "-0.7465", "maxMarginReduction": "0.0000",
-        "riskRate": "0.0008", "markPrice": "73.14", "positionValue": "7.3136", "onlyOnePosition": True,
+        "riskRate": "0.0008", "markPrice": "73.14", "onlyOnePosition": True,
+        "positionValue": f"{abs(D(amount)) * D('73.14')}",
         "updateTime": 1721088016688, **more,
     }  # fmt: skip
 

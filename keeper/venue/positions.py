@@ -1,0 +1,284 @@
+"""Positions and working orders of one venue, part by part: what could be read is shown, what could not is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from keeper.core.model import Instrument, InstrumentId, Position, WorkingOrder
+from keeper.venue.base import BadReadingError, EmptyReadingError, PositionBook, UnknownSymbolError, VenueError
+from keeper.venue.budget import Urgency
+from keeper.venue.connection import Connection, settled
+from keeper.venue.parsing import (
+    UNIFIED_FIELDS,
+    UNIFIED_SLOTS,
+    Once,
+    PositionRow,
+    merged,
+    position_row,
+    rows_at,
+    working_order,
+)
+from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, stated
+
+Held = tuple[Instrument, PositionRow]
+
+
+class _UnexplainedError(Exception):
+    """A position in something that is not among the venue's markets."""
+
+
+class Positions:
+    """Reads positions and working orders over a shared connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+        self.name = connection.name
+        self._asked_for: set[str] = set()
+
+    async def positions(self) -> PositionBook:
+        """All positions and working orders, each list read to its end; raises where no positions could be read at all.
+
+        A part that fails is a fault of the book and hides no other part.
+        """
+        async with self._at.deadline():
+            if not self._at.capability.products:
+                return await self._unified_book()
+            products = self._at.capability.products
+            jobs = [(product, read) for product in products for read in product.positions if self._at.is_about(read)]
+            tasks = [(product, read) for product in products for read in product.orders if self._at.is_about(read)]
+            answers = await settled(
+                *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
+            )
+            book = _Parts()
+            for (product, read), rows in zip(jobs, answers, strict=False):
+                try:
+                    if isinstance(rows, VenueError):
+                        raise rows
+                    book.held.extend(await self._held(product, rows, book))
+                    book.read += 1
+                except VenueError as failure:
+                    book.faults.append(failure)
+                    book.unread |= self._symbols(product, read)
+            for (product, _), rows in zip(tasks, answers[len(jobs) :], strict=True):
+                try:
+                    if isinstance(rows, VenueError):
+                        raise rows
+                    book.working.update({order.venue_order_id: order for order in self._working(product, rows)})
+                except VenueError as failure:
+                    book.faults.append(failure)
+            return book.closed()
+
+    def _symbols(self, product: Product, read: Read) -> set[str]:
+        """The symbols that a listing is about; one that stands in for products without a list is about those too."""
+        own = read.about if read.about is not None else product.covers
+        without = [each.covers for each in self._at.capability.products if not each.positions]
+        return {
+            symbol
+            for symbol, market in self._at.markets().items()
+            if own(market) or any(covers(market) for covers in without)
+        }
+
+    async def _held(self, product: Product, rows: list[Row], book: _Parts) -> list[Held]:
+        fields = product.fields
+        found: list[Held] = []
+        once = Once(fields)
+        for row in rows:
+            if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
+                continue
+            market_id = row.get(fields.symbol)
+            size = decimal_of(row.get(fields.size), f"{self.name} {market_id} {fields.size}")
+            if size == 0:
+                continue
+            try:
+                market = await self._known_market(market_id, product)
+                instrument = self._at.seen(str(market["symbol"]))
+            except (UnknownSymbolError, _UnexplainedError) as failure:
+                book.faults.append(BadReadingError(f"{self.name}: there is a position of {size}: {failure}"))
+                continue
+            if once.is_new(row, str(instrument.id)):
+                one = position_row(row, fields, instrument, self._at.unit(instrument.id.symbol))
+                book.doubt(one)
+                found.append((instrument, one))
+        return found
+
+    async def _known_market(self, market_id: Any, product: Product) -> Row:
+        """The market of a position; one that was listed after the start is asked for once."""
+        products = (product, *(other for other in self._at.capability.products if other is not product))
+        for attempt in (1, 2):
+            for candidate in products:
+                market = self._at.market_by_id(market_id, candidate)
+                if market is not None:
+                    return market
+            if attempt == 1 and str(market_id) not in self._asked_for:
+                self._asked_for.add(str(market_id))
+                await self._at.open()
+        if not market_id:
+            raise BadReadingError(f"{self.name}: a position names no market")
+        raise _UnexplainedError(f"no market explains {market_id!r}")
+
+    def _working(self, product: Product, rows: Iterable[Row]) -> list[WorkingOrder]:
+        found = []
+        names = ("symbol", "instId", "instrument_name")
+        for row in rows:
+            market_id = next((row[name] for name in names if row.get(name)), None)
+            if market_id is None:
+                raise BadReadingError(f"{self.name}: an open order names no market")
+            products = (product, *self._at.capability.products)
+            market = next((m for m in (self._at.market_by_id(market_id, each) for each in products) if m), None)
+            if market is None:
+                continue  # spot and options: no contracts are working there
+            symbol = str(market["symbol"])
+            order = self._at.order(row, market)
+            found.append(
+                working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
+            )
+        return found
+
+    async def _unified_book(self) -> PositionBook:
+        capability = self._at.capability
+        level = Urgency.POSITION
+        books = await settled(
+            *(self._at.unified("fetch_positions", None, dict(each), level=level) for each in capability.position_params)
+        )
+        orders = await settled(
+            *(
+                self._at.unified("fetch_open_orders", None, None, None, dict(each), level=level)
+                for each in capability.working_params
+            )
+        )
+        book, once = _Parts(), Once(UNIFIED_SLOTS)
+        for rows in books:
+            try:
+                if isinstance(rows, VenueError):
+                    raise rows
+                book.held.extend(self._unified_held(rows_at(rows, (), f"{self.name} positions"), once, book))
+                book.read += 1
+            except VenueError as failure:
+                book.faults.append(failure)
+                # which contracts a part of the client's list is about is not told apart
+                book.unread |= {symbol for symbol, market in self._at.markets().items() if market.get("contract")}
+        for listed in orders:
+            try:
+                if isinstance(listed, VenueError):
+                    raise listed
+                found = self._unified_working(rows_at(listed, (), f"{self.name} open orders"))
+                book.working.update({order.venue_order_id: order for order in found})
+            except VenueError as failure:
+                book.faults.append(failure)
+        return book.closed()
+
+    def _unified_held(self, rows: Iterable[Row], once: Once, book: _Parts) -> list[Held]:
+        held: list[Held] = []
+        for row in rows:
+            symbol = str(row.get("symbol"))
+            if row.get("contracts") is None or decimal_of(row["contracts"], f"{symbol} contracts") == 0:
+                _raw_zero(row, symbol)
+                continue
+            try:
+                instrument = self._at.seen(symbol)
+            except UnknownSymbolError as failure:
+                book.faults.append(BadReadingError(f"{self.name}: there is a position: {failure}"))
+                continue
+            if once.is_new(row, str(instrument.id)):
+                one = position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))
+                book.doubt(one)
+                held.append((instrument, one))
+        return held
+
+    def _unified_working(self, orders: Iterable[Row]) -> list[WorkingOrder]:
+        found = []
+        for order in orders:
+            market = self._at.markets().get(str(order.get("symbol")))
+            if market is None or not market.get("contract") or market.get("option"):
+                continue
+            symbol = str(market["symbol"])
+            found.append(
+                working_order(order, InstrumentId(self.name, symbol), self._at.unit(symbol), self._at.capability)
+            )
+        return found
+
+    async def position(self, instrument: Instrument) -> Position:
+        """A second look at one position, at a source that shows an explicit zero; raises when it shows nothing."""
+        async with self._at.deadline():
+            rows, fields = await self.rows_of(instrument)
+            unit = self._at.unit(instrument.id.symbol)
+            read = [position_row(row, fields, instrument, unit) for row in rows]
+            fault = next((row.fault for row in read if row.fault is not None), None)
+            if fault is not None:
+                raise BadReadingError(fault)
+            return merged(instrument, read)
+
+    async def rows_of(self, instrument: Instrument) -> tuple[list[Row], Fields]:
+        """The rows of one contract, each slot once, and what their fields are called."""
+        symbol = instrument.id.symbol
+        market = self._at.market(symbol)
+        product = self._at.capability.product_of(market)
+        if product is not None:
+            fields = product.fields
+            listed = await self._by_name(product, market)
+            rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
+        else:
+            fields = UNIFIED_FIELDS
+            if self._at.client.has.get("fetchPosition") is True and not self._at.capability.position_from_list:
+                rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
+            else:
+                rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
+            rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
+        if not rows:
+            raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
+        once = Once(fields if product is not None else UNIFIED_SLOTS)
+        return [row for row in rows if once.is_new(row, str(instrument.id))], fields
+
+    async def _by_name(self, product: Product, market: Row) -> Sequence[Row]:
+        keys = self._at.keys(market, product)
+        try:
+            return await self._at.rows(product.position, keys, Urgency.POSITION)
+        except VenueError as failure:
+            if product.position_otherwise is None or type(failure) is not VenueError:
+                raise
+            return await self._at.rows(product.position_otherwise, keys, Urgency.POSITION)
+
+
+class _Parts:
+    """A book that is being put together."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.working: dict[str, WorkingOrder] = {}
+        self.faults: list[VenueError] = []
+        self.unread: set[str] = set()
+        self.read = 0
+
+    def doubt(self, row: PositionRow) -> None:
+        """Take down what a row says against itself: it is shown, and nobody trades on it."""
+        if row.fault is not None:
+            self.faults.append(BadReadingError(row.fault))
+
+    def closed(self) -> PositionBook:
+        """The book; raises its first fault where no list of positions could be read."""
+        if self.read == 0 and self.faults:
+            raise self.faults[0]
+        rows: dict[Instrument, list[PositionRow]] = {}
+        for instrument, row in self.held:
+            rows.setdefault(instrument, []).append(row)
+        known = {instrument: each for instrument, each in rows.items() if instrument.id.symbol not in self.unread}
+        return PositionBook(
+            tuple(merged(instrument, each) for instrument, each in known.items()),
+            tuple(self.working.values()),
+            tuple(self.faults),
+            frozenset(self.unread),
+        )
+
+
+RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")
+
+
+def _raw_zero(row: Row, symbol: str) -> None:
+    """A unified row without contracts is flat only if no raw size beside it says otherwise."""
+    info = row.get("info")
+    if not isinstance(info, Mapping):
+        return
+    for name in RAW_SIZES:
+        if stated(info, name) and decimal_of(info[name], f"{symbol} {name}") != 0:
+            raise BadReadingError(f"{symbol}: the client says flat, the venue says {name} {info[name]}")
