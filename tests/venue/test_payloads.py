@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,33 @@ from tests.venue.helpers import DRY_RUN, opened, raw, venue_of
 
 D = Decimal
 Routes = Mapping[str, Any]
+READS_BY_POST = frozenset({"/sapi/v1/asset/get-funding-asset"})
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer as it stands: status, text and kind of content."""
+
+    status: int
+    text: str
+    kind: str = "application/json"
 
 
 @asynccontextmanager
 async def serving(routes: Routes) -> AsyncIterator[tuple[str, list[str]]]:
-    """An address that answers these paths, and the list of what else it was asked and of every method used."""
+    """An address that answers these paths, and the list of what else it was asked and of every method used.
+
+    A route may be a value, a function of the query, or a whole response of its own.
+    """
     strange: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
-        if request.method != "GET" or request.path not in routes:
+        if request.path not in routes or (request.method != "GET" and request.path not in READS_BY_POST):
             strange.append(f"{request.method} {request.path}")
             return web.json_response({"code": 404, "msg": "not found"}, status=404)
         found = routes[request.path]
+        if isinstance(found, Told):
+            return web.Response(status=found.status, text=found.text, content_type=found.kind)
         return web.json_response(found(request.query) if callable(found) else found)
 
     app = web.Application()
