@@ -303,6 +303,9 @@ def build_client(
     described = _pristine(exchange_id)
     urls, hostname = described["urls"], described.get("hostname")
     override = dict(ccxt_options.get("urls", {})).get("api")
+    if isinstance(override, str):
+        override = _moved(urls.get("api"), override.rstrip("/"))
+        ccxt_options = {**ccxt_options, "urls": {"api": override}}
     live = hosts_in(urls.get("api"), hostname)
     tests = hosts_in([urls.get("test"), urls.get("demo"), urls.get("demotrading")], hostname)
     header_demo = capability.demo_headers or capability.demo_path
@@ -332,6 +335,16 @@ def build_client(
     _keep_decimal_context(client)
     _assert_safe(name, client, timeout_seconds if "timeout" not in ccxt_options else None)
     return cast("CcxtClient", client), guard
+
+
+def _moved(tree: Any, address: str) -> Any:
+    """The client's tree of addresses at another host: one address stands for all, each with the path that it has."""
+    if isinstance(tree, Mapping):
+        return {key: _moved(branch, address) for key, branch in tree.items()}
+    scheme, _, rest = str(tree).partition("://")
+    path = rest.partition("/")[2]
+    base = re.sub(r"^http", "ws", address) if scheme.startswith("ws") else address
+    return f"{base}/{path}" if path else base
 
 
 def _keep_decimal_context(client: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.venue.test_payloads import Told, _bingx_position, bingx, near, seen
+from tests.venue.helpers import DRY_RUN, opened, venue_of
+from tests.venue.test_payloads import Told, _bingx_position, bingx, mexc, near, seen, serving, weex
 from tests.venue.venues_told import binance, binance_position, bybit, bybit_position
 
 LINEAR, INVERSE = "BTC/USDT:USDT", "BTC/USD:BTC"
@@ -145,3 +146,45 @@ async def test_a_position_that_no_market_explains_holds_and_hides_nothing(tmp_pa
     cycle = await seen("binance", binance([SHORT, other], []), tmp_path, hedge(LINEAR))
     assert near(cycle.exposure.futures_base, "-2.5")
     assert any("NEWCOINUSDT" in reason.text for reason in cycle.exposure.blockers)
+
+
+def _at(path: str, *names: str) -> Any:
+    return lambda address: dict.fromkeys(names, f"{address}{path}")
+
+
+TABLES: dict[str, tuple[dict[str, Any], Any]] = {
+    "binance": (
+        binance([], []),
+        lambda u: {
+            **_at("/api/v3", "public", "private")(u),
+            **_at("/sapi/v1", "sapi")(u),
+            **_at("/fapi/v1", "fapiPublic", "fapiPrivate")(u),
+            **_at("/fapi/v2", "fapiPrivateV2")(u),
+            **_at("/fapi/v3", "fapiPrivateV3")(u),
+            **_at("/dapi/v1", "dapiPublic", "dapiPrivate")(u),
+        },
+    ),
+    "bybit": (bybit([], []), _at("", "public", "private")),
+    "bingx": (bingx([], []), _at("/openApi", "spot", "swap", "cswap", "fund", "api")),
+    "mexc": (
+        mexc([]),
+        lambda u: {
+            "spot": {"public": u, "private": u},
+            "contract": {"public": f"{u}/api/v1/contract", "private": f"{u}/api/v1/private"},
+        },
+    ),
+    "weex": (weex([]), _at("", "public", "private", "contract", "contractPrivate")),
+}
+
+
+@pytest.mark.parametrize("exchange", TABLES)
+@pytest.mark.parametrize("whole", [True, False], ids=["one address", "the table of the reference"])
+async def test_addresses_alone_lead_a_venue_elsewhere(exchange: str, whole: bool) -> None:
+    routes, table = TABLES[exchange]
+    async with serving(routes) as (address, strange):
+        urls = address if whole else table(address)
+        async with opened(venue_of(exchange, {"urls": {"api": urls}}, DRY_RUN)) as venue:
+            assert venue.hosts == {address.removeprefix("http://")}
+            assert (await venue.observer.wallet("")).totals
+            assert (await venue.observer.positions()).faults == ()
+        assert strange == []
