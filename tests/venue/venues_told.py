@@ -158,53 +158,67 @@ def bybit_position(symbol: str, side: str, size: Any, entry: Any = "0", index: i
     }  # fmt: skip
 
 
+def _result(rows: list[Any], **more: Any) -> dict[str, Any]:
+    return {"retCode": 0, "retMsg": "OK", "result": {"list": rows, **more}, "retExtInfo": {}, "time": 1672738134824}
+
+
+def _contract(symbol: str, base: str, quote: str, settle: str, kind: str, step: str) -> dict[str, Any]:
+    return {
+        "symbol": symbol, "contractType": kind, "status": "Trading", "baseCoin": base, "quoteCoin": quote,
+        "settleCoin": settle, "launchTime": "1585526400000", "deliveryTime": "0", "deliveryFeeRate": "",
+        "priceScale": "2", "fundingInterval": 480, "unifiedMarginTrade": True, "copyTrading": "none",
+        "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
+        "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
+        "lotSizeFilter": {
+            "maxOrderQty": "1190.000", "minOrderQty": step, "qtyStep": step, "minNotionalValue": "5",
+            "maxMktOrderQty": "500.000",
+        },
+    }  # fmt: skip
+
+
+def _coin(name: str, wallet: str, **more: Any) -> dict[str, Any]:
+    return {
+        "coin": name, "equity": wallet, "usdValue": "0", "walletBalance": wallet, "free": "", "locked": "0",
+        "borrowAmount": "0.000000000000000000", "availableToBorrow": "", "availableToWithdraw": "",
+        "accruedInterest": "0", "totalOrderIM": "0", "totalPositionIM": "0", "totalPositionMM": "0",
+        "unrealisedPnl": "0", "cumRealisedPnl": "0", "bonus": "0", "marginCollateral": True,
+        "collateralSwitch": True, **more,
+    }  # fmt: skip
+
+
+_LISTED = {
+    "spot": [
+        {
+            "symbol": "BTCUSDT", "baseCoin": "BTC", "quoteCoin": "USDT", "innovation": "0", "status": "Trading",
+            "marginTrading": "both", "priceFilter": {"tickSize": "0.01"},
+            "lotSizeFilter": {
+                "basePrecision": "0.000001", "quotePrecision": "0.00000001", "minOrderQty": "0.000048",
+                "maxOrderQty": "71.73956243", "minOrderAmt": "1", "maxOrderAmt": "2000000",
+            },
+        }
+    ],
+    "linear": [
+        _contract("BTCUSDT", "BTC", "USDT", "USDT", "LinearPerpetual", "0.001"),
+        _contract("BTCPERP", "BTC", "USDC", "USDC", "LinearPerpetual", "0.001"),
+    ],
+    "inverse": [_contract("BTCUSD", "BTC", "USD", "BTC", "InversePerpetual", "1")],
+}  # fmt: skip
+
+
 def bybit(linear: list[Any], inverse: list[Any]) -> dict[str, Any]:
     """The answers of a unified account whose coins margin everything."""
 
-    def result(rows: list[Any], **more: Any) -> dict[str, Any]:
-        return {"retCode": 0, "retMsg": "OK", "result": {"list": rows, **more}, "retExtInfo": {}, "time": 1672738134824}
-
-    def contract(symbol: str, base: str, quote: str, settle: str, kind: str, step: str) -> dict[str, Any]:
-        return {
-            "symbol": symbol, "contractType": kind, "status": "Trading", "baseCoin": base, "quoteCoin": quote,
-            "settleCoin": settle, "launchTime": "1585526400000", "deliveryTime": "0", "deliveryFeeRate": "",
-            "priceScale": "2", "fundingInterval": 480, "unifiedMarginTrade": True, "copyTrading": "none",
-            "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
-            "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
-            "lotSizeFilter": {
-                "maxOrderQty": "1190.000", "minOrderQty": step, "qtyStep": step, "minNotionalValue": "5",
-                "maxMktOrderQty": "500.000",
-            },
-        }  # fmt: skip
-
-    listed = {
-        "spot": [
-            {
-                "symbol": "BTCUSDT", "baseCoin": "BTC", "quoteCoin": "USDT", "innovation": "0", "status": "Trading",
-                "marginTrading": "both", "priceFilter": {"tickSize": "0.01"},
-                "lotSizeFilter": {
-                    "basePrecision": "0.000001", "quotePrecision": "0.00000001", "minOrderQty": "0.000048",
-                    "maxOrderQty": "71.73956243", "minOrderAmt": "1", "maxOrderAmt": "2000000",
-                },
-            }
-        ],
-        "linear": [
-            contract("BTCUSDT", "BTC", "USDT", "USDT", "LinearPerpetual", "0.001"),
-            contract("BTCPERP", "BTC", "USDC", "USDC", "LinearPerpetual", "0.001"),
-        ],
-        "inverse": [contract("BTCUSD", "BTC", "USD", "BTC", "InversePerpetual", "1")],
-    }  # fmt: skip
     held = {"linear": linear, "inverse": inverse}
 
     def positions(query: Query) -> Any:
         rows = held[query["category"]]
         if "symbol" in query:
-            return result([row for row in rows if row["symbol"] == query["symbol"]], nextPageCursor="")
+            return _result([row for row in rows if row["symbol"] == query["symbol"]], nextPageCursor="")
         if query["category"] == "linear" and "settleCoin" not in query:
             return {"retCode": 10001, "retMsg": "params error: symbol or settleCoin is needed", "result": {}}
         coin = query.get("settleCoin", "")
         mine = [row for row in rows if row["size"] not in ("0", "", 0)]  # flat rows show only when asked for by name
-        return result(
+        return _result(
             [row for row in mine if coin != "USDC" or row["symbol"].endswith("PERP")]
             if coin != "USDT"
             else [row for row in mine if row["symbol"].endswith("USDT")],
@@ -212,8 +226,8 @@ def bybit(linear: list[Any], inverse: list[Any]) -> dict[str, Any]:
         )
 
     def tickers(query: Query) -> Any:
-        names = [row["symbol"] for row in listed[query["category"]]]
-        return result(
+        names = [row["symbol"] for row in _LISTED[query["category"]]]
+        return _result(
             [
                 {
                     "symbol": name, "lastPrice": "65000", "indexPrice": "65000", "markPrice": "65000",
@@ -224,22 +238,13 @@ def bybit(linear: list[Any], inverse: list[Any]) -> dict[str, Any]:
             ]
         )  # fmt: skip
 
-    def coin(name: str, wallet: str, **more: Any) -> dict[str, Any]:
-        return {
-            "coin": name, "equity": wallet, "usdValue": "0", "walletBalance": wallet, "free": "", "locked": "0",
-            "borrowAmount": "0.000000000000000000", "availableToBorrow": "", "availableToWithdraw": "",
-            "accruedInterest": "0", "totalOrderIM": "0", "totalPositionIM": "0", "totalPositionMM": "0",
-            "unrealisedPnl": "0", "cumRealisedPnl": "0", "bonus": "0", "marginCollateral": True,
-            "collateralSwitch": True, **more,
-        }  # fmt: skip
-
     account = {
         "accountType": "UNIFIED", "totalEquity": "325000", "totalMarginBalance": "325000",
         "totalMaintenanceMargin": "0", "totalAvailableBalance": "325000", "accountMMRate": "0",
         "coin": [
-            coin("BTC", "5"),
-            coin("ETH", "2", spotBorrow="0.5", borrowAmount="0.5", equity="1.5"),
-            coin("USDC", "0"),
+            _coin("BTC", "5"),
+            _coin("ETH", "2", spotBorrow="0.5", borrowAmount="0.5", equity="1.5"),
+            _coin("USDC", "0"),
         ],
     }  # fmt: skip
     funding = {
@@ -250,15 +255,15 @@ def bybit(linear: list[Any], inverse: list[Any]) -> dict[str, Any]:
         },
     }  # fmt: skip
     return {
-        "/v5/market/instruments-info": lambda query: result(
-            listed[query["category"]] if query.get("status") in (None, "Trading") else [],
+        "/v5/market/instruments-info": lambda query: _result(
+            _LISTED[query["category"]] if query.get("status") in (None, "Trading") else [],
             category=query["category"],
             nextPageCursor="",
         ),
-        "/v5/account/wallet-balance": result([account]),
+        "/v5/account/wallet-balance": _result([account]),
         "/v5/asset/transfer/query-account-coins-balance": funding,
         "/v5/position/list": positions,
-        "/v5/order/realtime": result([], nextPageCursor=""),
+        "/v5/order/realtime": _result([], nextPageCursor=""),
         "/v5/market/tickers": tickers,
         "/v5/market/time": {
             "retCode": 0, "retMsg": "OK", "time": 1688639403423,
