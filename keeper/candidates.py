@@ -12,7 +12,20 @@ from decimal import Decimal
 from typing import Protocol
 
 from keeper.core.carry import DAY_MS, FundingMean, funding_mean
-from keeper.core.model import ONE, ZERO, Base, Exposure, Instrument, InstrumentId, Mark, Quote, Reason
+from keeper.core.model import (
+    NO_BASE,
+    ONE,
+    ZERO,
+    Base,
+    Contracts,
+    Exposure,
+    Instrument,
+    InstrumentId,
+    Kind,
+    Mark,
+    Quote,
+    Reason,
+)
 from keeper.core.roll import Comparison, Terms, candidates_of, compare
 from keeper.core.roll_rules import RollRules
 from keeper.venue.base import VenueError
@@ -48,6 +61,20 @@ def carried_of(exposure: Exposure) -> Carried:
     held = Base(max(ZERO, -(exposure.futures_base or ZERO)))
     wanted = Base(max(ZERO, -(exposure.target_base or ZERO)))
     return Carried(exposure.hedge.instrument, held, held or wanted or Base(ONE))
+
+
+async def carried_from(markets: Markets, instrument: Instrument, contracts: Contracts | None) -> Carried:
+    """The same from a position that was read (short < 0); None is one that was not."""
+    if contracts is None or contracts >= 0:
+        return Carried(instrument, NO_BASE, Base(ONE))
+    try:
+        mark = (await markets.marks([instrument])).get(instrument.id)
+    except VenueError:
+        mark = None
+    if mark is None and instrument.kind is not Kind.LINEAR:
+        return Carried(instrument, Base(ONE), Base(ONE))
+    held = Base(-instrument.delta(contracts, ONE if mark is None else mark.mark))
+    return Carried(instrument, held, held)
 
 
 async def compared(markets: Markets, carried: Carried, rules: RollRules, now_ms: int) -> Comparison:

@@ -6,7 +6,7 @@ own task between two turns, so nothing here ever runs beside a decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
 BACK_OFF_NEWS_MS = 1_000
-SETTINGS, MARKETS, FUNDING, PRUNING, BETAS = "settings", "markets", "funding", "pruning", "betas"
+SETTINGS, MARKETS, FUNDING, PRUNING, BETAS, ROLLS = "settings", "markets", "funding", "pruning", "betas", "rolls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Times:
     markets_seconds: int = 3_600
     funding_seconds: int = 600
     betas_seconds: int = 300
+    rolls_seconds: int = 600
     pruning_hour_utc: int = 3
     keep_days: int = 90
 
@@ -71,8 +72,10 @@ class Chores:
         back_offs: Mapping[str, BackOff] | None = None,
         will_trade: bool = True,
         betas: Betas | None = None,
+        rolls: Callable[[Desk], Awaitable[None]] | None = None,
     ) -> None:
         self._betas = betas
+        self._rolls = rolls
         self._will_trade = will_trade
         self._back_offs = dict(back_offs or {})
         self._written_until_ms: dict[str, int] = {}
@@ -81,7 +84,7 @@ class Chores:
         self._rebuild = rebuild
         self._clock = clock
         self._times = times or Times()
-        self._due: dict[str, None] = {FUNDING: None}
+        self._due: dict[str, None] = {FUNDING: None, ROLLS: None}
         self._refused: set[InstrumentId] = set()
         self._funding_from_ms = clock.now_ms() - DAY_MS
 
@@ -100,6 +103,7 @@ class Chores:
             (MARKETS, times.markets_seconds),
             (FUNDING, times.funding_seconds),
             (BETAS, times.betas_seconds),
+            (ROLLS, times.rolls_seconds),
         ):
             scheduler.add_job(due, IntervalTrigger(seconds=seconds, timezone="UTC"), args=(name,), id=name)
         daily = CronTrigger(hour=times.pruning_hour_utc, minute=10, timezone="UTC")
@@ -119,7 +123,7 @@ class Chores:
         await self._keep_back_offs(desk)
         self._note_refusals(desk)
         work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding}
-        work |= {PRUNING: self._pruning, BETAS: self._estimates}
+        work |= {PRUNING: self._pruning, BETAS: self._estimates, ROLLS: self._rolling}
         while self._due:
             name = next(iter(self._due))
             del self._due[name]
@@ -185,6 +189,11 @@ class Chores:
         if self._betas is not None:
             desk.hedges = await self._betas.refresh(desk.hedges, desk.journal)
             desk.observatory.hedges = tuple(desk.hedges)
+
+    async def _rolling(self, desk: Desk) -> None:
+        """Compare and choose for hedges whose contract is about to expire; the turns carry it out."""
+        if self._rolls is not None:
+            await self._rolls(desk)
 
     async def _pruning(self, desk: Desk) -> None:
         """Drop old holds from the journal, so that years fit on a disk."""

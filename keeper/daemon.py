@@ -125,7 +125,10 @@ class Daemon:
         is still waited for: nobody who resumes a hedge means to have it sent again.
         """
         await self._tell(
-            hedge, lambda memory: replace(memory, paused=False, flattened=False, halted=None, established=False)
+            hedge,
+            lambda memory: replace(
+                memory, paused=False, flattened=False, halted=None, established=False, ratio_cap=None
+            ),
         )
         self.desk.vouched.add(hedge)
 

@@ -35,7 +35,7 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.orders import Epoch, plan
-from keeper.core.roll import due_note
+from keeper.core.roll import due_note, late_note
 from keeper.core.roll_state import carried, ended
 from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
 from keeper.core.sharing import shared_ratio
@@ -179,6 +179,9 @@ def _as_told(
     the operator has flattened it, with the target zero and no band around it."""
     memory = memory_of(bench, hedge)
     hedge, memory = steered(carried(hedge, memory), memory, snapshot, listed, waiting, bench.now_ms())
+    if memory.ratio_cap is not None:
+        most = min(hedge.max_ratio, memory.ratio_cap)
+        hedge = replace(hedge, max_ratio=most, min_ratio=min(hedge.min_ratio, most))
     if memory.flattened:
         band = replace(hedge.band, act=ZERO, warn=ZERO)
         hedge = replace(hedge, target=Target.ratio(ZERO), min_ratio=ZERO, band=band)
@@ -233,7 +236,9 @@ def _judge_one(
         said,
         _flattening(memory),
         None if memory.roll is not None else due,
+        memory.roll_note,
         stuck(exposure, memory),
+        late_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms()),
     )
     notes = (*exposure.notes, *(note for note in told if note is not None))
     if worked.withdraw is not None or resting is not None:

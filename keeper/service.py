@@ -27,6 +27,7 @@ from keeper.core.legs import futures_source
 from keeper.core.model import CycleRecord, HedgeCycle, Snapshot
 from keeper.core.steering import Wish
 from keeper.daemon import Daemon, Listener, Rhythm
+from keeper.rollover import Rollover
 from keeper.wiring import House, build_hedges
 
 log = structlog.get_logger(__name__)
@@ -166,6 +167,7 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
         back_offs=house.venues.back_offs,
         will_trade=bool(house.venues.traders),
         betas=house.betas,
+        rolls=Rollover(house.venues.markets),
     )
     teller = Teller(queue, clock, config.alerts.repeat_seconds, orders_are_sent=bool(house.venues.traders))
     daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), chores)

@@ -67,6 +67,21 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+_CHOICES = {
+    "roll_cheapest": Severity.INFO,
+    "roll_to_perpetual": Severity.INFO,
+    "roll_too_dear": Severity.WARNING,
+    "roll_unpriced": Severity.WARNING,
+    "roll_at_last_moment": Severity.CRITICAL,
+    "roll_ratio_lowered": Severity.CRITICAL,
+    "roll_fallback": Severity.CRITICAL,
+    "roll_nowhere": Severity.CRITICAL,
+    "roll_refused": Severity.CRITICAL,
+    "roll_late": Severity.CRITICAL,
+}
+"""What is chosen about a contract that expires, and how loud that is; the latest in this order is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One thing to tell. ``key`` names the condition; severity and title are its state, ``text`` carries the figures.
@@ -177,6 +192,7 @@ class _Teller:
         yield from self._unsent_plan()
         yield from self._residual()
         yield from self._roll()
+        yield from self._choice()
         yield from self._legs()
 
     def _alert(self, what: str, severity: Severity, title: str, text: str, *, resolved: bool = False) -> Alert:
@@ -296,6 +312,16 @@ class _Teller:
             text = f"From {before.source} to {before.target}. {_standing(self.cycle)}"
             yield self._alert("roll", Severity.INFO, "rolled", text)
 
+    def _choice(self) -> Iterator[Alert]:
+        """What was chosen about a contract that expires."""
+        found, before = _choices(self.cycle), _choices(self.before) if self.before is not None else {}
+        if found:
+            code = max(found, key=list(_CHOICES).index)
+            yield self._alert("choice", _CHOICES[code], code.replace("_", " "), "; ".join(found.values()))
+        elif before:
+            text = f"Carried by {self.cycle.exposure.hedge.instrument.id}. {_standing(self.cycle)}"
+            yield self._alert("choice", Severity.INFO, "no roll is due", text, resolved=True)
+
     def _legs(self) -> Iterator[Alert]:
         """A contract that cannot be traded while others carry the hedge; with one contract it is the hedge that is."""
         texts = _passed_over(self.cycle)
@@ -335,6 +361,10 @@ def _blocks(cycle: HedgeCycle) -> Sequence[tuple[str, str]]:
     if not needed:
         return ()
     return tuple((reason.code, reason.text) for reason in all_reasons(cycle) if reason.code not in _CALM)
+
+
+def _choices(cycle: HedgeCycle) -> dict[str, str]:
+    return {reason.code: reason.text for reason in all_reasons(cycle) if reason.code in _CHOICES}
 
 
 def _passed_over(cycle: HedgeCycle) -> list[str]:

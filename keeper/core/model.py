@@ -242,7 +242,8 @@ class HedgeMemory:
     ``expected`` is, per contract, the position that our own fills imply, until a reading has shown it; journals of
     before there were several legs have it as ``expected_contracts``, of the first one. ``roll`` is the roll that is
     under way; ``carrier`` is the contract that the last one ended in, in the place of ``carrier_for``, the first one of
-    the configuration then: a configuration that names another one takes over again.
+    the configuration then: a configuration that names another one takes over again. ``roll_note`` is what was last
+    chosen about a roll that is due, or under way; ``ratio_cap`` is the most that is hedged since all was too dear.
     ``settled_ratio`` is the target's share when the drift was last inside the band.
     """
 
@@ -268,6 +269,8 @@ class HedgeMemory:
     roll: Roll | None = None
     carrier: InstrumentId | None = None
     carrier_for: InstrumentId | None = None
+    roll_note: Reason | None = None
+    ratio_cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,14 @@ def due_note(instrument: Instrument, rules: RollRules, now_ms: int) -> Reason | 
     return Reason("roll_due", text)
 
 
+def late_note(instrument: Instrument, rules: RollRules, now_ms: int) -> Reason | None:
+    """That a contract still carries the hedge when half of the last moment has gone by; None where it does not."""
+    left = days_left(instrument, now_ms)
+    if left is None or not ZERO < left <= rules.latest_days / 2:
+        return None
+    return Reason("roll_late", f"{instrument.id.symbol} expires in {_days(left)} days and still carries the hedge")
+
+
 def candidates_of(
     present: Instrument, listed: Sequence[Instrument], wanted: Sequence[str], now_ms: int
 ) -> tuple[Instrument, ...]:
