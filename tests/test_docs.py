@@ -225,8 +225,9 @@ def test_the_defaults_that_the_pages_state_are_the_defaults() -> None:
 def test_the_chores_are_done_as_often_as_the_reference_says() -> None:
     times, told = Times(), section("Chores")
     assert [times.settings_seconds, times.markets_seconds, times.funding_seconds] == [300, 3600, 600]
-    assert [row[1] for row in rows(told)] == ["5 minutes", "hour", "10 minutes", "5 minutes", "day, at 03:10 UTC"]
-    assert times.betas_seconds == 300
+    assert (times.betas_seconds, times.rolls_seconds) == (300, 600)
+    often = ["5 minutes", "hour", "10 minutes", "5 minutes", "10 minutes", "day, at 03:10 UTC"]
+    assert [row[1] for row in rows(told)] == often
     assert times.pruning_hour_utc == 3
     assert f"older than {times.keep_days} days" in told
 

@@ -48,6 +48,7 @@ class _Found:
     costs: tuple[HedgeCosts, ...]
     funding: dict[tuple[InstrumentId, str], Decimal]
     targets: tuple[Event, ...]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
         _costs(found.costs),
         _funding(found.funding),
         _targets(found.targets),
+        _events(found.events),
     )
     _show(_headline(found), [section for section in sections if section.lines])
 
@@ -107,6 +109,7 @@ async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) ->
             costs=await reader.costs(hedge),
             funding=dict(await reader.funding_total()),
             targets=tuple(await reader.events("target", hedge, limit)),
+            events=tuple(each for each in await reader.events(None, hedge, limit) if each.kind != "target"),
         )
 
 
@@ -254,6 +257,21 @@ def _targets(events: Iterable[Event]) -> _Section:
     return _Section("Targets that were set", columns, lines)
 
 
+def _events(events: Iterable[Event]) -> _Section:
+    lines = tuple((_time(event.at_ms), event.kind, event.subject, _chosen(event)) for event in events)
+    return _Section("Chosen and done beside orders", ("at", "what", "about", "said"), lines)
+
+
+def _chosen(event: Event) -> str:
+    """What a choice came to, and why; of anything else all that is known of it."""
+    detail = json.loads(event.detail)
+    if not isinstance(detail, dict) or "decision" not in detail or not detail.get("reasons"):
+        return event.detail
+    target = f" to {detail['target']}" if detail.get("target") else ""
+    reasons = "; ".join(f"{reason['text']} ({reason['code']})" for reason in detail["reasons"])
+    return f"{detail['decision']}{target}: {reasons}"
+
+
 def _show(headline: str, sections: Sequence[_Section]) -> None:
     if not sys.stdout.isatty():
         # One line for each entry, whatever its width: this is for grep and cut.
@@ -311,6 +329,10 @@ def _document(found: _Found) -> dict[str, Any]:
         "costs": [_plain(asdict(each)) for each in found.costs],
         "targets": [
             {"at": _time(event.at_ms), "hedge": event.subject, **json.loads(event.detail)} for event in found.targets
+        ],
+        "events": [
+            {"kind": each.kind, "subject": each.subject, "at": _time(each.at_ms), "detail": json.loads(each.detail)}
+            for each in found.events
         ],
     }
 

@@ -56,9 +56,11 @@ async def back_offs(connection: AsyncConnection) -> dict[str, int]:
     return {row.venue: row.until_ms for row in found}
 
 
-async def events(connection: AsyncConnection, kind: str, subject: str | None, limit: int) -> tuple[Event, ...]:
-    """The last events of a kind, oldest first."""
-    wanted = select(schema.events).where(schema.events.c.kind == kind).order_by(schema.events.c.id.desc()).limit(limit)
+async def events(connection: AsyncConnection, kind: str | None, subject: str | None, limit: int) -> tuple[Event, ...]:
+    """The last events of a kind (None: of all), oldest first."""
+    wanted = select(schema.events).order_by(schema.events.c.id.desc()).limit(limit)
+    if kind is not None:
+        wanted = wanted.where(schema.events.c.kind == kind)
     if subject is not None:
         wanted = wanted.where(schema.events.c.subject == subject)
     found = [Event(row.kind, row.subject, row.at_ms, row.detail) for row in await connection.execute(wanted)]

@@ -85,7 +85,8 @@ def test_the_limit_counts_lines_and_keeps_the_newest(journal_url: str, capsys: p
 def test_json_is_one_document_with_exact_numbers(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     history(journal_url, hedge=None, limit=3, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["journal", "summary", "cycles", "orders", "fills", "funding", "costs", "targets"]
+    parts = ["journal", "summary", "cycles", "orders", "fills", "funding", "costs", "targets", "events"]
+    assert list(document) == parts
     assert document["summary"]["tag"] == "c0ffee"
     assert [row["cycle"] for row in document["cycles"]] == [4, 5, 6]
     first = document["cycles"][0]
@@ -166,3 +167,30 @@ async def test_events_are_read_back_by_kind_and_subject_oldest_first(tmp_path: P
     await journal.close()
     async with await JournalReader.open(url_of(tmp_path)) as reader:
         assert [event.subject for event in await reader.events("roll", limit=9)] == ["btc", "btc", "btc", "eth"]
+
+
+def test_what_was_chosen_is_told_with_its_reason_and_kept_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = {
+        "name": "btc",
+        "decision": "roll",
+        "target": "main:BTC/USDT:USDT",
+        "reasons": [{"code": "roll_cheapest", "text": "it earns 2.70 % a year"}],
+    }
+
+    async def told() -> None:
+        journal = await opened(tmp_path)
+        await journal.cycle(cycle(1), NOTHING)
+        await journal.event(Event("roll", "btc", START_MS, json.dumps(choice)))
+        await journal.event(Event("transfer", "eth", START_MS, '{"amount":"1"}'))
+        await journal.close()
+
+    asyncio.run(told())
+    history(url_of(tmp_path), hedge=None, limit=5, as_json=False)
+    lines = printed(capsys)
+    assert lines[-2][1:] == ["roll", "btc", "roll to main:BTC/USDT:USDT: it earns 2.70 % a year (roll_cheapest)"]
+    assert lines[-1][1:] == ["transfer", "eth", '{"amount":"1"}']
+    history(url_of(tmp_path), hedge="btc", limit=5, as_json=True)
+    [event] = json.loads(capsys.readouterr().out)["events"]
+    assert (event["kind"], event["detail"]) == ("roll", choice)
