@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,13 @@ from typing import Any
 import pytest
 
 from keeper.commands.roll import rolls_document
+from keeper.cycle import turn
+from keeper.look import look_once
 from keeper.roll_report import render_rolls
-from keeper.sim.types import MarketKey, linear
+from keeper.rollover import Rollover
+from keeper.sim.types import MarketKey, WalletKind, linear
 from keeper.wiring import open_house
-from tests.e2e.grounds import D, OwnGround, config_of, hedge_toml, own_ground
+from tests.e2e.grounds import KEY, D, OwnGround, config_of, hedge_toml, own_ground
 from tests.e2e.test_golden import settle
 
 PERPETUAL = linear("BTCUSDT")
@@ -91,6 +96,41 @@ async def test_a_coin_margined_hedge_is_compared_with_its_own_kind(tmp_path: Pat
     assert len(names) == 3
     assert all(name.startswith("main:BTC/USD:BTC") for name in names)
     assert abs(figure(hedge["candidates"][1]["basis_annual_simple"]) - D("0.05")) < D("0.001")
+
+
+WIDE = 'band = { warn = "0.3", act = "0.3", halt = "0.9" }\nroll = { window_days = 100, max_cost_annual = "10" }'
+
+
+@pytest.mark.parametrize("coin", [False, True])
+async def test_a_hedge_in_a_contract_that_expires_moves_on_over_the_wire(tmp_path: Path, coin: bool) -> None:
+    """Golden number 11 on sockets: shorts are paid funding, so the perpetual carries on; the same dollars or coins."""
+    async with own_ground({"BTC": "5"}) as ground:
+        like = MarketKey(PERPETUAL.kind.INVERSE, "BTCUSD_PERP") if coin else PERPETUAL
+        if coin:
+            ground.exchange.transfer(KEY, "BTC", D(5), WalletKind.SPOT, WalletKind.COINM)
+        near, _ = ground.exchange.list_quarters(like, D("-0.05"))
+        pair, unit = ("BTC/USD:BTC", 100) if coin else ("BTC/USDT:USDT", 1)
+        day = datetime.fromtimestamp((ground.exchange.market(near).expiry_ms or 0) / 1000, UTC).strftime("%y%m%d")
+        config = config_of(ground, tmp_path, hedge_toml(f"{pair}-{day}", more=WIDE))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            held = ground.exchange.truth(KEY).positions
+            assert held[near] < 0
+            [cycle] = (await look_once(config)).hedges
+            assert "roll_due" in [reason.code for reason in cycle.reasons]
+            await Rollover(house.venues.markets)(house.desk)
+            for _ in range(30):
+                record = await turn(house.desk)
+                assert abs(record.hedges[0].exposure.drift_ratio or D(0)) <= D("0.3")
+                if house.desk.memories["btc"].roll is None:
+                    break
+            await settle(house.desk)
+            [event] = await house.desk.journal.events("roll", "btc")
+        held = ground.exchange.truth(KEY).positions
+    assert json.loads(event.detail)["target"] == f"main:{pair}"
+    assert not held.get(near)
+    coins = held[like] * unit / (ground.exchange.index_price("BTC") if coin else 1)
+    assert abs(coins + 5) < D("0.02"), "what fees took of the coins, and less than a step, is not hedged any more"
 
 
 async def test_the_table_for_people_names_what_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
