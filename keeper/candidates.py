@@ -26,7 +26,7 @@ from keeper.core.model import (
     Quote,
     Reason,
 )
-from keeper.core.roll import Comparison, Terms, candidates_of, compare
+from keeper.core.roll import Comparison, Terms, candidates_of, compare, is_due, is_last_moment
 from keeper.core.roll_rules import RollRules
 from keeper.venue.base import VenueError
 from keeper.venue.further import FeeSchedules, FundingRates, Listings
@@ -80,7 +80,10 @@ async def carried_from(markets: Markets, instrument: Instrument, contracts: Cont
 async def compared(markets: Markets, carried: Carried, rules: RollRules, now_ms: int) -> Comparison:
     """Price the contract that carries a hedge and whatever could follow it, from fresh readings."""
     present = carried.instrument
-    others = candidates_of(present, markets.listed(present.base), rules.candidates, now_ms)
+    listed = markets.listed(present.base)
+    others = candidates_of(present, listed, rules.candidates, now_ms)
+    if is_last_moment(present, rules, now_ms) and all(is_due(each, rules, now_ms) for each in others):
+        others = candidates_of(present, listed, (), now_ms)  # whatever was wished for: somewhere, rather than nowhere
     known = await asyncio.gather(*(_terms(markets, each, rules, now_ms) for each in (present, *others)))
     spot = await _spot(markets, present, known)
     first, rest = known[0], known[1:]

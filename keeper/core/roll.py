@@ -381,6 +381,9 @@ def _unpriced(comparison: Comparison, rules: RollRules, *, last: bool) -> Choice
     dated = [each.terms.instrument for each in moving if each.days is not None and each.barred is None]
     perpetual = _perpetual(comparison)
     order = [perpetual, *dated] if rules.fallback is Fallback.PERPETUAL else [*dated, perpetual]
+    # A contract that has to be left again soon is a poor place, and better than none.
+    soon = [each for each in moving if each.barred is not None and (each.days or ZERO) > rules.latest_days]
+    order += [each.terms.instrument for each in sorted(soon, key=lambda each: each.days or ZERO, reverse=True)]
     target = next((each for each in order if each is not None), None)
     if target is None:
         text = f"{_until(comparison.present)}, and nothing can carry the hedge on ({why})"

@@ -303,8 +303,15 @@ def test_the_last_moment_without_a_price_falls_back(fallback: Fallback, to: Inst
 def test_nowhere_to_go_pages() -> None:
     choice = choose(compared(terms(NEAR)), RULES)
     assert (choice.act, choice.reason.code, choice.page) == (Act.HOLD, "roll_nowhere", True)
-    barred = choose(compared(terms(LAST), terms(dated("3"))), RULES)
+    barred = choose(compared(terms(LAST), terms(dated("0.95"))), RULES)
     assert (barred.act, barred.reason.code, barred.page) == (Act.HOLD, "roll_nowhere", True)
+
+
+def test_a_contract_that_ends_soon_is_better_than_none_at_the_last_moment() -> None:
+    week, days = dated("6"), dated("3")
+    assert choose(compared(terms(NEAR), terms(dated("6.5"))), RULES).act is Act.HOLD
+    choice = choose(compared(terms(LAST), terms(days), terms(week)), RULES)
+    assert (choice.act, choice.target, choice.page) == (Act.ROLL, week, True)
 
 
 @given(
@@ -321,7 +328,7 @@ def test_at_the_last_moment_whoever_can_go_goes(
     quoted = [terms(dated(str(days), f"c{place}"), basis=str(basis)) for place, (days, basis) in enumerate(others)]
     known = [Terms(each.instrument) if blind else each for each in quoted]
     choice = choose(compared(terms(present), *known, rules=rules), rules)
-    able = [days for days, _ in others if days > rules.window_days]
+    able = [days for days, _ in others if days > rules.latest_days]
     if is_last_moment(present, rules, NOW):
         assert (choice.act is Act.ROLL) == bool(able), "never an expiry without a hedge while there is another contract"
     if choice.act is Act.ROLL:

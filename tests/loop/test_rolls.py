@@ -154,7 +154,7 @@ async def test_a_choice_survives_a_crash_and_is_carried_out(ten: Ten) -> None:
     assert -5 < ten.position(NEAR) < 0
     await ten.crash()
     await ten.open()
-    await ten.decide()
+    await ten.decide(Blind(ten))
     assert ten.desk is not None
     assert len(await ten.desk.journal.events(KIND, "btc", 9)) == 1, "a roll that is under way is not chosen again"
     await ten.turn(MOVE)
@@ -271,3 +271,7 @@ async def test_a_contract_with_nowhere_to_go_pages(ten: Ten, listed: int) -> Non
     await ten.decide()
     [told] = choices(alerts_for(None, await ten.turn()))
     assert (told.severity, told.title) == (Severity.CRITICAL, "btc: roll nowhere")
+    await ten.days(5.1)
+    await ten.turn()
+    await ten.decide()
+    assert (await ten.chosen())["decision"] == "roll", "at the last moment to what is listed, wished for or not"
