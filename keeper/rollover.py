@@ -60,6 +60,8 @@ class Rollover:
     async def _act(self, desk: Desk, name: str, memory: HedgeMemory, choice: Choice) -> None:
         cap = choice.ratio if choice.act is Act.ROLL else memory.ratio_cap
         noted = replace(memory, roll_note=choice.reason, ratio_cap=cap)
+        if cap != memory.ratio_cap:
+            noted = replace(noted, established=False)  # another target, which has to be reached first
         if noted != memory:
             await _remember(desk, name, noted)
         if choice.act is not Act.ROLL or choice.target is None:

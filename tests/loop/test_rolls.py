@@ -194,7 +194,7 @@ async def test_too_dear_can_hedge_less_until_somebody_resumes_it(ten: Ten) -> No
     assert ten.position(NEAR) == 0
     assert ten.position(FAR) + ten.position(PERPETUAL) == -2
     assert ten.desk is not None
-    ten.desk.memories["btc"] = replace(ten.desk.memories["btc"], ratio_cap=None)
+    ten.desk.memories["btc"] = replace(ten.desk.memories["btc"], ratio_cap=None, established=False)
     await ten.turn(3)
     assert ten.position(FAR) + ten.position(PERPETUAL) == -5
 
