@@ -42,6 +42,7 @@ from keeper.pretrade import fit_all
 from keeper.seating import memory_at_start, seat
 from keeper.sending import Sent, carry_out, leave_unknown, tidy_unsent, turnover
 from keeper.standing import close, note_working, reach_of, settled
+from keeper.topping import TopUps
 from keeper.venue.further import Books
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,8 @@ class Desk:
     """Orders that rested and turned out to have ended in the present turn, by hedge."""
     last_orders: dict[str, tuple[PlannedOrder, Outcome]] = field(default_factory=dict)
     """The last order of each hedge and what is known of it, for whoever asks."""
+    top_ups: TopUps | None = None
+    """Moves money to margin accounts that run short; None where nothing may be moved."""
     steady: SteadyTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ async def turn(desk: Desk) -> CycleRecord:
     epoch = Epoch(desk.tag, desk.run, desk.cycle)
     desk.observatory.reach = reach_of(desk)
     snapshot, remembered = await desk.observatory.observe(desk.remembered, expected_of(desk))
+    if desk.top_ups is not None:
+        snapshot = await desk.top_ups.begin(snapshot, desk.hedges, vouched=bool(desk.vouched))
     questions, snapshot = await _resolve(desk, snapshot)
     judged = await fit_all(judge(desk, snapshot, epoch, questions), desk.books, desk.limits)
     outcomes = await _carry_out_all(desk, judged)
@@ -111,6 +116,8 @@ async def turn(desk: Desk) -> CycleRecord:
     desk.memories.update({hedge.exposure.hedge.name: hedge.memory for hedge in hedges})
     record = CycleRecord(desk.run, desk.cycle, snapshot, hedges, desk.clock.now_ms())
     await desk.journal.cycle(record, remembered)
+    if desk.top_ups is not None:
+        await desk.top_ups.end(snapshot, f"{desk.tag}-{desk.run}-{desk.cycle}")
     return record
 
 
@@ -244,6 +251,8 @@ async def restore(desk: Desk) -> None:
         if hedge.name in desk.memories:
             desk.memories[hedge.name] = memory_at_start(hedge, desk.memories, desk.observatory.observers)
     reseat(desk)
+    if desk.top_ups is not None:
+        await desk.top_ups.restore()
     desk.remembered = await desk.journal.remembered()
     desk.unresolved = {intent.client_id: intent for intent in await desk.journal.unresolved()}
     since = desk.remembered.taken_at_ms or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from keeper.core.margins import AccountMargin
 from keeper.core.model import (
     AccountId,
     Base,
@@ -60,6 +61,7 @@ class Gathered:
     blocks: list[tuple[str, Reason]] = field(default_factory=list)
     foreign: dict[InstrumentId, Contracts] = field(default_factory=dict)
     stated_at_ms: dict[tuple[AccountId, str], int] = field(default_factory=dict)
+    margins: list[AccountMargin] = field(default_factory=list)
 
 
 NOT_REMEMBERED = (EmptyReadingError.code, "unconfirmed_position")

@@ -13,6 +13,7 @@ from keeper.core.execution import AT_ONCE
 from keeper.core.hedge import assess, coins_came, decide, foreign_change, recall, remember, settle_expectation
 from keeper.core.legs import at_leg, short_notional
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
+from keeper.core.margin_duty import for_margin, with_margin
 from keeper.core.model import (
     NO_BASE,
     ONE,
@@ -163,7 +164,7 @@ def judge(
         elsewhere = Quote(sum((short for name, short in shorts.items() if name != exposure.hedge.name), ZERO))
         own, book = resting.get(exposure.hedge.name), _book(bench, elsewhere, judged)
         book = replace(book, shared_ratio=shared_ratio(place, exposures, adding))
-        judgement = _judge_one(bench, exposure, memory, epoch, book, own)
+        judgement = _judge_one(bench, snapshot, exposure, memory, epoch, book, own)
         judged.append(judgement)
         if judgement.approved is not None and judgement.adds:
             order = judgement.approved.next
@@ -207,7 +208,13 @@ def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
 
 
 def _judge_one(
-    bench: Bench, exposure: Exposure, memory: HedgeMemory, epoch: Epoch, book: Book, resting: Intent | None
+    bench: Bench,
+    snapshot: Snapshot,
+    exposure: Exposure,
+    memory: HedgeMemory,
+    epoch: Epoch,
+    book: Book,
+    resting: Intent | None,
 ) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
     memory, late = settle_expectation(
@@ -222,12 +229,14 @@ def _judge_one(
         # before it is opened again; by then it is what was remembered, and no foreign change any more.
         first = Reason("foreign_change", f"{said.text}; not shorted again unless the next look shows it too")
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, first))
+    exposure, memory = with_margin(exposure, snapshot, bench.limits.margin, memory)
     torn = coins_came(exposure, memory)
     if torn is not None:
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, torn))
     halts = late or too_large
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
+    decision = for_margin(exposure, memory, bench.limits.margin, decision)
     due = due_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms())
     worked = _worked(bench, exposure, decision, memory, resting, epoch)
     memory, decision = worked.memory, worked.decision
@@ -262,9 +271,10 @@ def _worked(
     bench: Bench, exposure: Exposure, decision: Decision, memory: HedgeMemory, resting: Intent | None, epoch: Epoch
 ) -> Work:
     """What the hedge's execution style makes of a decision. Over several contracts orders take, whatever the style:
-    what rests on one of them would stand in the way of the others."""
+    what rests on one of them would stand in the way of the others. So does a cover that margin asks for."""
     seed = f"{epoch.tag}/{epoch.run}/{epoch.cycle}/{exposure.hedge.name}"
-    if len(exposure.legs) > 1:
+    pressing = isinstance(decision, Rebalance) and decision.reasons[0].code == "margin_reduce"
+    if len(exposure.legs) > 1 or pressing:
         exposure = replace(exposure, hedge=replace(exposure.hedge, execution=AT_ONCE))
     return work(exposure, decision, memory, resting, Moment(bench.now_ms(), seed))
 
@@ -289,7 +299,8 @@ def _step(
         inside = decision.reasons[0].code == "within_band"
         steps = [_planned(bench, exposure, way, way.reasons, epoch) for way in shift(exposure, memory) if inside]
         return next((step for step in steps if step.plan.orders), decision)
-    ways = routes(exposure, memory, decision.drift_base)
+    on = next((leg for leg in exposure.legs if leg.id == decision.on), None)
+    ways = routes(exposure, memory, decision.drift_base) if on is None else (Route(on, decision.drift_base),)
     steps = [_planned(bench, exposure, way, (*decision.reasons, *way.reasons), epoch, rests=rests) for way in ways]
     if not steps:
         return Hold(unusable(exposure))

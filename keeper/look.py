@@ -22,6 +22,7 @@ from keeper.journal.reader import JournalReader
 from keeper.judging import Judgement, LookOnly, expected_of, judge
 from keeper.observe import Observatory
 from keeper.preflight import Finding, preflight
+from keeper.rally import rally_findings
 from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
 from keeper.report import said_of_slope
 from keeper.seating import memory_at_start, seat
@@ -89,6 +90,7 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
         hedges = await betas.refresh(seat(built, memories, venues.observers))
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes = brakes_of(config)
+        observatory.reads_margins = True
         try:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
             observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
@@ -152,7 +154,9 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
         except VenueError as error:
             raise start_error(config, whose(config, error), error) from error
-        return (*findings, *checked.findings)
+        files = files_of(config, clock)
+        rallies = await rally_findings(hedges, venues.observers, clock, config.margin, files)
+        return (*findings, *checked.findings, *rallies)
 
 
 async def _look_at_statements(hedges: Sequence[Hedge], files: HoldingsFiles, clock: Clock) -> list[Finding]:

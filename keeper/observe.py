@@ -35,6 +35,7 @@ from keeper.core.orders import plain
 from keeper.core.stated import FILE, files_of
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
+from keeper.margining import read_margins
 from keeper.pricing import Pricing
 from keeper.seating import has_gone
 from keeper.venue.base import (
@@ -78,6 +79,7 @@ class Observatory:
         self.brakes: Callable[[], Standing] = Standing
         self.reach: Mapping[InstrumentId, tuple[Contracts, Contracts]] = {}
         """The lowest and the highest position that an order of ours in the book explains."""
+        self.reads_margins = False
         self._clock = clock
         self._doubt = doubt or Doubt()
         self._steady = SteadyTime(clock)
@@ -117,6 +119,7 @@ class Observatory:
                 self._pricing.check_clock(look, self.observers[venue])
                 for venue in sorted(venues | {account.venue for account in accounts} - {FILE})
             ),
+            *(read_margins(look, venue, self.observers[venue]) for venue in sorted(venues) if self.reads_margins),
         )
         await self._pricing.price_counted(look, self.observers, self.hedges)
         await self._read_sums_twice(look, remembered)
@@ -136,6 +139,7 @@ class Observatory:
             (*brakes.sell_blocks, *self.standing.sell_blocks),
             look.foreign,
             look.stated_at_ms,
+            tuple(look.margins),
         )
         return snapshot, accepted(snapshot, remembered)
 

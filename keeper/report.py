@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keeper.core import orders
 from keeper.core.beta import Estimate, Slope
+from keeper.core.margin_duty import worst
 from keeper.core.model import (
     Band,
     Exposure,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNKNOWN = "?"
+_LEVEL_STYLE = {"warn": "yellow", "block": "red", "reduce": "bold red"}
 _DECISION_STYLE = {"hold": "green", "rebalance": "yellow", "halt": "bold red"}
 
 
@@ -97,6 +99,7 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "orders": [_order_json(order) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
         "legs": [_leg_json(leg) for leg in exposure.legs],
+        "margin": _margin_json(exposure),
     }
     if hedge.slopes:
         document["betas"] = [_slope_json(slope) for slope in hedge.slopes]
@@ -157,6 +160,29 @@ def _residual(cycle: HedgeCycle) -> Decimal | None:
         return cycle.plan.residual_base
     # Without a plan nothing was found too small to place; without a drift nobody can say so.
     return None if cycle.exposure.drift_base is None else Decimal(0)
+
+
+def _margin_json(exposure: Exposure) -> dict[str, Any] | None:
+    """The margin behind the leg that is nearest liquidation; None where none was read."""
+    found = worst(exposure)
+    if found is None:
+        return None
+    ident, margin = found
+    account, position = margin.account, margin.position
+    return {
+        "instrument": str(ident),
+        "account": str(account.account),
+        "asset": account.asset,
+        "equity": plain(account.equity),
+        "maintenance": plain(account.maintenance),
+        "available": _figure(account.available),
+        "ratio": _figure(margin.ratio),
+        "isolated": margin.isolated,
+        "position_maintenance": _figure(None if position is None else position.maintenance),
+        "liquidation_price": _figure(margin.liquidation_price),
+        "liquidation_distance": _figure(margin.distance),
+        "level": margin.level.value,
+    }
 
 
 def _order_json(order: PlannedOrder) -> dict[str, Any]:
@@ -228,6 +254,16 @@ def _statement_json(statement: Statement) -> dict[str, Any]:
     }
 
 
+def _margin_line(margin: Mapping[str, Any]) -> str:
+    """Margin in one line: the account's ratio, and where the position is liquidated."""
+    words = [f"margin {margin['account']}: {rounded(margin['ratio'], 4)} of {rounded(margin['equity'], 4)}"]
+    words[0] += f" {margin['asset']}"
+    if margin["liquidation_price"] is not None:
+        distance = plain(Decimal(f"{Decimal(margin['liquidation_distance']) * 100:.1f}"))
+        words.append(f"liquidation at {rounded(margin['liquidation_price'], 1)}, {distance} % away")
+    return ", ".join(words)
+
+
 def rounded(figure: str | None, places: int) -> str:
     """A contract's decimal string for the eye: at most ``places`` decimals, "?" where it is not known."""
     if figure is None:
@@ -294,6 +330,8 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
     for held in hedge.get("holdings", ()):
         since = "" if held["as_of"] is None else f" as of {held['as_of']}"
         yield Text(f"  {held['source']}: {rounded(held['amount'], 8)} {held['asset']}{since}", style="dim")
+    if hedge.get("margin") is not None:
+        yield Text(f"  {_margin_line(hedge['margin'])}", style=_LEVEL_STYLE.get(hedge["margin"]["level"], "dim"))
     for order in hedge["orders"]:
         cover = ", reduce-only" if order["reduce_only"] else ""
         yield Text(

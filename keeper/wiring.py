@@ -41,6 +41,7 @@ from keeper.observe import Observatory
 from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
 from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
+from keeper.topping import TopUps
 from keeper.venue.base import (
     BadReadingError,
     ClockRefusedError,
@@ -52,7 +53,7 @@ from keeper.venue.base import (
     VenueError,
 )
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
-from keeper.venue.further import Books
+from keeper.venue.further import Books, Transfers
 
 log = structlog.get_logger(__name__)
 
@@ -294,6 +295,7 @@ def limits_of(config: Config) -> Limits:
         config.limits.max_orders_per_hour,
         None if turnover is None else Quote(turnover),
         config.limits.max_slippage,
+        config.margin.to_core(),
     )
 
 
@@ -342,6 +344,8 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         observatory.brakes = brakes_of(config)
+        top_ups = _top_ups(config, venues, journal, clock)
+        observatory.reads_margins = config.margin.to_core() is not None or top_ups is not None
         desk = Desk(
             hedges,
             observatory,
@@ -354,6 +358,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             pace_of(config),
             books=venues.books,
         )
+        desk.top_ups = top_ups
         await restore(desk)
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
 
@@ -372,6 +377,16 @@ def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) ->
         return NullExecutor()
     patience = Patience(visibility_ms=round(config.safety.visibility_seconds * 1000))
     return OrderExecutor(venues.traders, journal, clock, patience)
+
+
+def _top_ups(config: Config, venues: Venues, journal: Journal, clock: Clock) -> TopUps | None:
+    """What may move money: only where it is configured, and only in a mode that trades."""
+    movers = {name: trader for name, trader in venues.traders.items() if isinstance(trader, Transfers)}
+    wanted = {name: config.venues[name].top_up for name in venues.traders}
+    rules = {name: rule.to_core() for name, rule in wanted.items() if rule is not None}
+    for name in rules.keys() - movers.keys():
+        raise ConfigError(f"{config.path}: venues.{name}.top_up: keeper cannot move money on this venue; remove it")
+    return TopUps(rules, venues.observers, movers, journal, clock) if rules else None
 
 
 async def _open_journal(url: str) -> SqlJournal:

@@ -96,7 +96,7 @@ def test_the_document_is_the_contract_letter_by_letter() -> None:
                        "reduce_only": false}],
            "residual_base": "0",
            "legs": [{"instrument": "main:BTC/USDT:USDT", "share": null, "contracts": "0", "futures_base": "0",
-                     "mark": "65000"}]}]}""")
+                     "mark": "65000"}], "margin": null}]}""")
     document = plan_document("testnet", NOVEMBER_20_2026_MS, [BUILDING])
     assert document == contract
     assert json.dumps(document) == json.dumps(contract)  # the same order of keys too
@@ -117,7 +117,7 @@ def test_what_could_not_be_read_is_null_and_why_is_said_once() -> None:
     }
     assert unknown == {
         "spot_base", "collateral_base", "exposure_base", "futures_base", "hedge_ratio", "target_base",
-        "drift_base", "drift_ratio", "drift_notional", "residual_base",
+        "drift_base", "drift_ratio", "drift_notional", "residual_base", "margin",
     }  # fmt: skip
     assert document["decision"] == "hold"
     assert [reason["code"] for reason in document["reasons"]] == ["unreachable", "withdrawal_permission"]

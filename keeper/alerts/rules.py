@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from keeper.core.margin_duty import told, worst
+from keeper.core.margins import Level
 from keeper.core.model import (
     ZERO,
     CycleRecord,
@@ -21,6 +23,7 @@ from keeper.core.model import (
     Outcome,
     OutcomeState,
     PlannedOrder,
+    Reason,
     Rebalance,
     Side,
 )
@@ -52,6 +55,12 @@ _CALM = frozenset(
 
 _PAGED = frozenset({"credentials_refused", "expired", "no_usable_leg"})
 """Codes that leave a hedge blind until a person acts, so that a warning would be too little."""
+
+_MARGIN_MEANS = {
+    Level.WARN: "Add margin, or lower the target.",
+    Level.BLOCK: "There is no new short until it is below block; covers go on. Add margin, or lower the target.",
+    Level.REDUCE: "The short is bought back until it is below block, where it may be. Add margin, or lower the target.",
+}
 
 _BELOW_MINIMUM = "below_minimum"
 _UNRESOLVED = "unresolved_order"
@@ -165,11 +174,21 @@ def alerts_for(
     ``previous`` maps names of hedges to their last cycle; None at the first cycle of a run. ``orders_are_sent`` says
     that the mode has a trader: a planned order that was not sent is then a warning, and else the plan of a dry run.
     """
-    found: list[Alert] = []
+    found = [_of_venue(venue, reason, record.ended_at_ms) for venue, reason in record.snapshot.notes]
     for cycle in record.hedges:
         before = previous.get(cycle.exposure.hedge.name) if previous is not None else None
         found.extend(_Teller(cycle, before, record.ended_at_ms, orders_are_sent).tell())
     return tuple(found)
+
+
+def _of_venue(venue: str, reason: Reason, at_ms: int) -> Alert:
+    """What was moved between wallets of a venue, or could not be."""
+    done = reason.code in ("transfer_moved", "transfer_pending")
+    severity = Severity.INFO if done else Severity.WARNING
+    if reason.code == "transfer_unexplained":
+        severity = Severity.CRITICAL
+    title = f"{venue}: {reason.code.replace('_', ' ')}"
+    return Alert(f"{venue}/top-up", severity, title, reason.text, None, at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +207,7 @@ class _Teller:
         yield from self._rejected()
         yield from self._beta()
         yield from self._drift()
+        yield from self._margin()
         yield from self._trades()
         yield from self._unsent_plan()
         yield from self._residual()
@@ -234,6 +254,18 @@ class _Teller:
             yield self._alert("drift", Severity.WARNING, "drift beyond warn", text)
         elif self.before is not None and _beyond_warn(self.before) is not False:
             yield self._alert("drift", Severity.INFO, "drift back inside", _standing(self.cycle), resolved=True)
+
+    def _margin(self) -> Iterator[Alert]:
+        seen, before = worst(self.cycle.exposure), self.before and worst(self.before.exposure)
+        if seen is None:
+            return  # what cannot be seen is neither in danger nor out of it
+        ident, margin = seen
+        if margin.level is not Level.FINE:
+            severity = Severity.WARNING if margin.level is Level.WARN else Severity.CRITICAL
+            text = f"{ident}: {told(margin)}. {_MARGIN_MEANS[margin.level]}"
+            yield self._alert("margin", severity, f"margin beyond {margin.level.value}", text)
+        elif before and before[1].level is not Level.FINE:
+            yield self._alert("margin", Severity.INFO, "margin fine again", f"{ident}: {told(margin)}.", resolved=True)
 
     def _trades(self) -> Iterator[Alert]:
         filled = [(order, outcome) for order, outcome in self._outcomes() if outcome.filled > 0]

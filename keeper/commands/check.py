@@ -27,6 +27,7 @@ from keeper.journal.base import JournalError
 from keeper.journal.reader import JournalReader
 from keeper.logs import MASK, redact
 from keeper.preflight import Finding
+from keeper.rally import by_its_kind
 
 _WORDS = {True: ("ok", "green"), None: ("warn", "yellow"), False: ("fail", "bold red")}
 _UNSAFE = 4
@@ -108,6 +109,7 @@ def static_findings(config: Config) -> Iterator[Finding]:
         if unset:
             what = f"{' and '.join(unset)} not given: the venue's own setting is left as it is"
             yield Finding(f"hedges.{hedge.name}", True, what)
+        yield Finding(f"hedges.{hedge.name}", True if hedge.looks_coin_margined else None, by_its_kind(hedge))
         largest = hedge.max_ratio if hedge.ratio is None else hedge.ratio
         if 0 < largest <= hedge.band.halt:
             # A hedge whose short is gone altogether has drifted by the whole of its ratio, and by no more.
@@ -144,7 +146,7 @@ def in_force(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield from _keys(f"venues.{name}", venue)
     for hedge in config.hedges:
         yield from _keys(f"hedges.{hedge.name}", hedge)
-    for section in ("limits", "loop", "safety", "journal", "api", "alerts", "log"):
+    for section in ("limits", "loop", "safety", "margin", "journal", "api", "alerts", "log"):
         yield from _keys(section, getattr(config, section))
 
 

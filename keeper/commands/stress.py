@@ -90,11 +90,11 @@ def _live(config_path: Path, moves: Sequence[Fraction]) -> dict[str, Any]:
 
 def of_look(look: Look, moves: Sequence[Fraction]) -> dict[str, Any]:
     """The hedges of one look; a hedge of which something was not read has nulls, and so has the total then."""
-    from keeper.core.portfolio import line_of
+    from keeper.core.portfolio import line_of, pools_of
 
     lines: list[Line] = []
     entries: list[dict[str, Any]] = []
-    pools: dict[str, Pool] = {}
+    pools = pools_of((cycle.exposure for cycle in look.hedges), look.snapshot)
     for cycle in look.hedges:
         exposure = cycle.exposure
         line = line_of(exposure, look.snapshot)

@@ -32,6 +32,7 @@ def cross_check(
     _ratios(hedges, problems)
     _exposures(hedges, problems)
     _keys(venues, problems)
+    _top_ups(venues, problems)
     if mode is Mode.LIVE:
         _clear_text(venues, problems)
     _candidates(hedges, problems)
@@ -150,6 +151,20 @@ def _candidates(hedges: Hedges, problems: Problems) -> None:
                     ("hedges", index, "roll", "candidates", place),
                     f"is on the venue {shown(venue)}, and a roll stays on {shown(hedge.instrument.venue)}; name a "
                     "contract there",
+                )
+
+
+def _top_ups(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
+    """Money is moved within one venue, and its key is the one that asks."""
+    for name, venue in venues.items():
+        if venue.top_up is None:
+            continue
+        for key in ("source", "to"):
+            account = getattr(venue.top_up, key)
+            if account.venue != name:
+                problems.add(
+                    ("venues", name, "top_up", key),
+                    f'is "{account}", a wallet of another venue; money is moved within one, as in "{name}"',
                 )
 
 

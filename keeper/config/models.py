@@ -31,9 +31,11 @@ from keeper.config.estimates import Estimated
 from keeper.config.execution import ExecutionConfig
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.instruments import VENUE_NAME, Choice, first_instrument, read_instruments
+from keeper.config.margin import MarginConfig
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
 from keeper.config.targets import Coins, Notional, Ratio, TransitionConfig, one_target
+from keeper.config.top_up import TopUpConfig
 from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
 from keeper.core.model import AccountId, Band, ExposureMode, InstrumentId, Unlisted
 from keeper.core.targets import Target
@@ -121,6 +123,7 @@ class VenueConfig(Section):
     api_secret_file: FileName | None = None
     password_file: FileName | None = None
     ccxt: Annotated[dict[str, Any], PlainValidator(client_options)] = Field(default_factory=dict, repr=False)
+    top_up: TopUpConfig | None = None
 
 
 class BandConfig(Section):
@@ -378,6 +381,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     loop: LoopConfig = LoopConfig()
     safety: SafetyConfig = SafetyConfig()
+    margin: MarginConfig = MarginConfig()
     journal: JournalConfig = JournalConfig()
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()
@@ -432,6 +436,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "limits": LimitsConfig,
     "loop": LoopConfig,
     "safety": SafetyConfig,
+    "margin": MarginConfig,
     "journal": JournalConfig,
     "api": ApiConfig,
     "alerts": AlertsConfig,

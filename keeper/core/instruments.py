@@ -109,6 +109,29 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """A position as the venue states it: signed contracts (short < 0)."""
+
+    instrument: Instrument
+    contracts: Contracts
+    entry_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Prices in quote per base unit, the venue's own stamp where there is one; with a ``fault`` they are only shown."""
+
+    mark: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    index: Decimal | None = None
+    funding_rate: Decimal | None = None
+    at_ms: int | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """One contract that may carry a hedge.
 

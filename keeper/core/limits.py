@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from keeper.core.depth import fitting, walk
+from keeper.core.margins import MarginPolicy
 from keeper.core.model import (
     NO_QUOTE,
     ONE,
@@ -36,7 +37,8 @@ class Limits:
     """Hard limits that no hedge's settings can exceed; None is unlimited. Notionals are in quote.
 
     ``max_short_notional``, ``max_orders_per_hour`` and ``max_daily_turnover`` are for the whole keeper; the last two
-    count what adds to shorts. ``max_slippage`` is a fraction of the touch and holds for covers too.
+    count what adds to shorts. ``max_slippage`` is a fraction of the touch and holds for covers too. ``margin`` are the
+    thresholds on what the venues show of theirs; None: it is not judged.
     """
 
     max_order_notional: Quote
@@ -44,6 +46,7 @@ class Limits:
     max_orders_per_hour: int | None = None
     max_daily_turnover: Quote | None = None
     max_slippage: Decimal = Decimal("0.05")
+    margin: MarginPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

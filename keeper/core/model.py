@@ -27,15 +27,18 @@ from keeper.core.instruments import (
     InstrumentId,
     Kind,
     Leg,
+    Mark,
+    Position,
     Quote,
     Roll,
 )
+from keeper.core.margins import AccountMargin, LegMargin
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Ground, Target
 
 __all__ = (  # what lives next door and is had from here; the rest of this module needs no list
     "NO_BASE", "NO_CONTRACTS", "NO_QUOTE", "ONE", "ZERO", "AccountId", "Base", "Contracts", "Instrument",
-    "InstrumentId", "Kind", "Leg", "Quote", "Roll",
+    "InstrumentId", "Kind", "Leg", "Mark", "Position", "Quote", "Roll",
 )  # fmt: skip
 
 
@@ -62,16 +65,6 @@ class Unlisted(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """A position as the venue states it: signed contracts (short < 0)."""
-
-    instrument: Instrument
-    contracts: Contracts
-    entry_price: Decimal | None = None
-    liquidation_price: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class WorkingOrder:
     """An order that still rests on the venue. ``contracts`` and ``filled`` are positive."""
 
@@ -87,19 +80,6 @@ class WorkingOrder:
     def remaining(self) -> Contracts:
         """Contracts that may still fill."""
         return Contracts(max(ZERO, self.contracts - self.filled))
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Prices in quote per base unit, the venue's own stamp where there is one; with a ``fault`` they are only shown."""
-
-    mark: Decimal
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    index: Decimal | None = None
-    funding_rate: Decimal | None = None
-    at_ms: int | None = None
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +121,9 @@ class Snapshot:
     read. ``blocks`` are facts that stop every order without hiding a figure, ``sell_blocks`` those that stop new shorts
     only: (source, reason), where the source "*" is every hedge. ``foreign`` are changes of a position, in signed
     contracts, that no fill of ours explains. ``stated_at_ms`` is since when what a file states has been true.
+    contracts, that no fill of ours explains. ``margins`` are the accounts whose margin was read; one that could not be
+    is named in ``gaps`` under :func:`~keeper.core.margins.margin_source`, which stops no cover.
+    ``notes`` are (venue, reason) of what was done, or could not be, for a whole venue.
     """
 
     taken_at_ms: int
@@ -156,6 +139,8 @@ class Snapshot:
     sell_blocks: tuple[tuple[str, Reason], ...] = ()
     foreign: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
     stated_at_ms: Mapping[tuple[AccountId, str], int] = field(default_factory=dict)
+    margins: tuple[AccountMargin, ...] = ()
+    notes: tuple[tuple[str, Reason], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +256,7 @@ class HedgeMemory:
     carrier_for: InstrumentId | None = None
     roll_note: Reason | None = None
     ratio_cap: Decimal | None = None
+    margin: Mapping[InstrumentId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +281,7 @@ class LegExposure:
     foreign_contracts: Contracts = NO_CONTRACTS
     expired: bool = False
     doubted: bool = False
+    margin: LegMargin | None = None
 
     @property
     def id(self) -> InstrumentId:

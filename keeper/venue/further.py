@@ -8,49 +8,32 @@ raises :class:`NotOfferedError` and is never an empty answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from keeper.core.model import AccountId, Instrument, InstrumentId
+from keeper.core.margins import AccountMargin, PositionMargin
+from keeper.core.model import Instrument
 from keeper.core.quotes import Book, Candle, Fees, FundingRate
 from keeper.venue.base import VenueError
+
+__all__ = [
+    "AccountMargin",
+    "Books",
+    "Candles",
+    "FeeSchedules",
+    "FundingRates",
+    "Listings",
+    "Margins",
+    "NotOfferedError",
+    "PositionMargin",
+    "Transfers",
+]
 
 
 class NotOfferedError(VenueError):
     """The venue, or keeper's knowledge of it, has no such reading."""
 
     code = "not_offered"
-
-
-@dataclass(frozen=True, slots=True)
-class PositionMargin:
-    """The margin of one position. Money in units of ``asset``; None where the venue does not say."""
-
-    instrument: InstrumentId
-    maintenance: Decimal | None
-    liquidation_price: Decimal | None
-    isolated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AccountMargin:
-    """The margin of one account that futures are held on, in units of ``asset`` (USDT, USD for a unified account, BTC).
-
-    ``ratio`` is maintenance margin over equity: 0 nothing at risk, 1 liquidation. ``available`` may be transferred out.
-    """
-
-    account: AccountId
-    asset: str
-    equity: Decimal
-    maintenance: Decimal
-    available: Decimal | None
-    positions: tuple[PositionMargin, ...] = ()
-
-    @property
-    def ratio(self) -> Decimal | None:
-        """Maintenance over equity; None where there is no equity to compare with."""
-        return self.maintenance / self.equity if self.equity > 0 else None
 
 
 class Books(Protocol):
@@ -93,6 +76,7 @@ class FeeSchedules(Protocol):
         ...
 
 
+@runtime_checkable
 class Margins(Protocol):
     """Reads the margin of the accounts that futures are held on."""
 
@@ -101,6 +85,7 @@ class Margins(Protocol):
         ...
 
 
+@runtime_checkable
 class Transfers(Protocol):
     """Moves coins between the user's own wallets of one venue; only traders of modes that may trade are one."""
 

@@ -68,7 +68,7 @@ def test_every_client_key_is_mentioned(key: str) -> None:
 
 def test_the_defaults_that_the_example_states_are_the_defaults() -> None:
     stated = parse(EXAMPLE, ENVIRON)
-    for section in ("loop", "safety", "journal", "log", "alerts"):
+    for section in ("loop", "safety", "margin", "journal", "log", "alerts"):
         model = getattr(stated, section)
         assert model == type(model)(), section
     assert stated.limits.max_order_notional == type(stated.limits)().max_order_notional

@@ -1,0 +1,113 @@
+"""Can a rally liquidate this hedge, and at about which price? For ``keeper check``, from one look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from keeper.clock import Clock
+from keeper.config import HedgeConfig
+from keeper.config.margin import MarginConfig
+from keeper.core.hedge import assess
+from keeper.core.margin import Curve, as_decimal
+from keeper.core.margin_duty import with_margin
+from keeper.core.margins import AccountMargin
+from keeper.core.model import Exposure, Hedge, HedgeMemory, InstrumentId, Kind, LegExposure, Snapshot
+from keeper.core.portfolio import curve_of, pool_name, short_of
+from keeper.journal.base import Remembered
+from keeper.observe import Observatory
+from keeper.preflight import Finding
+from keeper.report import rounded
+from keeper.venue.base import Observer, Wallets
+
+FAR = 9
+"""A rise by so many times the price is none to prepare for: a fee alone takes a full coin-margined hedge that near."""
+
+
+def by_its_kind(hedge: HedgeConfig) -> str:
+    """What the contract alone says."""
+    if hedge.looks_coin_margined:
+        return (
+            "coin-margined: no rally liquidates it while the short is no more than the coins that margin it at its "
+            "entry; beyond that one does"
+        )
+    return (
+        "a rally can liquidate it: the coins gain what the short loses, and the margin account bears the loss alone; "
+        "keep money there, and see [margin] for when to warn, stop and buy back"
+    )
+
+
+async def rally_findings(
+    hedges: Sequence[Hedge],
+    observers: Mapping[str, Observer],
+    clock: Clock,
+    margin: MarginConfig,
+    files: Wallets | None = None,
+) -> list[Finding]:
+    """One finding a contract, with the price where it can be told; hedges that share an account count together."""
+    observatory = Observatory(hedges, observers, clock, files=files)
+    observatory.reads_margins = True
+    snapshot, _ = await observatory.observe(Remembered({}, {}, None), {})
+    listed = {instrument.id for hedge in hedges for instrument in hedge.instruments}
+    seen = [with_margin(assess(hedge, snapshot, listed), snapshot, None, HedgeMemory())[0] for hedge in hedges]
+    shorts = {leg.id: _wanted(exposure, leg) for exposure in seen for leg in exposure.legs}
+    findings: list[Finding] = []
+    for exposure in seen:
+        for leg in exposure.legs:
+            sharing = [(each, other) for each in seen for other in each.legs if _same_account(leg, other)]
+            findings.append(_finding(exposure, leg, sharing, snapshot, shorts, margin))
+    return findings
+
+
+def _wanted(exposure: Exposure, leg: LegExposure) -> Fraction:
+    """Quote money that a leg is short, or will be once the hedge is built: the larger one."""
+    now = max(Fraction(0), short_of(leg))
+    first = leg.id == exposure.hedge.instrument.id
+    if not first or exposure.target_base is None or leg.mark is None:
+        return now
+    return max(now, -Fraction(exposure.target_base) * Fraction(leg.mark.mark))
+
+
+def _same_account(one: LegExposure, other: LegExposure) -> bool:
+    return other.margin is not None and other.mark is not None and pool_name(one) == pool_name(other)
+
+
+def _finding(
+    exposure: Exposure,
+    leg: LegExposure,
+    sharing: list[tuple[Exposure, LegExposure]],
+    snapshot: Snapshot,
+    shorts: Mapping[InstrumentId, Fraction],
+    policy: MarginConfig,
+) -> Finding:
+    subject = f"hedges.{exposure.hedge.name}: {leg.id}"
+    if leg.margin is None or leg.mark is None:
+        why = "its margin cannot be read here, so at which price is not told"
+        linear = leg.leg.instrument.kind is not Kind.INVERSE
+        told = "a rally can liquidate it" if linear else "a rally liquidates it once the short is more than its coins"
+        return Finding(subject, None, f"{told}; {why}")
+    if leg.margin.isolated:
+        price = leg.margin.liquidation_price
+        where = "at a price that is not told" if price is None else f"at {rounded(str(price), 1)}"
+        return Finding(subject, None, f"a rally liquidates it {where}: its margin is its own (isolated)")
+    curve = curve_of(sharing, snapshot, shorts)
+    return _judged(subject, leg, curve, leg.margin.account, policy)
+
+
+def _judged(subject: str, leg: LegExposure, curve: Curve, account: AccountMargin, policy: MarginConfig) -> Finding:
+    move, equity = curve.liquidation_move, f"{rounded(str(account.equity), 2)} {account.asset}"
+    if move is None or (move <= 0 and not curve.liquidated_at(Fraction(0))):
+        return Finding(subject, True, f"no rally liquidates it: {equity} in {account.account} covers the whole hedge")
+    if curve.liquidated_at(Fraction(0)):
+        text = f"{equity} in {account.account} does not margin the whole hedge: put money there before it is built"
+        return Finding(subject, None, text)
+    if move >= FAR:
+        return Finding(subject, True, f"no rally short of {FAR + 1} times the price liquidates it ({equity} behind it)")
+    assert leg.mark is not None  # noqa: S101  it has a curve
+    price = rounded(str(as_decimal(Fraction(leg.mark.mark) * (1 + move))), 0)
+    rise = rounded(str(as_decimal(move * 100)), 1)
+    text = f"a rally of {rise} % liquidates it, at about {price}: {equity} in {account.account} has to bear the loss"
+    buys_back = policy.reduce is not None or policy.min_liquidation_distance.reduce is not None
+    return Finding(
+        subject, None, text if buys_back else f"{text}; it only warns and stops new shorts ([margin] reduce)"
+    )

@@ -1,0 +1,92 @@
+"""What ``keeper check --connect`` says of a rally: which hedges it liquidates, and at about which price."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keeper.config.margin import MarginConfig
+from keeper.core.model import AccountId
+from keeper.preflight import Finding
+from keeper.rally import rally_findings
+from keeper.sim.types import MarginMode, WalletKind, linear
+from tests.loop.house import KEY, D, House
+
+REDUCES = MarginConfig.model_validate({"reduce": "0.85"})
+
+
+async def told(house: House, margin: MarginConfig | None = None) -> list[Finding]:
+    return await rally_findings(house.hedges, {"main": house.venue}, house.clock, margin or MarginConfig())
+
+
+async def linear_house(folder: Path, money: str) -> House:
+    house = House(folder, coins={"BTC": "1"})
+    house.exchange.set_price("BTC", D(60000))
+    house.exchange.withdraw(KEY, "USDT", D(5_000_000) - D(money), WalletKind.USDM)
+    await house.hedge()
+    return house
+
+
+def price_in(text: str) -> float:
+    return float(text.split("at about ")[1].split(":", maxsplit=1)[0])
+
+
+async def test_a_linear_hedge_is_told_the_price_before_and_after_it_is_built(tmp_path: Path) -> None:
+    house = await linear_house(tmp_path, "30000")
+    [before] = await told(house)
+    assert (before.subject, before.ok) == ("hedges.btc: main:BTC/USDT:USDT", None)
+    assert "only warns and stops new shorts" in before.text
+    # 90,000 / 1.005, at the rate that is taken for a contract in which nothing is open.
+    assert abs(price_in(before.text) - 89_552) < 20
+    await house.open()
+    await house.turn(3)
+    assert house.position() == -1
+    [after] = await told(house, REDUCES)
+    assert "only warns" not in after.text
+    [row] = [each for each in house.exchange.futures_account(KEY, linear("BTCUSDT").kind).positions if each.quantity]
+    assert row.liquidation_price is not None
+    assert abs(price_in(after.text) - float(row.liquidation_price)) < 20
+    await house.close()
+
+
+async def test_money_that_does_not_carry_the_hedge_is_told_before_it_is_built(tmp_path: Path) -> None:
+    house = await linear_house(tmp_path, "100")
+    [finding] = await told(house)
+    assert finding.ok is None
+    assert "does not margin the whole hedge" in finding.text
+
+
+async def test_coins_that_carry_their_short_cannot_be_liquidated_by_a_rally(tmp_path: Path) -> None:
+    house = House(tmp_path, coins={})
+    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
+    await house.hedge("BTC/USD:BTC", spot=())
+    [finding] = await told(house)
+    assert finding.ok is True
+    assert "no rally liquidates it" in finding.text
+    await house.open()
+    await house.turn(3)
+    [finding] = await told(house)
+    assert finding.ok is True
+    assert "short of 10 times the price" in finding.text, "the fee was paid in coin"
+    await house.close()
+
+
+async def test_more_dollars_short_than_coins_behind_it_are_told_where_it_ends(tmp_path: Path) -> None:
+    """1 coin of collateral and one elsewhere, 120,000 USD short at 60,000."""
+    house = House(tmp_path, coins={"BTC": "1"})
+    house.exchange.set_price("BTC", D(60000))
+    house.exchange.deposit(KEY, "BTC", D(1), WalletKind.COINM)
+    await house.hedge("BTC/USD:BTC", spot=(AccountId("main"),))
+    [finding] = await told(house)
+    assert finding.ok is None
+    assert abs(price_in(finding.text) - 119_400) < 20
+
+
+async def test_an_isolated_position_bears_its_own_margin(tmp_path: Path) -> None:
+    house = House(tmp_path, coins={"BTC": "1"})
+    house.exchange.set_margin_mode(KEY, linear("BTCUSDT"), MarginMode.ISOLATED)
+    await house.hedge()
+    await house.open()
+    await house.turn(3)
+    [finding] = await told(house)
+    assert "isolated" in finding.text
+    await house.close()
