@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from keeper.alerts.rules import Severity, alerts_for
+from keeper.core.execution import Execution, Style
 from keeper.core.margins import AccountMargin, Level, MarginPolicy, Thresholds
 from keeper.core.model import AccountId, Hold, Rebalance
 from keeper.report import hedge_json
 from keeper.sim.local import LocalVenue
-from keeper.sim.types import MarginMode, WalletKind, linear
+from keeper.sim.types import ExchangeOptions, MarginMode, WalletKind, linear
 from keeper.venue.base import UnreachableError, VenueError
 from keeper.venue.further import NotOfferedError
-from tests.loop.house import KEY, D, House
+from tests.loop.house import KEY, D, House, SimSide
 
 WARN_AND_BLOCK = MarginPolicy(Thresholds(D("0.5"), D("0.7")))
 REDUCES = MarginPolicy(Thresholds(D("0.5"), D("0.7"), D("0.85")))
@@ -264,4 +265,28 @@ async def test_it_is_shown_alerted_and_written_down(tmp_path: Path) -> None:
     later = await house.turn()
     [alert] = [each for each in alerts_for({"btc": cycle}, later) if each.key == "btc/margin"]
     assert alert.resolved
+    await house.close()
+
+
+async def test_a_patient_hedge_takes_its_sell_out_of_the_book_and_buys_back_at_once(tmp_path: Path) -> None:
+    """What rests waits for a price; margin does not wait."""
+    house = await house_of(tmp_path, MarginPolicy(Thresholds(D("0.2"), D("0.3"), D("0.35"))))
+    house.exchange.set_options(ExchangeOptions(half_spread_bps=D(2)))
+    await house.turn(3)
+    await house.crash()
+    house.hedges[0] = replace(house.hedges[0], execution=Execution(Style.PASSIVE, escalate_after_seconds=D(600)))
+    desk = await house.open()
+    desk.observatory.reads_margins = True
+    house.exchange.deposit(KEY, "BTC", D(1))
+    await house.turn(2)
+    assert [order.side for order in house.orders if order.is_open] == [SimSide.SELL]
+    # Money leaves the account and the price stays: a rally would have filled what rests.
+    kind = linear("BTCUSDT").kind
+    [money] = [row for row in house.exchange.futures_account(KEY, kind).balances if row.asset == "USDT"]
+    left = money.maintenance_margin / D("0.38")
+    house.exchange.set_leverage(KEY, linear("BTCUSDT"), 125)
+    house.exchange.withdraw(KEY, "USDT", round(money.margin_balance - left, 2), WalletKind.USDM)
+    await house.turn(4)
+    assert not [order for order in house.orders if order.is_open], "no sell is left to add to the short"
+    assert -5 < house.position() < -3
     await house.close()
