@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import structlog
@@ -101,10 +101,13 @@ def refuse_unarmed(config: Config, *, live: bool) -> None:
 
 
 def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVenue:
+    policy = _POLICIES[config.mode]
+    # The one request that moves money is let through only where it is configured, in a mode that trades.
+    policy = replace(policy, transfers=policy.trading and venue.top_up is not None)
     return make_venue(
         name,
         venue.exchange,
-        _POLICIES[config.mode],
+        policy,
         Credentials(
             venue.api_key.get_secret_value(),
             venue.api_secret.get_secret_value(),
