@@ -36,9 +36,13 @@ LIES = (
 
 @dataclass(slots=True)
 class Foreign:
-    """What others did to a position, signed order units: in all, and as of our last two readings of it."""
+    """What others did to a position, signed order units: in all, and at the ends of our last two readings of it.
+
+    ``at_look`` is as of the present look's beginning: what changes while a list is on its way may show in it or not.
+    """
 
     total: Decimal = ZERO
+    at_look: Decimal = ZERO
     read: Decimal = ZERO
     read_before: Decimal = ZERO
 
@@ -70,6 +74,8 @@ class Told:
     def look(self) -> None:
         """A look begins."""
         self._lies_before = self._told_lies()
+        for foreign in self._foreign.values():
+            foreign.at_look = foreign.total
 
     def turn(self) -> None:
         """A turn was written: what was read in it is remembered."""
@@ -122,7 +128,7 @@ class Told:
         if age_ms > OLD_PRICE_MS:
             yield "stale_price", f"{who} is priced by an answer that was {age_ms / 1000:.0f} s old"
         foreign = self._foreign.get(self._keys[ident], Foreign())
-        shrunk = foreign.read - foreign.read_before
+        shrunk = foreign.at_look - foreign.read_before
         if order.side is Side.SELL and shrunk > 0 and self._remembers and not self.lies():
             text = f"{who} shorts again at the first look that shows {shrunk} bought back by somebody else"
             yield "foreign_change", text
