@@ -121,12 +121,15 @@ def demo(
     journal: Annotated[
         str | None, typer.Option("--journal", metavar="PATH", help="Keep the journal in this file.")
     ] = None,
+    story: Annotated[
+        str, typer.Option("--story", metavar="NAME", help="What is played: day, or roll (a coin-margined hedge).")
+    ] = "day",
 ) -> None:
     """Watch a hedge at work on a simulated exchange; needs no account and no configuration.
 
-    Example: `keeper demo`  ·  `keeper demo --for 30 --journal demo.db`
+    Example: `keeper demo`  ·  `keeper demo --for 30 --journal demo.db`  ·  `keeper demo --story roll`
     """
-    body("demo")(for_seconds, journal)
+    body("demo")(for_seconds, journal, story)
 
 
 @app.command()

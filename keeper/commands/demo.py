@@ -22,6 +22,7 @@ from keeper.demo.closing import Ending, closing
 from keeper.demo.lines import PlainFace
 from keeper.demo.play import Script, perform
 from keeper.demo.signals import until_told
+from keeper.demo.stories import DEFAULT, STORIES
 from keeper.demo.view import Face
 from keeper.errors import ConfigError, KeeperError
 
@@ -29,17 +30,19 @@ _STATUS_SECONDS_MIN, _STATUS_SECONDS_MAX = 2.0, 5.0
 _STATUS_LINES = 20
 
 
-def demo(for_seconds: float | None, journal: str | None) -> int:
+def demo(for_seconds: float | None, journal: str | None, story: str = DEFAULT) -> int:
     """Play the demo; 0, the exit code, when every hedge was inside its act band at the end.
 
     ``for_seconds`` bounds the whole, the start included; None plays a day of about three minutes. ``journal`` is a new
-    file to keep the journal in; without it there is one for as long as the demo runs. Raises :class:`ConfigError` for
-    what cannot be done with the two, :class:`KeeperError` when the keeper cannot start or a hedge ended outside its
-    band.
+    file to keep the journal in; without it there is one for as long as the demo runs. ``story`` is one of
+    :data:`~keeper.demo.stories.STORIES`. Raises :class:`ConfigError` for what cannot be done with these,
+    :class:`KeeperError` when the keeper cannot start or a hedge ended outside its band.
     """
     clock = SystemClock()
     if for_seconds is not None and not (math.isfinite(for_seconds) and for_seconds >= 0):
         raise ConfigError(f"--for {for_seconds}: give a number of seconds")
+    if story not in STORIES:
+        raise ConfigError(f"--story {story}: there is none of that name; name one of {', '.join(STORIES)}")
     kept = None if journal is None else _new_file(journal)
     began = clock.monotonic()
     with _terminal_may_close(), _scratch() as directory:
@@ -52,6 +55,7 @@ def demo(for_seconds: float | None, journal: str | None) -> int:
             f"sqlite:///{path}",
             f"demo-key-{secrets.token_hex(12)}",
             f"demo-secret-{secrets.token_hex(16)}",
+            story,
         )
         where = (f"journal  {path}" + ("" if kept else "  (temporary)"), f"logs     {log_path}")
         face = _face(clock, where, script.asked_seconds)

@@ -90,7 +90,7 @@ def _document(server: SimServer, control: ControlServer, key: str, secret: str) 
     return {
         "exchange_url": server.base_url,
         "control_url": control.base_url,
-        "config": config_text(server.urls, JOURNAL_URL, POLL_SECONDS, (*further_markets(server.exchange), "")),
+        "config": config_text(server.urls, JOURNAL_URL, POLL_SECONDS, comments=(*further_markets(server.exchange), "")),
         "environment": {KEY_VARIABLE: key, SECRET_VARIABLE: secret},
         "controls": [
             {"method": route.method, "path": route.path, "does": route.does, "example": dict(route.example)}

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from keeper.demo.setting import Protected
+from keeper.sim.calendar import symbol_of
 from keeper.sim.exchange import Exchange
+from keeper.sim.margin import value
 from keeper.sim.types import IncomeKind, Position, WalletKind
 
 ZERO = Decimal(0)
 QUOTE = "USDT"
+_MOVES = (IncomeKind.REALIZED_PNL, IncomeKind.DELIVERED_SETTELMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ class Result:
     def total(self) -> Decimal:
         """All of it."""
         return self.moves + self.funding - self.fees
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One contract that may carry a hedge: its mark, contracts and coins (short < 0), time to its expiry, if any."""
+
+    symbol: str
+    mark: Decimal
+    contracts: Decimal
+    coins: Decimal
+    left_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,27 @@ class Books:
         self._start = self._holdings()
         self._came_in = ZERO
 
-    def deposit(self, asset: str, amount: Decimal) -> None:
-        """Coins arrive in the spot wallet."""
-        self._exchange.deposit(self._key, asset, amount, WalletKind.SPOT)
+    def deposit(self, asset: str, amount: Decimal, wallet: WalletKind = WalletKind.SPOT) -> None:
+        """Coins arrive in a wallet, as a coin-margined contract's margin or to be held."""
+        self._exchange.deposit(self._key, asset, amount, wallet)
+        if wallet is WalletKind.COINM:
+            self._margin[asset] += amount
         self._came_in += amount * self._exchange.index_price(asset)
 
     def price(self, hedge: Protected) -> Decimal:
-        """The mark price of a hedge's contract."""
-        return self._exchange.mark_price(hedge.market)
+        """The index price of what a hedge protects: it is the same whichever contract carries it."""
+        return self._exchange.index_price(hedge.asset)
+
+    def contracts(self, hedge: Protected) -> tuple[Held, ...]:
+        """What is held of each contract that may carry a hedge."""
+        held = []
+        for key in hedge.markets:
+            market, mark = self._exchange.market(key), self._exchange.mark_price(key)
+            quantity = sum((row.quantity for row in self._exchange.positions(self._key, key.kind, key)), ZERO)
+            coins = value(market, quantity, mark) if hedge.coin_margined else quantity * market.contract_size
+            left_ms = None if market.expiry_ms is None else market.expiry_ms - self._exchange.clock.now_ms()
+            held.append(Held(symbol_of(market), mark, quantity, coins, left_ms))
+        return tuple(held)
 
     def money(self) -> Money:
         """The change of value since the start."""
@@ -85,12 +112,13 @@ class Books:
     def result(self, hedge: Protected) -> Result:
         """What a hedge has brought so far."""
         amounts: dict[IncomeKind, Decimal] = {}
-        for income in self._exchange.income(self._key, hedge.market.kind, key=hedge.market):
-            amounts[income.kind] = amounts.get(income.kind, ZERO) + income.amount
+        for key in hedge.markets:
+            for income in self._exchange.income(self._key, key.kind, key=key):
+                amounts[income.kind] = amounts.get(income.kind, ZERO) + income.amount
         unrealised = sum((row.unrealised_pnl for row in self._positions(hedge)), ZERO)
         worth = self._exchange.index_price(hedge.asset) if hedge.coin_margined else Decimal(1)
         return Result(
-            moves=(amounts.get(IncomeKind.REALIZED_PNL, ZERO) + unrealised) * worth,
+            moves=(sum((amounts.get(kind, ZERO) for kind in _MOVES), ZERO) + unrealised) * worth,
             funding=amounts.get(IncomeKind.FUNDING_FEE, ZERO) * worth,
             fees=-amounts.get(IncomeKind.COMMISSION, ZERO) * worth,
         )
@@ -99,17 +127,16 @@ class Books:
         """Where a hedge really stands."""
         truth = self._exchange.truth(self._key)
         rows = self._positions(hedge)
-        held = sum((row.quantity for row in rows), ZERO)
+        futures = sum((each.coins for each in self.contracts(hedge)), ZERO)
         if hedge.coin_margined:
             exposure = truth.coinm.get(hedge.asset, ZERO) + sum((row.unrealised_pnl for row in rows), ZERO)
-            futures = held * self._exchange.market(hedge.market).contract_size / self.price(hedge)
         else:
-            exposure, futures = truth.spot.get(hedge.asset, ZERO), held
+            exposure = truth.spot.get(hedge.asset, ZERO)
         drift = hedge.ratio + futures / exposure if exposure > 0 else None
         return Standing(exposure, futures, drift)
 
     def _positions(self, hedge: Protected) -> tuple[Position, ...]:
-        return self._exchange.positions(self._key, hedge.market.kind, hedge.market)
+        return tuple(row for key in hedge.markets for row in self._exchange.positions(self._key, key.kind, key))
 
     def _holdings(self) -> Decimal:
         """What the coins are worth, and the quote money that came from selling some."""

@@ -14,15 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.demo import words
+from keeper.demo.books import Held
 from keeper.demo.setting import BAND
 from keeper.demo.story import DAY_MINUTES, clock_text
 from keeper.demo.view import Event, Row, View, Voice
 
 _VOICES = {Voice.MARKET: "cyan", Voice.OWNER: "magenta", Voice.KEEPER: "green", Voice.TROUBLE: "bold red"}
 _METER = 15
-_CHROME_LINES = 19  # all but the events
+_CHROME_LINES = 10  # all but hedges, contracts and events
+_HEDGE_LINES = 3
 _EVENTS_MIN, _EVENTS_MAX = 3, 9
 _STACKED_BELOW = 58
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,15 @@ def picture(view: View, width: int, height: int, where: Sequence[str], glyphs: G
     """The whole screen."""
     stacked = width < _STACKED_BELOW
     hedges = _stack(view.rows) if stacked else _table(view.rows, width, glyphs)
-    room = min(_EVENTS_MAX, max(_EVENTS_MIN, height - _CHROME_LINES - len(where)))
+    contracts = _contracts(view.contracts, stacked=stacked)
+    used = _CHROME_LINES + _HEDGE_LINES * len(view.rows) + len(contracts) + len(where)
+    room = min(_EVENTS_MAX, max(_EVENTS_MIN, height - used))
     parts: list[RenderableType] = [
-        _headline(width),
+        _headline(view.title, width),
         _progress(view, width, glyphs),
         Text(),
         hedges,
+        *contracts,
         Text(),
         _money(view, width),
         Text(),
@@ -109,11 +115,11 @@ def picture(view: View, width: int, height: int, where: Sequence[str], glyphs: G
     return Padding(Group(*parts), (0, 1) if width >= _STACKED_BELOW else 0)
 
 
-def _headline(width: int) -> RenderableType:
+def _headline(title: str, width: int) -> RenderableType:
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True)
     line.add_column(justify="right", no_wrap=True)
-    about = "  a day of market on a simulated exchange" if width >= 80 else ""
+    about = f"  {title}" if width >= 80 else ""
     line.add_row(Text.assemble(("keeper demo", "bold"), (about, "dim")), Text("Ctrl-C ends it", style="dim"))
     return line
 
@@ -174,7 +180,7 @@ def _two(first: str, second: str, style: str = "") -> Text:
 
 
 def _hedge_cell(row: Row, _glyphs: Glyphs) -> Text:
-    return _two(row.hedge.name, row.hedge.symbol, "bold")
+    return _two(row.hedge.name, "coin-margined" if row.hedge.later else row.hedge.symbol, "bold")
 
 
 def _price_cell(row: Row, _glyphs: Glyphs) -> Text:
@@ -236,6 +242,21 @@ def _drift_style(drift: Decimal | None) -> str:
     if drift is None or abs(drift) > BAND.act:
         return "bold red"
     return "yellow" if abs(drift) > BAND.warn else "green"
+
+
+def _contracts(held: Sequence[Held], *, stacked: bool) -> list[Text]:
+    """A line for each contract of a hedge that may roll: how much of it is short there, and how long it still lives."""
+    if not held:
+        return []
+    if stacked:
+        return [Text(f"  {each.symbol:<20}{words.coins(each.coins):>9}", no_wrap=True) for each in held]
+    heading = f"{'contract':<18} {'mark':>9} {'number':>8} {'coins':>8} {'days left':>9}"
+    lines = [Text(), Text(heading, style="dim", no_wrap=True)]
+    for each in held:
+        life = "" if each.left_ms is None else f"{each.left_ms / _DAY_MS:.2f}"
+        figures = f"{words.price(each.mark):>9} {words.coins(each.contracts):>8} {words.coins(each.coins):>8} {life:>9}"
+        lines.append(Text(f"{each.symbol:<18} {figures}", style="bold" if each.contracts else "dim", no_wrap=True))
+    return lines
 
 
 # -- below the hedges ------------------------------------------------------------------------------------------------

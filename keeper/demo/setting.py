@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -27,7 +27,10 @@ public one."""
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """One hedge of the simulated account: its name, what is protected, and with which contract."""
+    """One hedge of the simulated account: its name, what is protected, and with which contract.
+
+    ``later`` are the contracts into which it may roll, ``rules`` further lines of its configuration.
+    """
 
     name: str
     asset: str
@@ -35,6 +38,13 @@ class Protected:
     symbol: str
     market: MarketKey
     about: str
+    later: tuple[MarketKey, ...] = ()
+    rules: tuple[str, ...] = ()
+
+    @property
+    def markets(self) -> tuple[MarketKey, ...]:
+        """Every contract that may carry it."""
+        return (self.market, *self.later)
 
     @property
     def coin_margined(self) -> bool:
@@ -55,7 +65,8 @@ HEDGES = (
     ),
 )
 
-PURSES = (
+Purse = tuple[str, Decimal, WalletKind]
+PURSES: tuple[Purse, ...] = (
     ("BTC", Decimal(5), WalletKind.SPOT),
     ("ETH", Decimal(40), WalletKind.SPOT),
     ("USDT", Decimal(50_000), WalletKind.SPOT),
@@ -88,17 +99,23 @@ def further_markets(exchange: Exchange) -> Iterator[str]:
     yield "# Wallets: main (spot), main.linear, main.inverse, main.funding, main.earn."
 
 
-def fund(exchange: Exchange, api_key: str, api_secret: str) -> None:
+def fund(exchange: Exchange, api_key: str, api_secret: str, purses: Sequence[Purse] = PURSES) -> None:
     """Open the account and pay in what it owns at the start."""
     exchange.add_account(api_key, api_secret)
-    for asset, amount, wallet in PURSES:
+    for asset, amount, wallet in purses:
         exchange.deposit(api_key, asset, amount, wallet)
 
 
-def config_text(urls: Mapping[str, object], journal_url: str, poll_seconds: float, comments: Iterable[str] = ()) -> str:
+def config_text(
+    urls: Mapping[str, object],
+    journal_url: str,
+    poll_seconds: float,
+    hedges: Sequence[Protected] = HEDGES,
+    comments: Iterable[str] = (),
+) -> str:
     """A complete keeper configuration, TOML, for the account of :func:`fund` served at ``urls``."""
     tables = _tables(f"venues.{VENUE}.ccxt.urls.api", urls)
-    return "\n".join((*_head(), *tables, *comments, *_rest(journal_url, poll_seconds), ""))
+    return "\n".join((*_head(), *tables, *comments, *_rest(journal_url, poll_seconds, hedges), ""))
 
 
 def _head() -> Iterator[str]:
@@ -124,9 +141,9 @@ def _tables(path: str, tree: Mapping[str, object]) -> Iterator[str]:
             yield from _tables(f"{path}.{key}", value)
 
 
-def _rest(journal_url: str, poll_seconds: float) -> Iterator[str]:
+def _rest(journal_url: str, poll_seconds: float, hedges: Sequence[Protected]) -> Iterator[str]:
     band = f'{{ warn = "{plain(BAND.warn)}", act = "{plain(BAND.act)}", halt = "{plain(BAND.halt)}" }}'
-    for hedge in HEDGES:
+    for hedge in hedges:
         yield f"[[hedges]]                             # {hedge.about}"
         yield f'name = "{hedge.name}"'
         yield f'asset = "{hedge.asset}"'
@@ -135,6 +152,7 @@ def _rest(journal_url: str, poll_seconds: float) -> Iterator[str]:
         yield f'instrument = "{VENUE}:{hedge.symbol}"'
         yield f'ratio = "{plain(hedge.ratio)}"'
         yield f"band = {band}"
+        yield from hedge.rules
         yield 'max_slippage = "0.005"                 # a day in minutes moves far between a look and an order'
         yield ""
     yield "[limits]"

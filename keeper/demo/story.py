@@ -20,10 +20,11 @@ _NOISE_BPS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """Coins arrive in the spot wallet, asset units."""
+    """Coins arrive in the spot wallet, or as a coin-margined contract's margin; asset units."""
 
     asset: str
     amount: Decimal
+    as_margin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,14 @@ class Funding:
     rate: Decimal
 
 
-Action = Deposit | Sale | Funding
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """It is told how the hedges stand after what the market did, ``after`` in words."""
+
+    after: str
+
+
+Action = Deposit | Sale | Funding | Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Beat:
     @property
     def by_owner(self) -> bool:
         """Whether the owner does it, who looks at the hedges first; the market waits for nobody."""
-        return not isinstance(self.action, Funding)
+        return isinstance(self.action, Deposit | Sale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class Story:
     chapters: tuple[Chapter, ...]
     beats: tuple[Beat, ...]
     paths: Mapping[str, tuple[Decimal, ...]]
+    expiry_minute: int = 0
+    """From then on the keeper is asked to look at what expires."""
 
     def chapter(self, minute: float) -> str:
         """The name of the part of the day at ``minute``."""
@@ -109,6 +119,28 @@ def a_day(start: Mapping[str, Decimal], seed: int = 0) -> Story:
             asset: _path(asset, price, shape if place == 0 else wilder, seed)
             for place, (asset, price) in enumerate(start.items())
         },
+    )
+
+
+def a_roll(start: Mapping[str, Decimal], seed: int = 0) -> Story:
+    """A day of a coin-margined hedge: moves that cause no trade, a contract that runs out, more margin."""
+    shape = ((0, "1"), (2, "1.003"), (5, "1.16"), (6, "1.14"), (9, "0.88"), (14, "0.9"), (20, "0.96"), (24, "0.97"))
+    return Story(
+        chapters=(
+            Chapter(0, "quiet night"),
+            Chapter(2 * 60, "rally"),
+            Chapter(6 * 60, "sell-off"),
+            Chapter(9 * 60 + 30, "expiry nears"),
+            Chapter(18 * 60, "recovery"),
+        ),
+        beats=(
+            Beat(5 * 60 + 30, Remark("the rally")),
+            Beat(9 * 60 + 10, Remark("the sell-off")),
+            Beat(20 * 60, Deposit("BTC", Decimal(1), as_margin=True)),
+            Beat(23 * 60, Remark("all of it")),
+        ),
+        paths={asset: _path(asset, price, shape, seed) for asset, price in start.items()},
+        expiry_minute=9 * 60 + 30,
     )
 
 

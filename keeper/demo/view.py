@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from keeper.demo.books import Money
+from keeper.demo.books import Held, Money
 from keeper.demo.setting import Protected
 
 
@@ -31,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """An order that filled, wholly or in part: "sold 1.5" at a price. ``verb`` is opened, enlarged or covered."""
+    """An order that filled, wholly or in part: "sold 1.5" at a price.
+
+    ``verb`` is opened, enlarged, covered or rolled.
+    """
 
     hedge: str
     verb: str
@@ -68,6 +71,9 @@ class View:
     rows: tuple[Row, ...]
     money: Money
     events: tuple[Event, ...]
+    title: str = ""
+    contracts: tuple[Held, ...] = ()
+    """Every contract of the hedges that may roll."""
 
 
 class Face(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from keeper.clock import ManualClock
-from keeper.demo.books import Money
+from keeper.demo.books import Held, Money
 from keeper.demo.lines import PlainFace
 from keeper.demo.screen import PLAIN_GLYPHS, Glyphs, LiveFace, meter, picture
 from keeper.demo.setting import BAND, HEDGES
@@ -34,11 +35,39 @@ def view(drift: str | None = "0.011") -> View:
     return View(1040.0, "catching breath", 61.0, rows, Money(Decimal(-60_000), Decimal(51_000)), EVENTS)
 
 
-def drawn(width: int, height: int, glyphs: Glyphs = PLAIN_GLYPHS, drift: str | None = "0.011") -> list[str]:
+def rolling() -> View:
+    """One hedge in the middle of a roll."""
+    seen = view()
+    held = (
+        Held("BTC/USD:BTC-261122", Decimal("66119.4"), Decimal(-1620), Decimal("-2.4501"), 172_799_000),
+        Held("BTC/USD:BTC-261225", Decimal("67102.5"), Decimal(-1710), Decimal("-2.5483"), 3_024_000_000),
+        Held("BTC/USD:BTC", Decimal("66100.0"), Decimal(0), Decimal(0), None),
+    )
+    return replace(seen, rows=seen.rows[2:], title="a coin-margined hedge, and its roll", contracts=held)
+
+
+def drawn(
+    width: int, height: int, glyphs: Glyphs = PLAIN_GLYPHS, drift: str | None = "0.011", shown: View | None = None
+) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, color_system=None, highlight=False)
-    console.print(picture(view(drift), width, height, ("journal  /tmp/demo.db", "logs     /tmp/keeper.log"), glyphs))
+    console.print(
+        picture(shown or view(drift), width, height, ("journal  /tmp/demo.db", "logs     /tmp/keeper.log"), glyphs)
+    )
     return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 60), (100, 30), (80, 24), (66, 24), (50, 24)])
+def test_a_hedge_that_may_roll_shows_every_contract_that_it_has(width: int, height: int) -> None:
+    lines = drawn(width, height, shown=rolling())
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for expected in ("BTC/USD:BTC-261122", "BTC/USD:BTC-261225", "-2.4501", "-2.5483", "number 11"):
+        assert expected in text
+    if width >= 80:
+        for expected in ("a coin-margined hedge, and its roll", " -1620 ", "days left", " 2.00", " 35.00"):
+            assert expected in text
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 60), (100, 30), (80, 24), (66, 24)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.demo.story import DAY_MINUTES, Deposit, Funding, Sale, a_day, advance, clock_text
+from keeper.demo.story import DAY_MINUTES, Deposit, Funding, Remark, Sale, Story, a_day, a_roll, advance, clock_text
 
 START = {"BTC": Decimal(65_000), "ETH": Decimal(3_500)}
 SECONDS = st.floats(0.01, 5_000)
@@ -25,10 +26,21 @@ def test_the_day_has_everything_that_a_hedge_has_to_live_through() -> None:
     assert min(btc) < START["BTC"] * Decimal("0.92")
 
 
-@given(st.integers(0, 10_000))
-def test_every_seed_gives_a_whole_day_in_order_and_always_the_same(seed: int) -> None:
-    story = a_day(START, seed)
-    assert story == a_day(START, seed)
+def test_the_roll_has_large_moves_before_the_contract_runs_out_and_a_word_after_each() -> None:
+    story = a_roll(START)
+    before = story.paths["BTC"][: story.expiry_minute]
+    assert max(before) > START["BTC"] * Decimal("1.14")
+    assert min(before) < START["BTC"] * Decimal("0.9")
+    said = [beat.minute for beat in story.beats if isinstance(beat.action, Remark)]
+    assert len([minute for minute in said if minute <= story.expiry_minute]) == 2
+    assert all(beat.action.as_margin for beat in story.beats if isinstance(beat.action, Deposit))
+    assert not any(beat.by_owner for beat in story.beats if isinstance(beat.action, Remark))
+
+
+@given(st.integers(0, 10_000), st.sampled_from([a_day, a_roll]))
+def test_every_seed_gives_a_whole_day_in_order_and_always_the_same(seed: int, told: Callable[..., Story]) -> None:
+    story = told(START, seed)
+    assert story == told(START, seed)
     for path in story.paths.values():
         assert len(path) == DAY_MINUTES + 1
         assert min(path) > 0
