@@ -98,7 +98,8 @@ class Pricing:
             return
         self.last_marks[ident] = second.mark
         if second.at_ms is not None:
-            self._stamps_ms[ident] = second.at_ms
+            # A stamp from the future is a clock that was wrong for a moment; what comes after it is no older price.
+            self._stamps_ms[ident] = min(second.at_ms, venue_now)
         look.marks[ident] = second
 
     def _show_only(self, look: Gathered, ident: InstrumentId, mark: Mark, text: str) -> None:

@@ -16,7 +16,15 @@ from keeper.fuzz.virtual import Streams, VirtualClock
 from keeper.sim.defaults import inverse_market, linear_market, spot_market
 from keeper.sim.errors import SimError
 from keeper.sim.exchange import Exchange
-from keeper.sim.faults import STREAM_FAULTS, FaultKind, FaultMenu, Trigger, draw_probabilities, frequent
+from keeper.sim.faults import (
+    STREAM_FAULTS,
+    TRANSFER_FAULTS,
+    FaultKind,
+    FaultMenu,
+    Trigger,
+    draw_probabilities,
+    frequent,
+)
 from keeper.sim.names import inverse, linear, spot
 from keeper.sim.troubles import TroubleError
 from keeper.sim.types import (
@@ -38,8 +46,8 @@ SECRET = "canary-5c1e77d0b2"  # noqa: S105  the secret that must show nowhere; i
 COINS = {"BTC": D(5), "ETH": D(50)}
 START = {"BTC": 65_000.0, "ETH": 3_500.0}
 COIN_PLACES = D("0.00000001")
-NOT_HERE = frozenset(STREAM_FAULTS) | {FaultKind.EXPIRED}
-"""The loop reads no streams, and no hedge here stands on a dated contract."""
+NOT_HERE = frozenset(STREAM_FAULTS) | frozenset(TRANSFER_FAULTS) | {FaultKind.EXPIRED}
+"""The loop reads no streams, no hedge here stands on a dated contract, and nobody tops up margin."""
 VISIBLE_WITHIN_MS = 4_000
 LATE_LOOKS = 24
 LATE_EVERY_SECONDS = 0.25

@@ -118,7 +118,7 @@ _ORDER_FAULTS = (
     FaultKind.PRICE_BAND_REFUSAL,
 )
 _CANCEL_FAULTS = (FaultKind.CANCEL_FILL_RACE, FaultKind.CANCEL_LOST_BEFORE, FaultKind.CANCEL_LOST_AFTER)
-_TRANSFER_FAULTS = (FaultKind.TRANSFER_LOST_BEFORE, FaultKind.TRANSFER_LOST_AFTER, FaultKind.TRANSFER_REFUSED)
+TRANSFER_FAULTS = (FaultKind.TRANSFER_LOST_BEFORE, FaultKind.TRANSFER_LOST_AFTER, FaultKind.TRANSFER_REFUSED)
 _READ_FAULTS = (
     FaultKind.READ_LOST,
     FaultKind.READ_503,
@@ -145,7 +145,7 @@ _SITES = (
     dict.fromkeys(FaultKind, Site.TICK)
     | dict.fromkeys(_ORDER_FAULTS, Site.ORDER)
     | dict.fromkeys(_CANCEL_FAULTS, Site.CANCEL)
-    | dict.fromkeys(_TRANSFER_FAULTS, Site.TRANSFER)
+    | dict.fromkeys(TRANSFER_FAULTS, Site.TRANSFER)
     | dict.fromkeys(_READ_FAULTS, Site.READ)
     | dict.fromkeys(_REQUEST_FAULTS, Site.REQUEST)
 )

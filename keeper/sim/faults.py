@@ -26,7 +26,15 @@ from keeper.sim import fault_readings, troubles
 from keeper.sim.errors import ErrorKind, SimError
 from keeper.sim.exchange import Exchange
 from keeper.sim.fault_armed import Armed
-from keeper.sim.fault_kinds import STREAM_FAULTS, FaultKind, Site, Trigger, draw_probabilities, frequent
+from keeper.sim.fault_kinds import (
+    STREAM_FAULTS,
+    TRANSFER_FAULTS,
+    FaultKind,
+    Site,
+    Trigger,
+    draw_probabilities,
+    frequent,
+)
 from keeper.sim.fault_lag import LateViews
 from keeper.sim.fault_world import World
 from keeper.sim.margin import floor_to
@@ -34,7 +42,17 @@ from keeper.sim.seams import EVERYTHING, Question, Reading
 from keeper.sim.troubles import Garble, RateLimitedFaultError, ReplyLostError, TroubleError
 from keeper.sim.types import MarketKey, OrderRequest, OrderResult
 
-__all__ = ["STREAM_FAULTS", "FaultKind", "FaultMenu", "Site", "Strike", "Trigger", "draw_probabilities", "frequent"]
+__all__ = [
+    "STREAM_FAULTS",
+    "TRANSFER_FAULTS",
+    "FaultKind",
+    "FaultMenu",
+    "Site",
+    "Strike",
+    "Trigger",
+    "draw_probabilities",
+    "frequent",
+]
 
 T = TypeVar("T")
 

@@ -257,7 +257,18 @@ FIGURES = (
     *("target_base", "drift_base", "drift_ratio", "drift_notional"),
 )
 FIGURE_KEYS = [*FIGURES[:7], "target", *FIGURES[7:]]
-HEDGE_KEYS = ["name", "asset", "instrument", *FIGURE_KEYS, "decision", "reasons", "orders", "residual_base", "legs"]
+HEDGE_KEYS = [
+    "name",
+    "asset",
+    "instrument",
+    *FIGURE_KEYS,
+    "decision",
+    "reasons",
+    "orders",
+    "residual_base",
+    "legs",
+    "margin",
+]
 ORDER_KEYS = [
     *("symbol", "side", "contracts", "amount_base", "notional", "type", "time_in_force", "price", "reduce_only"),
 ]

@@ -301,3 +301,18 @@ def older(
         return marks
 
     return read
+
+
+async def test_a_stamp_from_the_future_does_not_make_what_comes_after_it_old(house: FlakyHouse) -> None:
+    """A venue's clock that is wrong for one answer, between two measurements of it."""
+    await house.start()
+    await house.turn(2)
+    marks = await house.venue.marks([house.hedges[0].instrument])
+    real = house.line.marks
+    ahead = {ident: replace(mark, at_ms=(mark.at_ms or 0) + 60_000) for ident, mark in marks.items()}
+    house.line.marks = older(ahead)  # type: ignore[method-assign, assignment]
+    await house.turn()
+    house.line.marks = real  # type: ignore[method-assign]
+    house.exchange.deposit(KEY, "BTC", D(1))
+    await house.turn(2)
+    assert house.position() == D(-6)

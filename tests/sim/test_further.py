@@ -256,7 +256,7 @@ async def test_a_post_only_order_that_would_take_is_refused_and_leaves_no_trace(
     venue = await opened(house)
     told = await venue.submit(passive(venue.instrument("BTC/USDT:USDT"), CoreSide.SELL, "59000"))
     assert isinstance(told, Rejected)
-    assert told.code == "post_only_would_take"
+    assert told.code == "post_only_would_cross"
     assert house.exchange.truth(KEY).accepted_orders == ()
 
 

@@ -86,7 +86,7 @@ async def test_what_is_asked_from_the_start_to_the_first_order(tmp_path: Path) -
     }
     assert traded == {
         *("/v5/account/wallet-balance", "/v5/position/list", "/v5/order/realtime", "/v5/market/tickers"),
-        *("/v5/market/time", "/v5/order/create", "/v5/execution/list"),
+        *("/v5/market/time", "/v5/market/orderbook", "/v5/order/create", "/v5/execution/list"),
     }
     assert set(held) == {"/v5/account/wallet-balance", "/v5/position/list", "/v5/order/realtime", "/v5/market/tickers"}
     assert len(held) <= 10
