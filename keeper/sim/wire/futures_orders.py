@@ -13,7 +13,7 @@ from keeper.sim.wire.order_params import futures_order
 from keeper.sim.wire.paging import page
 from keeper.sim.wire.refusals import refused
 from keeper.sim.wire.request import Call, Routes, order, signed
-from keeper.sim.wire.text import Json, at_step, fixed8, plain
+from keeper.sim.wire.text import Json, at_lot, at_step, fixed8, plain
 
 BATCH_MAX = 5
 
@@ -223,8 +223,8 @@ def order_row(each: Order, market: Market) -> dict[str, Json]:
         "clientOrderId": each.client_order_id,
         "price": at_step(each.price, tick),
         "avgPrice": plain(round(each.average_price, 8)) if each.average_price else "0.00",
-        "origQty": at_step(each.quantity, step),
-        "executedQty": at_step(each.executed_quantity, step),
+        "origQty": at_lot(each.quantity, step),
+        "executedQty": at_lot(each.executed_quantity, step),
         "timeInForce": each.time_in_force.value,
         "type": each.type.value,
         "reduceOnly": each.reduce_only,
@@ -254,7 +254,7 @@ def fill_row(fill: Fill, market: Market) -> dict[str, Json]:
         "orderId": fill.order_id,
         "side": fill.side.value,
         "price": plain(fill.price),
-        "qty": at_step(fill.quantity, market.filters.step),
+        "qty": at_lot(fill.quantity, market.filters.step),
         "realizedPnl": fixed8(fill.realised_pnl),
         "commission": fixed8(fill.commission),
         "commissionAsset": fill.commission_asset,

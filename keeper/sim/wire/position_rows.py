@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from keeper.sim.types import MarginMode, Market, MarketKind, Position
-from keeper.sim.wire.text import Json, at_step, fixed8, plain
+from keeper.sim.wire.text import Json, at_lot, fixed8, plain
 
 
 def max_notional(market: Market) -> str:
@@ -22,7 +22,7 @@ def risk_row(position: Position, market: Market) -> dict[str, Json]:
     """``positionRisk`` of USDⓈ-M v1 and v2 and of COIN-M v1."""
     row: dict[str, Json] = {
         "symbol": market.symbol,
-        "positionAmt": at_step(position.quantity, market.filters.step),
+        "positionAmt": at_lot(position.quantity, market.filters.step),
         "entryPrice": entry_price(position.entry_price),
         "breakEvenPrice": entry_price(position.break_even_price),
         "markPrice": fixed8(position.mark_price),
@@ -46,7 +46,7 @@ def risk_row_v3(position: Position, market: Market) -> dict[str, Json]:
     return {
         "symbol": market.symbol,
         "positionSide": position.side.value,
-        "positionAmt": at_step(position.quantity, market.filters.step),
+        "positionAmt": at_lot(position.quantity, market.filters.step),
         "entryPrice": entry_price(position.entry_price),
         "breakEvenPrice": entry_price(position.break_even_price),
         "markPrice": fixed8(position.mark_price),
@@ -81,7 +81,7 @@ def account_position_row(position: Position, market: Market) -> dict[str, Json]:
         "entryPrice": entry_price(position.entry_price),
         "breakEvenPrice": entry_price(position.break_even_price),
         "positionSide": position.side.value,
-        "positionAmt": at_step(position.quantity, market.filters.step),
+        "positionAmt": at_lot(position.quantity, market.filters.step),
         "isolatedWallet": plain(position.isolated_wallet),
         "updateTime": position.updated_ms,
     }

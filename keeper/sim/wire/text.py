@@ -41,6 +41,15 @@ def at_step(value: Decimal, step: Decimal) -> str:
     return f"{value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP):f}"
 
 
+def at_lot(value: Decimal, step: Decimal) -> str:
+    """A quantity with as many decimals as the lot size has, and never fewer than its own.
+
+    A lot size may have become coarser since: what is held or was filled before stays what it is.
+    """
+    rounded = at_step(value, step)
+    return rounded if Decimal(rounded) == value else f"{value.normalize():f}"
+
+
 def decimals(step: Decimal) -> int:
     """How many decimals a tick or lot size has: ``0.001`` has three."""
     exponent = step.normalize().as_tuple().exponent

@@ -15,7 +15,7 @@ from keeper.sim.events import (
 from keeper.sim.types import MarginMode, Market, MarketKind, Origin, Position
 from keeper.sim.wire.order_params import order_type, time_in_force
 from keeper.sim.wire.position_rows import entry_price
-from keeper.sim.wire.text import Json, at_step, fixed8, plain
+from keeper.sim.wire.text import Json, at_lot, at_step, fixed8, plain
 
 ZERO = Decimal(0)
 
@@ -93,15 +93,15 @@ def futures_order(event: OrderUpdated, market: Market) -> Json:
         "S": order.side.value,
         "o": "LIQUIDATION" if order.origin is Origin.LIQUIDATION else order.type.value,
         "f": order.time_in_force.value,
-        "q": at_step(order.quantity, step),
+        "q": at_lot(order.quantity, step),
         "p": at_step(order.price, tick),
         "ap": plain(round(order.average_price, 8)),
         "sp": "0",
         "x": "CALCULATED" if forced and fill else event.execution.value,
         "X": "NEW_ADL" if order.origin is Origin.ADL and order.status.value == "NEW" else order.status.value,
         "i": order.order_id,
-        "l": at_step(fill.quantity if fill else ZERO, step),
-        "z": at_step(order.executed_quantity, step),
+        "l": at_lot(fill.quantity if fill else ZERO, step),
+        "z": at_lot(order.executed_quantity, step),
         "L": plain(fill.price) if fill else "0",
         "T": event.time_ms,
         "t": fill.trade_id if fill else 0,
