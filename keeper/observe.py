@@ -85,6 +85,7 @@ class Observatory:
         self._steady = SteadyTime(clock)
         self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
         self._shown_nothing: set[InstrumentId] = set()
+        self._went: set[InstrumentId] = set()
         self._accepted_at_ms: dict[AccountId, int] = {}
         self._pricing = Pricing(clock, self._doubt, self._try)
 
@@ -414,6 +415,8 @@ class Observatory:
         reach = self.reach.get(instrument.id)
         known = value in (before, expected) or (first and row is None)
         known = known or (row is not None and reach is not None and reach[0] <= value <= reach[1])
+        # A position that just went without a row is asked for by name at the next look too: that is what bears it out.
+        known = known and not (row is None and instrument.id in self._went)
         if row is None and known:
             flat = await self._first_position(look, observer, instrument) if first else None
             if flat is not None or not first:
@@ -432,6 +435,10 @@ class Observatory:
                 text = f"{plain(value)} contracts, seen for the first time, could not be read by name"
                 look.gaps.append(Gap(str(instrument.id), "unconfirmed_position", text))
             return
+        if row is None and second.contracts == 0 and before != 0:
+            self._went.add(instrument.id)
+        else:
+            self._went.discard(instrument.id)
         if second.contracts == value or row is None:
             look.positions[instrument.id] = second
             if instrument.id in look.foreign and before is not None:

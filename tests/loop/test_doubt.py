@@ -316,3 +316,23 @@ async def test_a_stamp_from_the_future_does_not_make_what_comes_after_it_old(hou
     house.exchange.deposit(KEY, "BTC", D(1))
     await house.turn(2)
     assert house.position() == D(-6)
+
+
+async def test_a_list_without_the_row_does_not_bear_out_that_a_short_is_gone(house: FlakyHouse) -> None:
+    """Three wrong answers in two looks: two lists cut short, and between them an old answer by name."""
+    await house.start(ratio="0.2")
+    await house.turn(2)
+    held, real, asked = house.position(), house.line.position, 0
+
+    async def old_once(instrument: Instrument) -> Position:
+        nonlocal asked
+        asked += 1
+        shown = await real(instrument)
+        return replace(shown, contracts=Contracts(D(0))) if asked == 1 else shown
+
+    house.line.stale_positions = PositionBook((), ())
+    house.line.position = old_once  # type: ignore[method-assign]
+    sent = len(house.orders)
+    await house.turn(3)
+    assert asked >= 2, "it is asked for by name at the second look too"
+    assert (len(house.orders), house.position()) == (sent, held)
