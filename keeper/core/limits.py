@@ -19,6 +19,7 @@ from keeper.core.model import (
     Contracts,
     Exposure,
     Instrument,
+    Mark,
     OrderPlan,
     PlannedOrder,
     Quote,
@@ -135,7 +136,7 @@ def fit_to_book(
     order, quote = approved.next, exposure.mark
     if order.rests or quote is None:
         return approved
-    if seen is None or _is_no_book(seen, quote.mark):
+    if seen is None or _is_no_book(seen, quote):
         unread = Reason("book_unread", "the order book could not be read; the limit price alone caps the slippage")
         return replace(approved, reasons=(*approved.reasons, unread))
     instrument = exposure.hedge.instrument
@@ -157,12 +158,16 @@ def fit_to_book(
     return replace(approved, orders=(first, *approved.orders[1:]))
 
 
-def _is_no_book(seen: VisibleBook, mark: Decimal) -> bool:
-    """A book that is crossed, or whose touch is as far from the mark as no touch may be: no evidence of depth."""
+def _is_no_book(seen: VisibleBook, quote: Mark) -> bool:
+    """A book that is crossed, empty though the ticker shows both touches, or whose touch is as far from the mark as no
+    touch may be: no evidence of depth.
+    """
     if seen.bids and seen.asks and seen.bids[0].price >= seen.asks[0].price:
         return True
+    if not seen.bids and not seen.asks:
+        return quote.bid is not None and quote.ask is not None
     touches = [side[0].price for side in (seen.bids, seen.asks) if side]
-    return any(touch <= 0 or abs(touch / mark - ONE) > MAX_TOUCH_FROM_MARK for touch in touches)
+    return any(touch <= 0 or abs(touch / quote.mark - ONE) > MAX_TOUCH_FROM_MARK for touch in touches)
 
 
 def _too_thin(order: PlannedOrder, seen: VisibleBook, exposure: Exposure, small: str) -> Reason:

@@ -27,11 +27,14 @@ class Reader:
         self.house = house
         self.reads = 0
         self.fails = False
+        self.is_empty = False
 
     async def book(self, instrument: Instrument, levels: int = 50) -> Book:
         self.reads += 1
         if self.fails:
             raise UnreachableError("no answer")
+        if self.is_empty:
+            return Book(instrument.id, (), (), None)
         shown = self.house.exchange.book(linear_key("BTCUSDT"), levels)
 
         def side(rows: tuple[object, ...]) -> tuple[Level, ...]:
@@ -113,6 +116,14 @@ async def test_without_a_book_the_limit_price_still_caps(house: House) -> None:
     assert house.position() == D(-5)
     assert cycle.plan is not None
     assert cycle.plan.orders[0].expected_slippage is None
+
+
+async def test_a_book_without_any_row_beside_a_ticker_with_both_touches_is_no_book(house: House) -> None:
+    reader = await opened(house)
+    reader.is_empty = True
+    cycle = await house.one()
+    assert "book_unread" in [reason.code for reason in cycle.reasons]
+    assert house.position() == D(-5)
 
 
 async def test_what_an_order_cost_is_in_the_journal(house: House, tmp_path: Path) -> None:
