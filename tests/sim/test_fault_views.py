@@ -12,21 +12,9 @@ from keeper.sim.faults import FaultMenu
 from keeper.sim.seams import Reading
 from keeper.sim.troubles import Garble, ReplyLostError, ServerTroubleError
 from keeper.sim.types import MarketKind, Order, OrderStatus, Position
-from tests.sim.house import BTC_PERP, KEY, D, House, build, refused
+from tests.sim.house import BTC_PERP, KEY, D, House, refused
 
 LINEAR = MarketKind.LINEAR
-
-
-@pytest.fixture
-def house() -> House:
-    return build(usdm="1000000", btc="5", usdt="100000")
-
-
-@pytest.fixture
-def menu(house: House) -> FaultMenu:
-    made = FaultMenu(house.exchange, seed=7)
-    house.exchange.intercept(made)
-    return made
 
 
 def asked(house: House) -> Order:

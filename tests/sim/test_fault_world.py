@@ -22,13 +22,6 @@ def house() -> House:
     return build(usdm="1000000", btc="5", usdt="100000", coinm="3")
 
 
-@pytest.fixture
-def menu(house: House) -> FaultMenu:
-    made = FaultMenu(house.exchange, seed=7)
-    house.exchange.intercept(made)
-    return made
-
-
 def pass_time(house: House, seconds: float = 1) -> None:
     house.clock.advance(seconds)
     house.exchange.advance()

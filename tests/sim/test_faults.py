@@ -26,18 +26,6 @@ from keeper.sim.types import OrderStatus, TimeInForce
 from tests.sim.house import BTC_PERP, BTC_SPOT, KEY, D, House, build, refused
 
 
-@pytest.fixture
-def house() -> House:
-    return build(usdm="1000000", btc="5", usdt="100000")
-
-
-@pytest.fixture
-def menu(house: House) -> FaultMenu:
-    made = FaultMenu(house.exchange, seed=7)
-    house.exchange.intercept(made)
-    return made
-
-
 def held(house: House) -> Decimal:
     return house.exchange.truth(KEY).positions.get(BTC_PERP, Decimal(0))
 

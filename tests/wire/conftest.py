@@ -8,10 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import ccxt.pro
 import pytest
 
 from keeper.clock import Clock, SystemClock
+from keeper.sim.control import ControlServer
 from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
 from keeper.sim.types import WalletKind
@@ -76,3 +78,27 @@ async def client(venue: Venue) -> Any:
     made = venue.client()
     await made.load_markets()
     return made
+
+
+@dataclass
+class Control:
+    """The control API, asked over HTTP."""
+
+    session: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        async with self.session.request(method, path, json=body) as answer:
+            assert answer.status == status, await answer.text()
+            return await answer.json()
+
+    async def state(self) -> Any:
+        return await self.ask("GET", "/state")
+
+
+@pytest.fixture
+async def control(venue: Venue) -> AsyncIterator[Control]:
+    async with (
+        ControlServer(venue.exchange, KEY, clock=venue.server.clock) as server,
+        aiohttp.ClientSession(server.base_url) as session,
+    ):
+        yield Control(session)

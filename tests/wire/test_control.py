@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from keeper.sim.control import ControlServer
-from tests.wire.conftest import KEY, LINEAR, Venue
-
-
-@dataclass
-class Control:
-    session: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        async with self.session.request(method, path, json=body) as answer:
-            assert answer.status == status, await answer.text()
-            return await answer.json()
-
-    async def state(self) -> Any:
-        return await self.ask("GET", "/state")
-
-
-@pytest.fixture
-async def control(venue: Venue) -> AsyncIterator[Control]:
-    async with (
-        ControlServer(venue.exchange, KEY, clock=venue.server.clock) as server,
-        aiohttp.ClientSession(server.base_url) as session,
-    ):
-        yield Control(session)
+from tests.wire.conftest import LINEAR, Control, Venue
 
 
 async def test_it_lists_its_routes_with_examples_that_work(control: Control) -> None:

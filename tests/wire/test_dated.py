@@ -52,13 +52,6 @@ async def venue() -> AsyncIterator[Venue]:
             await client.close()
 
 
-@pytest.fixture
-async def client(venue: Venue) -> Any:
-    made = venue.client()
-    await made.load_markets()
-    return made
-
-
 def dated(venue: Venue) -> dict[str, tuple[MarketKey, int]]:
     """The dated contracts by the client's symbols."""
     ends = quarter_ends(venue.server.clock.now_ms())

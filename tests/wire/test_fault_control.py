@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import ccxt.pro
 import pytest
 
-from keeper.sim.control import ControlServer
 from keeper.sim.fault_kinds import FaultKind
-from tests.wire.conftest import KEY, LINEAR, Venue
-
-
-@dataclass
-class Control:
-    session: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        async with self.session.request(method, path, json=body) as answer:
-            assert answer.status == status, await answer.text()
-            return await answer.json()
-
-
-@pytest.fixture
-async def control(venue: Venue) -> AsyncIterator[Control]:
-    async with (
-        ControlServer(venue.exchange, KEY, clock=venue.server.clock) as server,
-        aiohttp.ClientSession(server.base_url) as session,
-    ):
-        yield Control(session)
+from tests.wire.conftest import LINEAR, Control
 
 
 async def test_the_menu_is_documented_whole(control: Control) -> None:
