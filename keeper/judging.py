@@ -270,11 +270,11 @@ def _judge_one(
 def _worked(
     bench: Bench, exposure: Exposure, decision: Decision, memory: HedgeMemory, resting: Intent | None, epoch: Epoch
 ) -> Work:
-    """What the hedge's execution style makes of a decision. Over several contracts orders take, whatever the style:
-    what rests on one of them would stand in the way of the others. So does a cover that margin asks for."""
+    """What the hedge's execution style makes of a decision. A cover that margin asks for takes, and so does a hedge in
+    a roll: between its two legs it is open by a slice, and no longer than it has to be."""
     seed = f"{epoch.tag}/{epoch.run}/{epoch.cycle}/{exposure.hedge.name}"
     pressing = isinstance(decision, Rebalance) and decision.reasons[0].code == "margin_reduce"
-    if len(exposure.legs) > 1 or pressing:
+    if memory.roll is not None or pressing:
         exposure = replace(exposure, hedge=replace(exposure.hedge, execution=AT_ONCE))
     return work(exposure, decision, memory, resting, Moment(bench.now_ms(), seed))
 

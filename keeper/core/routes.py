@@ -9,10 +9,10 @@ and then sold (``theory.md``, section 3: total delta inside the band at every st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from keeper.core.legs import is_usable
+from keeper.core.legs import at_leg, is_usable
 from keeper.core.model import (
     NO_BASE,
     ONE,
@@ -22,6 +22,7 @@ from keeper.core.model import (
     Exposure,
     HedgeMemory,
     InstrumentId,
+    Intent,
     LegExposure,
     Reason,
     Roll,
@@ -53,6 +54,43 @@ def routes(exposure: Exposure, memory: HedgeMemory, drift: Base) -> tuple[Route,
         return (Route(exposure.legs[0], drift),)
     ways = _sells(exposure, memory, drift) if drift > 0 else _covers(exposure, memory, drift)
     return tuple(way for way in ways if way.drift_base != 0)
+
+
+def resting_on(exposure: Exposure, memory: HedgeMemory, drift: Base, resting: Intent) -> Exposure | str:
+    """The exposure as the leg has it on which an order of ours rests, with that leg's part of ``drift`` to do; or why
+    the order would be placed elsewhere now.
+
+    Split by shares, a leg that has a part of its own left keeps its order until that is done: with every fill another
+    leg would be the one that is furthest from its part.
+    """
+    if len(exposure.legs) == 1:
+        return replace(exposure, drift_base=drift)
+    ident = resting.order.instrument
+    exposure = _without(exposure, resting)
+    has_part = deviations(exposure).get(ident, ZERO) * drift > 0
+    for way in routes(exposure, memory, drift):
+        placeable = _is_placeable(way)
+        if way.leg.id == ident and (placeable or not has_part):
+            return at_leg(exposure, way.leg, way.drift_base)
+        if way.leg.id == ident:
+            has_part = False
+        elif placeable and not has_part:
+            return f"it would go on {way.leg.id} now"
+    return f"{ident} cannot be traded now"
+
+
+def _without(exposure: Exposure, resting: Intent) -> Exposure:
+    """The exposure as if the order were not there."""
+    legs = tuple(
+        replace(leg, working=tuple(each for each in leg.working if each.client_id != resting.client_id))
+        for leg in exposure.legs
+    )
+    return replace(exposure, legs=legs)
+
+
+def _is_placeable(way: Route) -> bool:
+    """Whether the way's market takes so small an order."""
+    return _contracts(way.leg, Base(abs(way.drift_base))) >= _least(way.leg, reduces=way.drift_base < 0)
 
 
 def unusable(exposure: Exposure) -> tuple[Reason, ...]:

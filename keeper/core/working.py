@@ -10,9 +10,22 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from keeper.core.execution import Execution, Programme, Style, due_seconds, open_base, slices_due
-from keeper.core.model import ZERO, Base, Decision, Exposure, Halt, HedgeMemory, Hold, Intent, Reason, Rebalance
+from keeper.core.model import (
+    NO_BASE,
+    ZERO,
+    Base,
+    Decision,
+    Exposure,
+    Halt,
+    HedgeMemory,
+    Hold,
+    Intent,
+    Reason,
+    Rebalance,
+)
 from keeper.core.orders import plain
 from keeper.core.resting import runs_ahead, why_withdraw
+from keeper.core.routes import resting_on
 
 THOUSAND = Decimal(1000)
 WITHDRAWN = "order_withdrawn"
@@ -191,7 +204,10 @@ def _none_wanted(decision: Hold | Halt, memory: HedgeMemory, resting: Intent | N
 
 
 def _kept(exposure: Exposure, execution: Execution, part: Rebalance, memory: HedgeMemory, resting: Intent) -> Work:
-    why = why_withdraw(resting, exposure, part.drift_base, execution) or _astray(exposure, memory, resting)
+    seen = resting_on(exposure, memory, part.drift_base, resting)
+    if isinstance(seen, str):
+        return _yielding(Work(part, memory), part, resting, seen)
+    why = why_withdraw(resting, seen, seen.drift_base or NO_BASE, execution) or _astray(seen, memory, resting)
     if why is not None:
         return _yielding(Work(part, memory), part, resting, why)
     order, filled = resting.order, resting.outcome.filled
