@@ -77,6 +77,8 @@ class PaperJournal:
         self._paper = paper
         self._life = life
         self._on_intent = on_intent
+        self.unwritten: set[str] = set()
+        """Hedges whose memory was refused since: the next keeper works it out from the orders that ended."""
 
     async def _call(
         self,
@@ -152,10 +154,13 @@ class PaperJournal:
             "write a cycle", lambda: self._inner.cycle(record, remembered),
             before=Point.BEFORE_CYCLE, after=Point.AFTER_CYCLE, writes=True,
         )  # fmt: skip
+        self.unwritten.clear()
 
     async def memory(self, hedge: str, memory: HedgeMemory) -> None:
         """Write one hedge's memory."""
+        self.unwritten.add(hedge)
         await self._call("write a memory", lambda: self._inner.memory(hedge, memory), writes=True)
+        self.unwritten.discard(hedge)
 
     async def event(self, event: Event) -> None:
         """Write an event."""

@@ -22,8 +22,9 @@ from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
 from keeper.fuzz.line import Line
 from keeper.fuzz.options import Options
+from keeper.fuzz.paper import PaperJournal
 from keeper.fuzz.virtual import VirtualClock
-from keeper.journal.base import Journal, JournalError, Remembered
+from keeper.journal.base import JournalError, Remembered
 from keeper.judging import Pace
 from keeper.observe import Observatory
 from keeper.preflight import Preflight, preflight
@@ -117,7 +118,7 @@ class Progress:
 class Process:
     """A keeper from its start to its death."""
 
-    def __init__(self, parts: Parts, line: Line, journal: Journal, life: Mortality, more: Listener) -> None:
+    def __init__(self, parts: Parts, line: Line, journal: PaperJournal, life: Mortality, more: Listener) -> None:
         self.life = life
         self.daemon: Daemon | None = None
         self.chores: Chores | None = None
@@ -160,7 +161,8 @@ class Process:
         invariants, now_ms = self._parts.invariants, self._parts.clock.now_ms()
         last = None if self.daemon is None else self.daemon.last
         if last is not None and last.cycle == desk.cycle and not desk.unresolved:
-            for name in sorted(name for name, memory in desk.memories.items() if memories.get(name) != memory):
+            written = desk.memories.keys() - self._journal.unwritten
+            for name in sorted(name for name in written if memories.get(name) != desk.memories[name]):
                 text = f"{name}: the journal has {memories.get(name)}, the keeper had {desk.memories[name]}"
                 invariants.violate("replay", text, now_ms)
             if remembered != desk.remembered:
