@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import structlog
 
 from keeper.config import HedgeConfig
 from keeper.config.instruments import Choice
-from keeper.core.model import HedgeMemory, InstrumentId, Kind, Leg
+from keeper.core.model import Contracts, HedgeMemory, Instrument, InstrumentId, Kind, Leg, Quote
 from keeper.errors import ConfigError
-from keeper.venue.base import Observer, UnknownSymbolError, VenueError
+from keeper.venue.base import Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
 log = structlog.get_logger(__name__)
 
 
-def build_legs(entry: HedgeConfig, observers: Mapping[str, Observer], memory: HedgeMemory) -> tuple[Leg, ...]:
+def build_legs(
+    entry: HedgeConfig, observers: Mapping[str, Observer], memory: HedgeMemory, *, to_look: bool = False
+) -> tuple[Leg, ...]:
     """The hedge's legs in the config's order; raises :class:`ConfigError` whose text begins with the key.
+
+    ``to_look``: a contract of which the venue's list could not be read is taken by its name, so that the rest is shown.
 
     A contract that its venue does not list any more is left out while another one can carry the hedge: one of the list,
     or the one that the hedge was rolled to. It has expired, and that must not keep a keeper from starting.
@@ -25,7 +30,7 @@ def build_legs(entry: HedgeConfig, observers: Mapping[str, Observer], memory: He
     gone: list[VenueError] = []
     for place, choice in enumerate(entry.carriers):
         try:
-            legs.append(_leg(choice, observers))
+            legs.append(_leg(choice, observers, to_look=to_look))
         except UnknownSymbolError as error:
             if not _had_expiry(choice.instrument):
                 raise ConfigError(f"{_key(entry, place)}: {error}") from error
@@ -42,13 +47,30 @@ def build_legs(entry: HedgeConfig, observers: Mapping[str, Observer], memory: He
     return tuple(legs)
 
 
-def _leg(choice: Choice, observers: Mapping[str, Observer]) -> Leg:
+def _leg(choice: Choice, observers: Mapping[str, Observer], *, to_look: bool = False) -> Leg:
     observer = observers[choice.instrument.venue]
-    instrument = observer.instrument(choice.instrument.symbol)
+    try:
+        instrument = observer.instrument(choice.instrument.symbol)
+    except UnreadMarketError:
+        named = _by_its_name(choice.instrument) if to_look else None
+        if named is None:
+            raise
+        instrument = named
     collateral = observer.collateral(instrument)
     if collateral is None:
         return Leg(instrument, choice.share)
     return Leg(instrument, choice.share, collateral[0], collateral[1])
+
+
+def _by_its_name(ident: InstrumentId) -> Instrument | None:
+    """What BASE/QUOTE:SETTLE says of a contract. Its sizes are not known, and its venue shows no position of it."""
+    pair, _, settle = ident.symbol.partition("-")[0].partition(":")
+    base, _, quote = pair.partition("/")
+    if not (base and quote and settle in (base, quote)):
+        return None
+    kind = Kind.INVERSE if settle == base else Kind.LINEAR
+    one = Decimal(1)
+    return Instrument(ident, base, quote, settle, kind, one, Contracts(one), one, Contracts(one), None, Quote(one))
 
 
 def _carrier(ident: InstrumentId, observers: Mapping[str, Observer]) -> list[Leg]:

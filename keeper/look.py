@@ -78,10 +78,10 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(await _reader(config))
-        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0, to_look=True))
         try:
             kept, remembered = await reader.memories(), await reader.remembered()
-            built = build_hedges(config, venues.observers, kept)
+            built = build_hedges(config, venues.observers, kept, to_look=True)
             betas = betas_of(config, built, venues.observers, clock)
             await betas.recall(reader)
         except JournalError as error:

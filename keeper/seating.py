@@ -10,18 +10,24 @@ import structlog
 from keeper.core.hedge import brought_up
 from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Leg
 from keeper.core.roll_state import carrier_of, ended, guests, seated
-from keeper.venue.base import Observer, UnknownSymbolError, VenueError
+from keeper.errors import VenueStartError
+from keeper.venue.base import Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
 log = structlog.get_logger(__name__)
 
 
 def leg_of(ident: InstrumentId, observers: Mapping[str, Observer]) -> Leg | None:
-    """The contract with its venue's facts; None where the venue does not list it any more."""
+    """The contract with its venue's facts; None where the venue does not list it any more.
+
+    Raises :class:`VenueStartError` where that cannot be told, because a list of the venue's markets is missing.
+    """
     observer = observers.get(ident.venue)
     if observer is None:
         return None
     try:
         instrument = observer.instrument(ident.symbol)
+    except UnreadMarketError as error:
+        raise VenueStartError(f"a hedge was rolled to {ident}, and that cannot be looked up: {error}") from error
     except VenueError:
         return None
     collateral = observer.collateral(instrument)
@@ -38,6 +44,8 @@ def has_gone(instrument: Instrument, observer: Observer, now_ms: int) -> bool:
         observer.instrument(instrument.id.symbol)
     except UnknownSymbolError:
         return True
+    except UnreadMarketError:
+        return False  # its list could not be read: nothing is known of it
     return False
 
 

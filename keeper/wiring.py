@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -49,6 +49,7 @@ from keeper.venue.base import (
     HostRefusedError,
     Observer,
     Trader,
+    UnknownSymbolError,
     UnknownWalletError,
     VenueError,
 )
@@ -140,10 +141,12 @@ async def open_venues(
     patience_seconds: float,
     made: Mapping[str, CcxtVenue] | None = None,
     away: Mapping[str, int] | None = None,
+    to_look: bool = False,
 ) -> AsyncIterator[Venues]:
     """Connect to every venue that is used (``made`` already, or made here).
 
-    ``away`` says until when, in wall milliseconds, a venue asked us to stay away.
+    ``away`` says until when, in wall milliseconds, a venue asked us to stay away. ``to_look``: a list of markets that
+    cannot be read is no fault, whoever looks shows what there is.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
@@ -157,7 +160,11 @@ async def open_venues(
         for venue in made.values():
             stack.push_async_callback(venue.observer.close)
         deadline = clock.monotonic() + patience_seconds
-        opening = (_open_one(config, name, venue.observer, clock, deadline) for name, venue in made.items())
+        needed = {} if to_look else _symbols_by_venue(config)
+        opening = (
+            _open_one(config, name, venue.observer, clock, deadline, needed.get(name, ()))
+            for name, venue in made.items()
+        )
         await asyncio.gather(*opening)
         policy = _POLICIES[config.mode]
         traders: dict[str, Trader] = {}
@@ -167,12 +174,26 @@ async def open_venues(
         yield Venues(observers, traders, made, observers, observers)
 
 
-async def _open_one(config: Config, name: str, observer: Observer, clock: Clock, deadline: float) -> None:
-    """Open a venue, trying again while it cannot be reached and there is time left."""
+def _symbols_by_venue(config: Config) -> dict[str, list[str]]:
+    """The contracts that the hedges name."""
+    found: dict[str, list[str]] = {}
+    for hedge in config.hedges:
+        for choice in hedge.carriers:
+            found.setdefault(choice.instrument.venue, []).append(choice.instrument.symbol)
+    return found
+
+
+async def _open_one(
+    config: Config, name: str, observer: Observer, clock: Clock, deadline: float, needed: Sequence[str]
+) -> None:
+    """Open a venue, trying again while it cannot be reached, or shows no list of a needed contract, in time."""
     began = clock.monotonic()
     while True:
         try:
             await observer.open()
+            for symbol in needed:
+                with suppress(UnknownSymbolError):  # a fault of the configuration, judged when the hedges are built
+                    observer.instrument(symbol)
         except VenueError as error:
             if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
                 raise start_error(config, name, error) from error
@@ -188,18 +209,23 @@ async def _open_one(config: Config, name: str, observer: Observer, clock: Clock,
 
 
 def build_hedges(
-    config: Config, observers: Mapping[str, Observer], memories: Mapping[str, HedgeMemory] | None = None
+    config: Config,
+    observers: Mapping[str, Observer],
+    memories: Mapping[str, HedgeMemory] | None = None,
+    *,
+    to_look: bool = False,
 ) -> tuple[Hedge, ...]:
     """The hedges with their venues' facts filled in; raises one :class:`ConfigError` with every fault.
 
     ``memories`` say what a hedge was rolled to: where the configured contract has expired that one stands in its place.
+    ``to_look`` is for showing alone: see :func:`~keeper.contracts.build_legs`.
     """
     hedges: list[Hedge] = []
     faults: list[str] = []
     for index, entry in enumerate(config.hedges):
         memory = (memories or {}).get(entry.name, HedgeMemory())
         try:
-            hedges.append(_build_hedge(entry, observers, config.safety.max_foreign_change, memory))
+            hedges.append(_build_hedge(config, entry, observers, memory, to_look=to_look))
         except ConfigError as error:
             key, _, text = str(error).partition(": ")
             faults.append(f'{config.path}: hedges[{index}].{key} (hedge "{entry.name}"): {text}')
@@ -209,9 +235,9 @@ def build_hedges(
 
 
 def _build_hedge(
-    entry: HedgeConfig, observers: Mapping[str, Observer], max_foreign_ratio: Decimal, memory: HedgeMemory
+    config: Config, entry: HedgeConfig, observers: Mapping[str, Observer], memory: HedgeMemory, *, to_look: bool
 ) -> Hedge:
-    legs = build_legs(entry, observers, memory)
+    legs = build_legs(entry, observers, memory, to_look=to_look)
     instrument = legs[0].instrument
     foreign = [asset for asset in entry.assets if asset != instrument.base]
     if foreign and "beta" not in entry.model_fields_set:
@@ -243,7 +269,7 @@ def _build_hedge(
         collateral=legs[0].collateral,
         collateral_is_spot=legs[0].collateral_is_spot,
         max_slippage=entry.max_slippage,
-        max_foreign_ratio=max_foreign_ratio,
+        max_foreign_ratio=config.safety.max_foreign_change,
         execution=entry.execution.to_core(),
         statements=statements_of(entry),
         roll=entry.roll.to_core(),

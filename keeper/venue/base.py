@@ -92,6 +92,12 @@ class UnknownSymbolError(VenueError):
         self.near = tuple(near)
 
 
+class UnreadMarketError(VenueError):
+    """The instrument is in no list of markets that could be read, and one of the lists could not."""
+
+    code = "market_unread"
+
+
 class UnknownWalletError(VenueError):
     """The venue has no wallet of that name; nothing was asked."""
 

@@ -148,6 +148,7 @@ def _bybit_transfer(asset: str, amount: str, source: str, target: str) -> Mappin
 
 
 BYBIT = Capability(
+    markets_in_parts=True,
     margins=(
         (
             MarginRead(

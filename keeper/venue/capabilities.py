@@ -95,6 +95,7 @@ def _binance_margins(wallet: str, read: str, covers: Callable[[Row], bool]) -> M
 
 
 BINANCE = Capability(
+    markets_in_parts=True,
     margins=(
         (
             MarginRead(
@@ -268,6 +269,7 @@ def _okx_left(row: Row) -> bool:
 
 
 OKX = Capability(
+    markets_in_parts=True,
     margins=(
         (
             # accounts of several currencies and portfolio margin are one account in USD; others are one per currency

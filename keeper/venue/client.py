@@ -132,7 +132,11 @@ class GuardMixin:
             result = await cast("Any", super()).fetch(url, method, headers, body)
         except Exception as failure:
             _cleanse(failure, guard.secrets)
-            raise
+            unread = UNREAD_LISTS.get()
+            if unread is None or isinstance(failure, HostRefusedError):
+                raise
+            unread.append((failure, answer))
+            result = dict(NO_ROWS)
         finally:
             _CURRENT.reset(token)
             guard.budget.learn(answer.status, answer.headers, answer.body)
@@ -198,6 +202,10 @@ class GuardMixin:
         return answer
 
 
+UNREAD_LISTS: ContextVar[list[tuple[Exception, Answer]] | None] = ContextVar("keeper_venue_unread", default=None)
+"""While the markets are loaded part by part: lists that failed, each of which then counts as one without rows."""
+NO_ROWS: Mapping[str, Any] = {"symbols": [], "data": [], "result": []}
+"""An answer in which the clients of venues that are loaded so find no market."""
 _CURRENT: ContextVar[Answer | None] = ContextVar("keeper_venue_current", default=None)
 _SECTION: ContextVar[str] = ContextVar("keeper_venue_section", default="")
 

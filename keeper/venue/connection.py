@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from keeper.clock import Clock
 from keeper.core.model import Instrument
-from keeper.venue.base import BadReadingError, UnreachableError, VenueError
+from keeper.venue.base import BadReadingError, RateLimitedError, UnreachableError, UnreadMarketError, VenueError
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
-from keeper.venue.client import CcxtClient
+from keeper.venue.client import UNREAD_LISTS, CcxtClient
 from keeper.venue.guard import ANSWERS, Answer, Guard
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read, Row
@@ -51,35 +51,59 @@ class Connection:
     clock: Clock
     read_seconds: float
     order_seconds: float
+    unlisted: tuple[VenueError, ...] = ()
+    """Why lists of markets are missing: what they would show is not known, which is not the same as not there."""
+    missed: set[str] = field(default_factory=set)
+    """Symbols that were asked for, and may be in a list that is missing."""
     _instruments: dict[str, Instrument] = field(default_factory=dict)
     _about: dict[int, bool] = field(default_factory=dict)
 
     async def open(self) -> None:
-        """Load the markets, anew when they are there already; a reload that fails leaves what was known."""
+        """Load the markets, anew when they are there already; a reload that fails leaves what was known.
+
+        Where the client loads them from several lists, a first load takes what it gets: ``unlisted`` says what failed.
+        """
         client: Any = self.client
         known = {name: getattr(client, name, None) for name in MARKET_TABLES}
-
-        async def loaded() -> None:
-            await client.load_markets(bool(known["markets"]))
-            silent = [answer.path for answer in ANSWERS.get() or [] if not _has_list(answer.body)]
-            if silent:
-                raise BadReadingError(f"{silent[0]} answered without a list")
-            now = _kinds(client.markets)
-            if not now["linear"] + now["inverse"]:
-                raise BadReadingError("the venue shows no contracts")
-            lost = [kind for kind, count in _kinds(known["markets"]).items() if now[kind] < count / 2]
-            if lost:
-                raise BadReadingError(f"most of the {lost[0]} markets are gone from the list")
-
+        in_parts = self.capability.markets_in_parts and (not known["markets"] or bool(self.unlisted))
         try:
             async with self.deadline(max(OPEN_SECONDS_MIN, self.read_seconds)):
-                await self.ask(loaded, Urgency.READ, "markets")
+                unlisted = await self.ask(lambda: self._load(known["markets"], in_parts), Urgency.READ, "markets")
         except VenueError:
             for name, value in known.items():
                 setattr(client, name, value)
             raise
+        self.unlisted = unlisted
         self._instruments.clear()
         self._about.clear()
+
+    async def _load(self, known: Mapping[str, Row] | None, in_parts: bool) -> tuple[VenueError, ...]:
+        """Load the markets; the failures of lists that are missing from them."""
+        unread: list[tuple[Exception, Answer]] = []
+        token = UNREAD_LISTS.set(unread if in_parts else None)
+        try:
+            await self.client.load_markets(bool(known))
+        finally:
+            UNREAD_LISTS.reset(token)
+        failed = [answer for _, answer in unread]
+        faults = [
+            reading_error(failure, [answer], self.capability.codes, self.guard.secrets) for failure, answer in unread
+        ]
+        faults += [
+            BadReadingError(f"{answer.path} answered without a list")
+            for answer in ANSWERS.get() or []
+            if not any(answer is each for each in failed) and not _has_list(answer.body)
+        ]
+        now = _kinds(self.client.markets)
+        limited = next((fault for fault in faults if isinstance(fault, RateLimitedError)), None)
+        if limited is not None or (faults and (not in_parts or not now.total())):
+            raise limited or faults[0]
+        if not faults and not now["linear"] + now["inverse"]:
+            raise BadReadingError("the venue shows no contracts")
+        lost = [kind for kind, count in _kinds(known).items() if now[kind] < count / 2]
+        if lost:
+            raise BadReadingError(f"most of the {lost[0]} markets are gone from the list")
+        return tuple(faults)
 
     async def close(self) -> None:
         """Give back every socket."""
@@ -183,6 +207,12 @@ class Connection:
     def market(self, symbol: str) -> Row:
         """The client's market behind a symbol of a contract."""
         markets = self.markets()
+        if symbol not in markets and self.unlisted:
+            self.missed.add(symbol)
+            raise UnreadMarketError(
+                f"{self.name}:{symbol} is in no list of markets that could be read, and a list is missing: "
+                f"{self.unlisted[0]}"
+            )
         if symbol not in markets:
             contracts = [
                 name for name, market in markets.items() if market.get("contract") and not market.get("option")
@@ -218,6 +248,10 @@ class Connection:
         return instrument_of(
             self.name, self.market(symbol), self.capability, self.client.precisionMode, to_hedge_with=False
         )
+
+    def is_missed(self, symbol: str) -> bool:
+        """Whether a symbol may be in a list of markets that could not be read."""
+        return symbol in self.missed and symbol not in self.markets()
 
     def unit(self, symbol: str) -> Decimal:
         """What one contract is in the amount of an order."""

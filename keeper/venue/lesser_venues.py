@@ -255,6 +255,7 @@ OTHERS: Mapping[str, Capability] = {
         rates=RateHistory(1_000_000, end=""),
     ),
     "bingx": Capability(
+        markets_in_parts=True,
         margins=(
             (
                 MarginRead(
@@ -312,6 +313,7 @@ OTHERS: Mapping[str, Capability] = {
         harmless=frozenset({"user/auth/userDataStream"}),
     ),
     "weex": Capability(
+        markets_in_parts=True,
         post_only=False,
         book_depths=(15, 200),
         candle_params=lambda market: None if market.get("spot") else {"historical": True},
@@ -321,6 +323,7 @@ OTHERS: Mapping[str, Capability] = {
         demo_path="capi/v3/sim/",
     ),
     "mexc": Capability(
+        markets_in_parts=True,
         transfers=TransferCall(
             "spotPrivatePostCapitalTransfer",
             ("spot", "private"),

@@ -188,6 +188,7 @@ class CcxtObserver:
     async def facts(self, instruments: Sequence[Instrument]) -> AccountFacts:
         """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked."""
         capability = self._at.capability
+        instruments = [each for each in instruments if not self._at.is_missed(each.id.symbol)]
         async with self._at.deadline():
             rights = await self._asked(self._rights(), optional=True)
             mode = await self._asked(self._account_margin_mode(), optional=True)

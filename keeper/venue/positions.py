@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keeper.core.model import Instrument, InstrumentId, Position, WorkingOrder
-from keeper.venue.base import BadReadingError, EmptyReadingError, PositionBook, UnknownSymbolError, VenueError
+from keeper.venue.base import (
+    BadReadingError,
+    EmptyReadingError,
+    PositionBook,
+    RateLimitedError,
+    UnknownSymbolError,
+    UnreadMarketError,
+    VenueError,
+)
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, settled
 from keeper.venue.parsing import (
@@ -42,32 +50,37 @@ class Positions:
         A part that fails is a fault of the book and hides no other part.
         """
         async with self._at.deadline():
-            if not self._at.capability.products:
-                return await self._unified_book()
-            products = self._at.capability.products
-            jobs = [(product, read) for product in products for read in product.positions if self._at.is_about(read)]
-            tasks = [(product, read) for product in products for read in product.orders if self._at.is_about(read)]
-            answers = await settled(
-                *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
-            )
-            book = _Parts()
-            for (product, read), rows in zip(jobs, answers, strict=False):
-                try:
-                    if isinstance(rows, VenueError):
-                        raise rows
-                    book.held.extend(await self._held(product, rows, book))
-                    book.read += 1
-                except VenueError as failure:
-                    book.faults.append(failure)
-                    book.unread |= self._symbols(product, read)
-            for (product, _), rows in zip(tasks, answers[len(jobs) :], strict=True):
-                try:
-                    if isinstance(rows, VenueError):
-                        raise rows
-                    book.working.update({order.venue_order_id: order for order in self._working(product, rows)})
-                except VenueError as failure:
-                    book.faults.append(failure)
+            book = await (self._book() if self._at.capability.products else self._unified_book())
+            for missing in self._at.unlisted:
+                book.faults.append(UnreadMarketError(f"{self.name}: a list of markets could not be read: {missing}"))
+            book.unread |= {symbol for symbol in self._at.missed if self._at.is_missed(symbol)}
             return book.closed()
+
+    async def _book(self) -> _Parts:
+        products = self._at.capability.products
+        jobs = [(product, read) for product in products for read in product.positions if self._at.is_about(read)]
+        tasks = [(product, read) for product in products for read in product.orders if self._at.is_about(read)]
+        answers = await settled(
+            *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
+        )
+        book = _Parts()
+        for (product, read), rows in zip(jobs, answers, strict=False):
+            try:
+                if isinstance(rows, VenueError):
+                    raise rows
+                book.held.extend(await self._held(product, rows, book))
+                book.read += 1
+            except VenueError as failure:
+                book.faults.append(failure)
+                book.unread |= self._symbols(product, read)
+        for (product, _), rows in zip(tasks, answers[len(jobs) :], strict=True):
+            try:
+                if isinstance(rows, VenueError):
+                    raise rows
+                book.working.update({order.venue_order_id: order for order in self._working(product, rows)})
+            except VenueError as failure:
+                book.faults.append(failure)
+        return book
 
     def _symbols(self, product: Product, read: Read) -> set[str]:
         """The symbols that a listing is about; one that stands in for products without a list is about those too."""
@@ -112,7 +125,12 @@ class Positions:
                     return market
             if attempt == 1 and str(market_id) not in self._asked_for:
                 self._asked_for.add(str(market_id))
-                await self._at.open()
+                try:
+                    await self._at.open()
+                except RateLimitedError:
+                    raise
+                except VenueError as failure:
+                    raise _UnexplainedError(f"no market explains {market_id!r} ({failure})") from failure
         if not market_id:
             raise BadReadingError(f"{self.name}: a position names no market")
         raise _UnexplainedError(f"no market explains {market_id!r}")
@@ -135,7 +153,7 @@ class Positions:
             )
         return found
 
-    async def _unified_book(self) -> PositionBook:
+    async def _unified_book(self) -> _Parts:
         capability = self._at.capability
         level = Urgency.POSITION
         books = await settled(
@@ -166,7 +184,7 @@ class Positions:
                 book.working.update({order.venue_order_id: order for order in found})
             except VenueError as failure:
                 book.faults.append(failure)
-        return book.closed()
+        return book
 
     def _unified_held(self, rows: Iterable[Row], once: Once, book: _Parts) -> list[Held]:
         held: list[Held] = []

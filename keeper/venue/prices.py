@@ -26,6 +26,8 @@ class Prices:
             groups: dict[int, tuple[Product, list[Row]]] = {}
             plain: list[str] = []
             for instrument in instruments:
+                if self._at.is_missed(instrument.id.symbol):
+                    continue
                 market = self._at.market(instrument.id.symbol)
                 product = self._at.capability.product_of(market)
                 if product is None or not product.marks:

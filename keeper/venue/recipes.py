@@ -289,6 +289,8 @@ class Capability:
 
     options: Mapping[str, Any] = field(default_factory=dict)
     skip_currencies: bool = True
+    markets_in_parts: bool = False
+    """The client loads its markets from several lists, and takes one without rows for a kind that is not offered."""
     wallets: Mapping[str, WalletRead] = field(default_factory=dict)
     unified_wallets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Wallets read through the client's unified balance, and its parameters."""

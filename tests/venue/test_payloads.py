@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from keeper.config import parse_config
+from keeper.config import Config, parse_config
 from keeper.core.model import HedgeCycle, Kind
 from keeper.look import look_once
 from keeper.venue.ccxt_venue import CcxtVenue
-from tests.e2e.grounds import toml_table
 from tests.venue.helpers import DRY_RUN, opened, raw, venue_of
 
 D = Decimal
@@ -46,9 +45,10 @@ async def serving(routes: Routes) -> AsyncIterator[tuple[str, list[str]]]:
             strange.append(f"{request.method} {request.path}")
             return web.json_response({"code": 404, "msg": "not found"}, status=404)
         found = routes[request.path]
+        found = found(request.query) if callable(found) else found
         if isinstance(found, Told):
             return web.Response(status=found.status, text=found.text, content_type=found.kind)
-        return web.json_response(found(request.query) if callable(found) else found)
+        return web.json_response(found)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -69,23 +69,26 @@ def moved(tree: Any, url: str) -> Any:
     return f"{url}/{path}" if path else url
 
 
-async def seen(exchange: str, routes: Routes, folder: Path, hedge: str) -> HedgeCycle:
-    """What one look over these payloads makes of a hedge; the venue is asked nothing but questions."""
-    async with serving(routes) as (url, strange):
-        bare = venue_of(exchange, {}, DRY_RUN)
-        urls = moved(raw(bare).urls["api"], url)
-        await bare.close()
-        text = f"""mode = "dry-run"
+def config_over(exchange: str, url: str, folder: Path, hedge: str, more: str = "") -> Config:
+    """The configuration of a hedge on a venue whose every address is at ``url``."""
+    text = f"""mode = "dry-run"
 [venues.main]
 exchange = "{exchange}"
-{toml_table(urls, "venues.main.ccxt.urls.api")}
+[venues.main.ccxt.urls]
+api = "{url}"
 [[hedges]]
 name = "it"
 {hedge}
-"""
-        keys = {"KEEPER_VENUES__MAIN__API_KEY": "planted-key", "KEEPER_VENUES__MAIN__API_SECRET": "planted-secret"}
-        keys["KEEPER_VENUES__MAIN__PASSWORD"] = "planted-pass"
-        (cycle,) = (await look_once(parse_config(text, "keeper.toml", folder / "keeper.toml", keys))).hedges
+{more}"""
+    keys = {"KEEPER_VENUES__MAIN__API_KEY": "planted-key", "KEEPER_VENUES__MAIN__API_SECRET": "planted-secret"}
+    keys["KEEPER_VENUES__MAIN__PASSWORD"] = "planted-pass"
+    return parse_config(text, "keeper.toml", folder / "keeper.toml", keys)
+
+
+async def seen(exchange: str, routes: Routes, folder: Path, hedge: str) -> HedgeCycle:
+    """What one look over these payloads makes of a hedge; the venue is asked nothing but questions."""
+    async with serving(routes) as (url, strange):
+        (cycle,) = (await look_once(config_over(exchange, url, folder, hedge))).hedges
         assert [each for each in strange if not each.startswith("GET")] == []
         return cycle
 
