@@ -6,7 +6,7 @@ What could not be read is a gap of that one contract, by name; the others are co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -28,6 +28,7 @@ from keeper.core.model import (
 )
 from keeper.core.roll import Comparison, Terms, candidates_of, compare, is_due, is_last_moment
 from keeper.core.roll_rules import RollRules
+from keeper.core.roll_state import is_split
 from keeper.venue.base import VenueError
 from keeper.venue.further import FeeSchedules, FundingRates, Listings
 
@@ -58,9 +59,21 @@ class Carried:
 
 def carried_of(exposure: Exposure) -> Carried:
     """What one look showed of a hedge. Where it could not be read, one coin stands for it: rates need no size."""
-    held = Base(max(ZERO, -(exposure.futures_base or ZERO)))
-    wanted = Base(max(ZERO, -(exposure.target_base or ZERO)))
-    return Carried(exposure.hedge.instrument, held, held or wanted or Base(ONE))
+    return _carried(exposure, exposure.hedge.instrument, exposure.futures_base, ONE)
+
+
+def carried_by_leg(exposure: Exposure) -> tuple[Carried, ...]:
+    """The same of each contract with a share, where the hedge is split."""
+    if not is_split(exposure.hedge):
+        return (carried_of(exposure),)
+    legs = [leg for leg in exposure.legs if leg.leg.share]
+    return tuple(_carried(exposure, leg.leg.instrument, leg.delta_base, leg.leg.share or ONE) for leg in legs)
+
+
+def _carried(exposure: Exposure, instrument: Instrument, futures: Base | None, share: Decimal) -> Carried:
+    held = Base(max(ZERO, -(futures or ZERO)))
+    wanted = Base(max(ZERO, -(exposure.target_base or ZERO) * share))
+    return Carried(instrument, held, held or wanted or Base(ONE))
 
 
 async def carried_from(markets: Markets, instrument: Instrument, contracts: Contracts | None) -> Carried:
@@ -77,10 +90,15 @@ async def carried_from(markets: Markets, instrument: Instrument, contracts: Cont
     return Carried(instrument, held, held)
 
 
-async def compared(markets: Markets, carried: Carried, rules: RollRules, now_ms: int) -> Comparison:
-    """Price the contract that carries a hedge and whatever could follow it, from fresh readings."""
+async def compared(
+    markets: Markets, carried: Carried, rules: RollRules, now_ms: int, taken: Collection[InstrumentId] = ()
+) -> Comparison:
+    """Price the contract that carries a hedge and whatever could follow it, from fresh readings.
+
+    ``taken`` are contracts that carry another share of the hedge already.
+    """
     present = carried.instrument
-    listed = markets.listed(present.base)
+    listed = tuple(each for each in markets.listed(present.base) if each.id not in taken)
     others = candidates_of(present, listed, rules.candidates, now_ms)
     if is_last_moment(present, rules, now_ms) and all(is_due(each, rules, now_ms) for each in others):
         others = candidates_of(present, listed, (), now_ms)  # whatever was wished for: somewhere, rather than nowhere

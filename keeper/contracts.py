@@ -35,6 +35,9 @@ def build_legs(
             if not _had_expiry(choice.instrument):
                 raise ConfigError(f"{_key(entry, place)}: {error}") from error
             gone.append(error)
+            then = None if choice.share is None else memory.successors.get(choice.instrument)
+            named = {each.instrument for each in entry.carriers}
+            legs += [] if then is None or then in named else _carrier(then, observers, choice.share)
         except VenueError as error:
             raise ConfigError(f"{_key(entry, place)}: {error}") from error
     if gone and not legs and memory.carrier is not None and memory.carrier_for == entry.instrument:
@@ -73,10 +76,10 @@ def _by_its_name(ident: InstrumentId) -> Instrument | None:
     return Instrument(ident, base, quote, settle, kind, one, Contracts(one), one, Contracts(one), None, Quote(one))
 
 
-def _carrier(ident: InstrumentId, observers: Mapping[str, Observer]) -> list[Leg]:
-    """What the hedge was rolled to, if its venue still lists it."""
+def _carrier(ident: InstrumentId, observers: Mapping[str, Observer], share: Decimal | None = None) -> list[Leg]:
+    """What the hedge, or a share of it, was rolled to, if its venue still lists it."""
     try:
-        return [_leg(Choice(ident), observers)]
+        return [_leg(Choice(ident, share), observers)]
     except (VenueError, KeyError):
         return []
 

@@ -26,6 +26,7 @@ from keeper.core.model import (
     Hedge,
     HedgeMemory,
     Hold,
+    Instrument,
     InstrumentId,
     Intent,
     LegExposure,
@@ -37,7 +38,7 @@ from keeper.core.model import (
 )
 from keeper.core.orders import Epoch, plan
 from keeper.core.roll import due_note, late_note
-from keeper.core.roll_state import carried, ended
+from keeper.core.roll_state import carried, ended, rolling
 from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
 from keeper.core.sharing import shared_ratio
 from keeper.core.steering import steered, steering_notes
@@ -237,17 +238,18 @@ def _judge_one(
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
     memory = remember(exposure, decision, memory)
     decision = for_margin(exposure, memory, bench.limits.margin, decision)
-    due = due_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms())
+    rules, now_ms, carrying = exposure.hedge.roll, bench.clock.now_ms(), rolling(exposure.hedge)
+    due = [due_note(each, rules, now_ms) for each in carrying if memory.roll is None]
     worked = _worked(bench, exposure, decision, memory, resting, epoch)
     memory, decision = worked.memory, worked.decision
     told = (
         worked.withdraw,
         said,
         _flattening(memory),
-        None if memory.roll is not None else due,
+        *due,
         memory.roll_note,
         stuck(exposure, memory),
-        late_note(exposure.hedge.instrument, exposure.hedge.roll, bench.clock.now_ms()),
+        *(late_note(each, rules, now_ms) for each in _leaving(exposure.hedge, memory, carrying)),
     )
     notes = (*exposure.notes, *(note for note in told if note is not None))
     if worked.withdraw is not None or resting is not None:
@@ -331,6 +333,13 @@ def _rolled(exposure: Exposure, memory: HedgeMemory) -> tuple[HedgeMemory, tuple
         return memory, ()
     text = f"rolled from {memory.roll.source} to {memory.roll.target}"
     return ended(exposure.hedge, memory), (Reason("rolled", text),)
+
+
+def _leaving(hedge: Hedge, memory: HedgeMemory, carrying: Sequence[Instrument]) -> tuple[Instrument, ...]:
+    """What carries a hedge, with the contract that it is rolling out of: in a split that one has no share any more."""
+    source = None if memory.roll is None else memory.roll.source
+    known = {each.id for each in carrying}
+    return (*carrying, *(each for each in hedge.instruments if each.id == source and each.id not in known))
 
 
 def _flattening(memory: HedgeMemory) -> Reason | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from keeper.core.model import HedgeMemory, Instrument, Roll
+from keeper.core.model import HedgeMemory, Instrument, InstrumentId, Roll
 from keeper.core.roll_state import RollRefusedError, begun
 from keeper.cycle import Desk, reseat
 
 log = structlog.get_logger(__name__)
 
 
-async def begin_roll(desk: Desk, hedge: str, target: Instrument) -> Roll:
-    """Move a hedge's short from the contract that carries it to ``target``; durable when this returns.
+async def begin_roll(desk: Desk, hedge: str, target: Instrument, source: InstrumentId | None = None) -> Roll:
+    """Move a hedge's short from the contract that carries it, or from ``source``, to ``target``; durable when this
+    returns.
 
     To be called between two turns, as chores and an operator's commands are. The turns that follow cover the old
     contract and short the new one, slice by slice and inside the band, whatever stops the keeper meanwhile; when the
@@ -25,7 +26,7 @@ async def begin_roll(desk: Desk, hedge: str, target: Instrument) -> Roll:
         raise RollRefusedError(f"no hedge is named {hedge}")
     if target.id.venue not in desk.observatory.observers:
         raise RollRefusedError(f"the venue of {target.id} is not one that this keeper has open")
-    memory = begun(found, desk.memories.get(hedge, HedgeMemory()), target, desk.clock.now_ms())
+    memory = begun(found, desk.memories.get(hedge, HedgeMemory()), target, desk.clock.now_ms(), source)
     assert memory.roll is not None  # noqa: S101  begun() has just put it there
     await desk.journal.memory(hedge, memory)
     desk.memories[hedge] = memory

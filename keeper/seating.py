@@ -9,7 +9,7 @@ import structlog
 
 from keeper.core.hedge import brought_up
 from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Leg
-from keeper.core.roll_state import carrier_of, ended, guests, seated
+from keeper.core.roll_state import carrier_of, ended, guests, is_split, seated
 from keeper.errors import VenueStartError
 from keeper.venue.base import Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
@@ -75,7 +75,12 @@ def memory_at_start(
     if memory.roll is not None and memory.roll.source in gone:
         log.warning("roll_source_gone", hedge=hedge.name, instrument=str(memory.roll.source))
         memory = ended(hedge, memory)
-    if carrier_of(hedge, memory) in gone:
+    if not is_split(hedge) and carrier_of(hedge, memory) in gone:
         log.error("carrier_gone", hedge=hedge.name, instrument=str(memory.carrier))
         memory = replace(memory, carrier=None, carrier_for=None)
+    lost = {ident for ident, then in memory.successors.items() if then in gone}
+    if lost:
+        log.error("carrier_gone", hedge=hedge.name, instrument=", ".join(sorted(map(str, lost))))
+        left = {ident: then for ident, then in memory.successors.items() if ident not in lost}
+        memory = replace(memory, successors=left)
     return memory

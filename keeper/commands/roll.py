@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -62,15 +62,22 @@ async def rolls_document(config: Config, wanted: Sequence[str], horizon_days: De
             hedge = cycle.exposure.hedge
             if hedge.name in wanted:
                 rules = hedge.roll if horizon_days is None else replace(hedge.roll, horizon_days=horizon_days)
-                markets = seen.venues.markets[hedge.instrument.id.venue]
-                hedges.append(await _one(cycle, markets, rules, seen.look.taken_at_ms))
+                hedges += await _compared(cycle, seen.venues.markets, rules, seen.look.taken_at_ms)
         return {"mode": config.mode.value, "taken_at": iso_utc(seen.look.taken_at_ms), "hedges": hedges}
 
 
-async def _one(cycle: HedgeCycle, markets: Markets, rules: RollRules, now_ms: int) -> dict[str, Any]:
-    from keeper.candidates import carried_of, compared
+async def _compared(
+    cycle: HedgeCycle, markets: Mapping[str, Markets], rules: RollRules, now_ms: int
+) -> list[dict[str, Any]]:
+    """One comparison; of a hedge that is split by shares one for each of its contracts."""
+    from keeper.candidates import carried_by_leg, compared
     from keeper.core.roll import choose
 
-    carried = carried_of(cycle.exposure)
-    comparison = await compared(markets, carried, rules, now_ms)
-    return roll_json(cycle.exposure.hedge.name, carried, comparison, choose(comparison, rules), rules)
+    found: list[dict[str, Any]] = []
+    each_carried = carried_by_leg(cycle.exposure)
+    for carried in each_carried:
+        present = carried.instrument.id
+        taken = {other.instrument.id for other in each_carried if other.instrument.id != present}
+        comparison = await compared(markets[present.venue], carried, rules, now_ms, taken)
+        found.append(roll_json(cycle.exposure.hedge.name, carried, comparison, choose(comparison, rules), rules))
+    return found

@@ -229,7 +229,8 @@ class HedgeMemory:
     under way; ``carrier`` is the contract that the last one ended in, in the place of ``carrier_for``, the first one of
     the configuration then: a configuration that names another one takes over again. ``roll_note`` is what was last
     chosen about a roll that is due, or under way; ``ratio_cap`` is the most that is hedged since all was too dear.
-    ``settled_ratio`` is the target's share when the drift was last inside the band.
+    ``settled_ratio`` is the target's share when the drift was last inside the band. ``successors`` maps a contract of a
+    hedge that is split by shares to the one that it was rolled to.
     """
 
     target_ratio: Decimal | None = None
@@ -257,6 +258,7 @@ class HedgeMemory:
     roll_note: Reason | None = None
     ratio_cap: Decimal | None = None
     margin: Mapping[InstrumentId, str] = field(default_factory=dict)
+    successors: Mapping[InstrumentId, InstrumentId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

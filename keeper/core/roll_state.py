@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Leg, Roll
+from keeper.core.model import ZERO, Hedge, HedgeMemory, Instrument, InstrumentId, Leg, Roll
 
 LAST_OPENING_MS = 3_600_000
 """A dated contract is not opened any more so long before it expires: venues stop trading a while before that."""
@@ -31,13 +31,35 @@ def carrier_of(hedge: Hedge, memory: HedgeMemory) -> InstrumentId:
     return hedge.instrument.id
 
 
+def is_split(hedge: Hedge) -> bool:
+    """Whether each contract of the hedge has a share of its own."""
+    return hedge.share is not None
+
+
+def successor_of(hedge: Hedge, memory: HedgeMemory, ident: InstrumentId) -> InstrumentId:
+    """What a contract of a split hedge was rolled to; itself where it was not, or where that has a share of its own."""
+    found = memory.successors.get(ident, ident)
+    own = {leg.instrument.id for leg in hedge.legs if leg.share}
+    return ident if found in own else found
+
+
 def guests(hedge: Hedge, memory: HedgeMemory) -> tuple[InstrumentId, ...]:
     """Contracts that the memory gives the hedge beside those that it has."""
-    wanted = [carrier_of(hedge, memory)]
+    if is_split(hedge):
+        wanted = [successor_of(hedge, memory, leg.instrument.id) for leg in hedge.legs if leg.share]
+    else:
+        wanted = [carrier_of(hedge, memory)]
     if memory.roll is not None:
         wanted += [memory.roll.source, memory.roll.target]
     own = {instrument.id for instrument in hedge.instruments}
     return tuple(ident for ident in dict.fromkeys(wanted) if ident not in own)
+
+
+def rolling(hedge: Hedge) -> tuple[Instrument, ...]:
+    """The contracts that a roll may be due for: each with a share, or the one that stands first."""
+    if is_split(hedge):
+        return tuple(leg.instrument for leg in hedge.legs if leg.share)
+    return (hedge.instrument,)
 
 
 def seated(hedge: Hedge, legs: Iterable[Leg]) -> Hedge:
@@ -47,7 +69,13 @@ def seated(hedge: Hedge, legs: Iterable[Leg]) -> Hedge:
 
 
 def carried(hedge: Hedge, memory: HedgeMemory) -> Hedge:
-    """The hedge with its carrier as the first leg; the others keep their order."""
+    """The hedge with its carrier as the first leg; the others keep their order.
+
+    Split by shares, what a contract was rolled to stands in its place with its share. In a roll the target has the
+    share and the source none; a contract without one is neither opened nor kept.
+    """
+    if is_split(hedge):
+        return _in_step(hedge, memory)
     ident = carrier_of(hedge, memory)
     first = next((leg for leg in hedge.legs if leg.instrument.id == ident), None)
     if first is None or first.instrument.id == hedge.instrument.id:
@@ -64,29 +92,70 @@ def carried(hedge: Hedge, memory: HedgeMemory) -> Hedge:
     )
 
 
-def begun(hedge: Hedge, memory: HedgeMemory, target: Instrument, now_ms: int) -> HedgeMemory:
-    """Memory with a roll of the carrier to ``target``; a roll there that is under way already is left as it is.
+def _in_step(hedge: Hedge, memory: HedgeMemory) -> Hedge:
+    legs = {leg.instrument.id: leg for leg in hedge.legs}
+    front: dict[InstrumentId, Leg] = {}
+    for leg in hedge.legs:
+        if leg.share:
+            then = legs.get(successor_of(hedge, memory, leg.instrument.id), leg)
+            front[then.instrument.id] = replace(then, share=leg.share)
+    roll = memory.roll
+    if roll is not None and roll.source in front and roll.target in legs and roll.target not in front:
+        share = front[roll.source].share
+        front[roll.source] = replace(front[roll.source], share=ZERO)
+        front[roll.target] = replace(legs[roll.target], share=share)
+    first, *others = (*front.values(), *(replace(legs[ident], share=ZERO) for ident in legs if ident not in front))
+    return replace(
+        hedge,
+        instrument=first.instrument,
+        share=first.share,
+        collateral=first.collateral,
+        collateral_is_spot=first.collateral_is_spot,
+        more=tuple(others),
+        configured=hedge.configured if first.instrument.id == hedge.instrument.id else named_first(hedge),
+    )
 
-    Raises :class:`RollRefusedError`.
+
+def begun(
+    hedge: Hedge, memory: HedgeMemory, target: Instrument, now_ms: int, source: InstrumentId | None = None
+) -> HedgeMemory:
+    """Memory with a roll to ``target``; a roll there that is under way already is left as it is.
+
+    ``source`` is the contract that is rolled out of: by default the carrier, of a split hedge the one that expires
+    first. Raises :class:`RollRefusedError`.
     """
-    source = carrier_of(hedge, memory)
+    source = source or _first_out(hedge, memory)
     if memory.roll is not None:
         if memory.roll.target == target.id:
             return memory
         raise RollRefusedError(f"{hedge.name} is rolling to {memory.roll.target} already")
-    if target.id == source:
+    seats = carried(hedge, memory)
+    if is_split(hedge) and source not in {instrument.id for instrument in rolling(seats)}:
+        raise RollRefusedError(f"{hedge.name} is not carried by {source}")
+    if target.id in {instrument.id for instrument in rolling(seats)}:
         raise RollRefusedError(f"{hedge.name} is carried by {target.id} already")
     if target.base != hedge.instrument.base:
         raise RollRefusedError(f"{target.id} is on {target.base}, the hedge on {hedge.instrument.base}")
-    if any(leg.share is not None for leg in hedge.legs):
-        raise RollRefusedError(f"{hedge.name} is split by shares; name the next contract in its instruments instead")
     if target.expires_at_ms is not None and now_ms >= target.expires_at_ms - LAST_OPENING_MS:
         raise RollRefusedError(f"{target.id} expires too soon to be opened")
     return replace(memory, roll=Roll(source, target.id, now_ms))
 
 
+def _first_out(hedge: Hedge, memory: HedgeMemory) -> InstrumentId:
+    if not is_split(hedge):
+        return carrier_of(hedge, memory)
+    dated = [each for each in rolling(carried(hedge, memory)) if each.expires_at_ms is not None]
+    if not dated:
+        raise RollRefusedError(f"{hedge.name} is split by shares and none of its contracts expires: say which one")
+    return min(dated, key=lambda each: each.expires_at_ms or 0).id
+
+
 def ended(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:
-    """Memory after the roll: its target carries the hedge."""
+    """Memory after the roll: its target carries what its source did."""
     if memory.roll is None:
         return memory
-    return replace(memory, roll=None, carrier=memory.roll.target, carrier_for=named_first(hedge))
+    source, target = memory.roll.source, memory.roll.target
+    if is_split(hedge):
+        before = {ident: target if then == source else then for ident, then in memory.successors.items()}
+        return replace(memory, roll=None, successors={**before, source: target})
+    return replace(memory, roll=None, carrier=target, carrier_for=named_first(hedge))

@@ -142,7 +142,8 @@ def is_over(exposure: Exposure, roll: Roll) -> bool:
 
 
 def _sells(exposure: Exposure, memory: HedgeMemory, drift: Base) -> list[Route]:
-    legs = [leg for leg in exposure.legs if is_usable(leg, sells=True)]
+    # A contract whose share has gone to another one is not opened any more.
+    legs = [leg for leg in exposure.legs if is_usable(leg, sells=True) and leg.leg.share != 0]
     if memory.roll is not None:
         rank = {memory.roll.target: 0, memory.roll.source: 2}
         legs.sort(key=lambda leg: rank.get(leg.id, 1))

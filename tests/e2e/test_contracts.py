@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from keeper.commands.roll import rolls_document
 from keeper.core.model import Hold
 from keeper.cycle import turn
 from keeper.errors import ConfigError
@@ -145,3 +146,38 @@ async def test_a_rolled_hedge_starts_again_though_its_first_contract_is_gone(tmp
             (leg,) = record.hedges[0].exposure.legs
             assert (leg.id.symbol, record.hedges[0].exposure.futures_base) == ("BTC/USDT:USDT", D("-0.1"))
             assert isinstance(record.hedges[0].decision, Hold)
+
+
+async def test_a_share_that_was_rolled_is_known_though_its_first_contract_is_gone(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        exchange = ground.exchange
+        near = linear_market("BTC", "0.1", ("0.001", "1000", "120"), "5", suffix="_270326", expiry_ms=QUARTER_MS)
+        exchange.add_market(near)
+        ground.deposit("BTC", "1", WalletKind.COINM)
+        keys = (
+            'instruments = [{ instrument = "main:BTC/USDT:USDT-270326", share = "0.75" },'
+            ' { instrument = "main:BTC/USD:BTC", share = "0.25" }]\nratio = "0.1"\n'
+            'band = { warn = "0.01", act = "0.01" }'
+        )
+        config = config_of(ground, tmp_path, hedge("btc", keys))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            assert held(ground, "BTCUSDT_270326") == pytest.approx(D("-0.45"), abs=D("0.01"))
+            shown = await rolls_document(config, ["btc"], None)
+            assert [each["instrument"] for each in shown["hedges"]] == ["main:BTC/USDT:USDT-270326", "main:BTC/USD:BTC"]
+            assert D(shown["hedges"][0]["held_base"]) == -held(ground, "BTCUSDT_270326")
+            perpetual = house.venues.observers["main"].instrument("BTC/USDT:USDT")
+            await begin_roll(house.desk, "btc", perpetual)
+            for _ in range(300):
+                record = await turn(house.desk)
+                if record.hedges[0].memory.roll is None:
+                    break
+            await settle(house.desk)
+        exchange.set_status(near.key, MarketStatus.DELISTED)
+        async with open_house(config, live=False) as house:
+            record = await turn(house.desk)
+            legs = {leg.id.symbol: leg.leg.share for leg in record.hedges[0].exposure.legs}
+            assert legs == {"BTC/USDT:USDT": D("0.75"), "BTC/USD:BTC": D("0.25")}
+            assert isinstance(record.hedges[0].decision, Hold)
+        assert held(ground, "BTCUSDT_270326") == 0
+        assert held(ground, "BTCUSDT") == pytest.approx(D("-0.45"), abs=D("0.02"))
