@@ -288,13 +288,24 @@ def roll(
     horizon: Annotated[
         str | None, typer.Option(metavar="DAYS", help="Compare over so many days instead of the configured ones.")
     ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Tell a running keeper to begin the roll.")] = False,
+    to: Annotated[
+        str | None, typer.Option(metavar="CONTRACT", help="With --now: into this one, or perpetual, next, second.")
+    ] = None,
+    out_of: Annotated[
+        str | None, typer.Option("--from", metavar="CONTRACT", help="With --now: out of this one of several.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare what holding the short costs in each contract that could carry a hedge. Sends nothing, writes nothing.
+    With --now a running keeper begins the roll, into the cheapest or the one named.
 
-    Example: `keeper roll`  ·  `keeper roll btc --horizon 30`  ·  `keeper roll -c keeper.toml --json`
+    Example: `keeper roll`  ·  `keeper roll btc --horizon 30`  ·  `keeper roll btc --now --to BTC/USDT:USDT-270326`
     """
-    body("roll")(config, hedge, horizon, as_json)
+    if now or to is not None or out_of is not None:
+        body("roll", "roll_now")(config, hedge, horizon, now, to, out_of, as_json)
+    else:
+        body("roll")(config, hedge, horizon, as_json)
 
 
 @app.command()

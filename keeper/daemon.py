@@ -17,10 +17,13 @@ import structlog
 
 from keeper.clock import Clock
 from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
+from keeper.core.roll_state import RollRefusedError, begun
 from keeper.core.steering import TargetError, Wish, redirected, told_of
 from keeper.core.working import WITHDRAWN
-from keeper.cycle import Desk, ask_again, turn
+from keeper.cycle import Desk, ask_again, reseat, turn
 from keeper.journal.base import Event, JournalError
+from keeper.rollover import KIND as ROLL_KIND
+from keeper.rollover import Ordered
 from keeper.standing import take_back_all
 
 log = structlog.get_logger(__name__)
@@ -149,6 +152,21 @@ class Daemon:
 
         return await self._tell(hedge, change, event)
 
+    async def roll(self, hedge: str, ordered: Ordered) -> HedgeMemory:
+        """Begin a roll that an operator ordered; written down, and in force, when this returns.
+
+        Raises :class:`RollRefusedError` where it cannot be begun; nothing has changed then.
+        """
+
+        def change(memory: HedgeMemory) -> HedgeMemory:
+            found = next(each for each in self.desk.hedges if each.name == hedge)
+            return begun(found, memory, ordered.target, self._clock.now_ms(), ordered.source)
+
+        def event(_: HedgeMemory) -> Event:
+            return Event(ROLL_KIND, hedge, self._clock.now_ms(), ordered.detail)
+
+        return await self._tell(hedge, change, event)
+
     @property
     def alive_within_seconds(self) -> float:
         """How long ago the last turn may have been completed for the loop to count as alive."""
@@ -225,13 +243,16 @@ class Daemon:
                 await self.desk.journal.memory(command.hedge, memory)
                 if command.event is not None:
                     await self.desk.journal.event(command.event(memory))
-            except TargetError as error:
+            except (TargetError, RollRefusedError) as error:
                 command.fail(error)
                 continue
             except JournalError as error:
                 command.fail(error)
                 raise
+            rolled = memory.roll != self.desk.memories.get(command.hedge, HedgeMemory()).roll
             self.desk.memories[command.hedge] = memory
+            if rolled:
+                reseat(self.desk)
             command.finish(memory)
             log.info(
                 "operator",
@@ -240,6 +261,7 @@ class Daemon:
                 flattened=memory.flattened,
                 halted=memory.halted,
                 target=None if memory.course is None else str(memory.course.goal),
+                roll=None if memory.roll is None else str(memory.roll.target),
             )
 
     async def _pause_between(self) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from keeper.candidates import Markets, carried_from, compared
-from keeper.core.model import Hedge, HedgeMemory, Instrument, Reason
-from keeper.core.roll import Act, Choice, choose, is_due
+from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Reason
+from keeper.core.roll import Act, Choice, candidates_of, cheapest_other, choose, is_due
+from keeper.core.roll_rules import CANDIDATE_WORDS
 from keeper.core.roll_state import RollRefusedError, carried, rolling
 from keeper.cycle import Desk
 from keeper.journal.base import Event
@@ -33,11 +34,24 @@ _LEGS = 32
 """So many choices back is looked for the last one of the same contract: no hedge has so many."""
 
 
-class Rollover:
-    """The chore of one keeper."""
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A roll that an operator asked for: out of which contract, into which, and the comparison behind it as JSON."""
 
-    def __init__(self, markets: Mapping[str, Markets]) -> None:
+    source: InstrumentId
+    target: Instrument
+    detail: str
+
+
+class Rollover:
+    """The chore of one keeper, and what its operator orders.
+
+    Without ``begins`` it says what it would do, and begins nothing: a keeper that sends nothing would never end it.
+    """
+
+    def __init__(self, markets: Mapping[str, Markets], *, begins: bool = True) -> None:
         self._markets = dict(markets)
+        self._begins = begins
 
     async def __call__(self, desk: Desk) -> None:
         """Look at every hedge once. Raises :class:`~keeper.journal.base.JournalError`: then nothing was begun."""
@@ -59,6 +73,35 @@ class Rollover:
         source, choice = next((each for each in choices if each[1].act is Act.ROLL), choices[0])
         await self._act(desk, hedge.name, memory, source, choice)
 
+    async def ordered(self, desk: Desk, name: str, to: str | None, out_of: str | None) -> Ordered:
+        """What a roll by hand of this hedge comes to: into ``to``, or into what is cheapest to hold; begins nothing.
+
+        ``to`` is a word of :data:`CANDIDATE_WORDS` or a contract, ``out_of`` one that carries the hedge; contracts may
+        be named without their venue. Raises :class:`~keeper.core.roll_state.RollRefusedError`.
+        """
+        if not self._begins:
+            raise RollRefusedError("this keeper sends no orders, so it begins no roll; keeper roll compares")
+        hedge = next(each for each in desk.hedges if each.name == name)
+        seats = carried(hedge, desk.memories.get(name, HedgeMemory()))
+        present, now_ms = _present(seats, out_of), desk.clock.now_ms()
+        markets = self._markets[present.id.venue]
+        taken = {each.id for each in rolling(seats) if each.id != present.id}
+        rules = hedge.roll
+        if to is not None:
+            word = to if to in CANDIDATE_WORDS or ":" not in to else _with_venue(to, present.id.venue)
+            listed = [each for each in markets.listed(present.base) if each.id not in taken]
+            named = candidates_of(present, listed, (word,), now_ms)
+            if not named:
+                able = ", ".join(each.id.symbol for each in candidates_of(present, listed, (), now_ms))
+                raise RollRefusedError(f"{present.id} cannot be rolled to {to}; it can to: {able or 'nothing listed'}")
+            rules = replace(rules, candidates=(str(named[0].id),))
+        holds = await carried_from(markets, present, desk.remembered.positions.get(present.id))
+        comparison = await compared(markets, holds, rules, now_ms, taken)
+        target = named[0] if to is not None else cheapest_other(comparison, rules)
+        choice = Choice(Act.ROLL, Reason("roll_ordered", f"ordered by hand: to {target.id.symbol}"), target)
+        detail = json.dumps(roll_json(name, holds, comparison, choice, rules), separators=(",", ":"))
+        return Ordered(present.id, target, detail)
+
     async def _choose(self, desk: Desk, hedge: Hedge, instrument: Instrument, now_ms: int) -> Choice:
         markets = self._markets[instrument.id.venue]
         holds = await carried_from(markets, instrument, desk.remembered.positions.get(instrument.id))
@@ -69,6 +112,11 @@ class Rollover:
         return choice
 
     async def _act(self, desk: Desk, name: str, memory: HedgeMemory, source: Instrument, choice: Choice) -> None:
+        if not self._begins and choice.act is Act.ROLL:
+            told = Reason(choice.reason.code, f"{choice.reason.text}; this keeper sends nothing and begins no roll")
+            if told != memory.roll_note:
+                await _remember(desk, name, replace(memory, roll_note=told))
+            return
         cap = choice.ratio if choice.act is Act.ROLL else memory.ratio_cap
         noted = replace(memory, roll_note=choice.reason, ratio_cap=cap)
         if cap != memory.ratio_cap:
@@ -82,6 +130,28 @@ class Rollover:
         except RollRefusedError as error:
             refused = Reason("roll_refused", f"{choice.reason.text}; it cannot be rolled there: {error}")
             await _remember(desk, name, replace(noted, roll_note=refused))
+
+
+def _present(hedge: Hedge, out_of: str | None) -> Instrument:
+    """The contract that is rolled out of: the one named, the only one, or of a split the first to expire."""
+    carrying = rolling(hedge)
+    names = ", ".join(str(each.id) for each in carrying)
+    if out_of is not None:
+        found = next((each for each in carrying if out_of in (str(each.id), each.id.symbol)), None)
+        if found is None:
+            raise RollRefusedError(f"{hedge.name} is not carried by {out_of}; it is by: {names}")
+        return found
+    if len(carrying) == 1:
+        return carrying[0]
+    dated = [each for each in carrying if each.expires_at_ms is not None]
+    if not dated:
+        raise RollRefusedError(f"{hedge.name} is carried by {names}, and none expires: say from which one")
+    return min(dated, key=lambda each: each.expires_at_ms or 0)
+
+
+def _with_venue(name: str, venue: str) -> str:
+    """A contract as venue:symbol; a symbol alone begins with BASE/QUOTE."""
+    return f"{venue}:{name}" if "/" in name.partition(":")[0] else name
 
 
 async def _remember(desk: Desk, name: str, memory: HedgeMemory) -> None:

@@ -18,7 +18,14 @@ import structlog
 from keeper import __version__
 from keeper.alerts.delivery import AlertQueue, open_alerts
 from keeper.alerts.rules import Alert, Severity, Throttle, ThrottleMemory, alerts_for
-from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop_health, state_document
+from keeper.api.operations import (
+    Progress,
+    UnknownHedgeError,
+    VenueHealth,
+    loop_health,
+    rolling_json,
+    state_document,
+)
 from keeper.api.wishes import answer_json
 from keeper.chores import Chores
 from keeper.clock import Clock
@@ -74,10 +81,11 @@ class Teller:
 class Face:
     """The daemon's side of the API."""
 
-    def __init__(self, daemon: Daemon, mode: Mode, queue: AlertQueue) -> None:
+    def __init__(self, daemon: Daemon, mode: Mode, queue: AlertQueue, rollover: Rollover) -> None:
         self._daemon = daemon
         self._mode = mode
         self._queue = queue
+        self._rollover = rollover
 
     def state(self) -> dict[str, Any]:
         """Where the keeper stands, as of the last turn."""
@@ -120,6 +128,12 @@ class Face:
         self._must_exist(name)
         return answer_json(name, await self._daemon.retarget(name, wish))
 
+    async def roll(self, name: str, to: str | None, out_of: str | None) -> dict[str, Any]:
+        """Begin to roll one hedge."""
+        self._must_exist(name)
+        ordered = await self._rollover.ordered(self._daemon.desk, name, to, out_of)
+        return rolling_json(name, await self._daemon.roll(name, ordered))
+
     def wake(self) -> None:
         """Look now."""
         self._daemon.wake()
@@ -159,6 +173,7 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     config, clock = house.config, house.clock
     urls = [url.get_secret_value() for url in config.alerts.urls]
     queue = open_alerts(urls, clock, secrets=secrets(config))
+    rollover = Rollover(house.venues.markets, begins=bool(house.venues.traders))
     chores = Chores(
         house.venues.observers,
         house.wanted,
@@ -167,14 +182,14 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
         back_offs=house.venues.back_offs,
         will_trade=bool(house.venues.traders),
         betas=house.betas,
-        rolls=Rollover(house.venues.markets),
+        rolls=rollover,
     )
     teller = Teller(queue, clock, config.alerts.repeat_seconds, orders_are_sent=bool(house.venues.traders))
     daemon = Daemon(house.desk, clock, Rhythm(poll_seconds=config.loop.poll_seconds), (teller, *more), chores)
     queue.start()
     try:
         with chores.scheduled(daemon.wake):
-            yield Running(daemon, Face(daemon, config.mode, queue))
+            yield Running(daemon, Face(daemon, config.mode, queue, rollover))
     finally:
         await queue.close(CLOSE_ALERTS_SECONDS)
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from keeper.api.bind import LOOPBACK
 from keeper.api.operations import Operations, UnknownHedgeError
 from keeper.api.wishes import wish_of
+from keeper.core.roll_state import RollRefusedError
 from keeper.core.steering import TargetError
 
 _Scope = MutableMapping[str, Any]
@@ -63,6 +64,13 @@ def build_app(operations: Operations, token: str) -> FastAPI:
         if len(words.multi_items()) != len(words):
             raise TargetError("something is asked for twice")
         return JSONResponse(await operations.target(name, wish_of(words)))
+
+    @app.post("/api/v1/hedges/{name}/roll")
+    async def roll(name: str, request: Request) -> JSONResponse:
+        words = request.query_params
+        if len(words.multi_items()) != len(words) or set(words) - {"to", "from"}:
+            raise RollRefusedError("a roll takes one to and one from, and nothing else")
+        return JSONResponse(await operations.roll(name, words.get("to"), words.get("from")))
 
     @app.post("/api/v1/wake")
     async def wake() -> JSONResponse:
@@ -141,6 +149,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(TargetError)
     async def bad_target(_: Request, error: TargetError) -> JSONResponse:
         return _error(400, "bad_target", str(error))
+
+    @app.exception_handler(RollRefusedError)
+    async def bad_roll(_: Request, error: RollRefusedError) -> JSONResponse:
+        return _error(400, "bad_roll", str(error))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:

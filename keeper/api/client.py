@@ -20,7 +20,7 @@ class NotThereError(KeeperError):
 
 
 def hedge_path(hedge: str, verb: str) -> str:
-    """The path of ``pause``, ``resume``, ``flatten`` or ``target`` of one hedge."""
+    """The path of ``pause``, ``resume``, ``flatten``, ``target`` or ``roll`` of one hedge."""
     return f"/api/v1/hedges/{quote(hedge, safe='')}/{verb}"
 
 

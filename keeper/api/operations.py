@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from keeper.api.wishes import steering_json
 from keeper.core.depth import slippage_of
-from keeper.core.model import HedgeCycle, Outcome, PlannedOrder, Roll
+from keeper.core.model import HedgeCycle, HedgeMemory, Outcome, PlannedOrder, Roll
 from keeper.core.steering import Wish
 from keeper.errors import KeeperError
 from keeper.report import hedge_json, iso_utc, plain
@@ -52,6 +52,13 @@ class Operations(Protocol):
         """Set, move or give back one hedge's target; durable when this returns; see :func:`answer_json`.
 
         Raises :class:`UnknownHedgeError`, and :class:`TargetError` for a target that cannot be taken.
+        """
+        ...
+
+    async def roll(self, name: str, to: str | None, out_of: str | None) -> dict[str, Any]:
+        """Begin to roll one hedge, into ``to`` or the cheapest; durable when this returns; see :func:`rolling_json`.
+
+        Raises :class:`UnknownHedgeError`, and :class:`RollRefusedError` for a roll that cannot be begun.
         """
         ...
 
@@ -176,6 +183,17 @@ def _roll(roll: Roll | None) -> dict[str, str] | None:
     if roll is None:
         return None
     return {"source": str(roll.source), "target": str(roll.target), "since": iso_utc(roll.since_ms)}
+
+
+def rolling_json(hedge: str, memory: HedgeMemory) -> dict[str, Any]:
+    """What is answered to a roll that was begun, and what keeps the hedge from following."""
+    return {
+        "hedge": hedge,
+        "roll": _roll(memory.roll),
+        "paused": memory.paused,
+        "flattened": memory.flattened,
+        "halted": memory.halted,
+    }
 
 
 def _time(at_ms: int | None) -> str | None:

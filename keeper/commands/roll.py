@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -49,6 +50,43 @@ def roll(config_path: Path, hedge: str | None, horizon: str | None, as_json: boo
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(render_rolls(document))
     console.print("One look: nothing was sent, nothing was written.", style="dim")
+
+
+def roll_now(
+    config_path: Path, hedge: str | None, horizon: str | None, now: bool, to: str | None, out_of: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Tell a running keeper to begin a roll; it is in force when this returns.
+
+    Raises :class:`ConfigError` for flags that make no sense, :class:`KeeperError` where no keeper listens, where it
+    refuses the token, or where the roll cannot be begun.
+    """
+    from urllib.parse import urlencode
+
+    from keeper.api.client import hedge_path
+    from keeper.commands.status import keeper_of, print_json, show
+    from keeper.config import load_config
+
+    if not now:
+        raise ConfigError("keeper roll: --to and --from need --now; for example: keeper roll btc --now --to perpetual")
+    if horizon is not None:
+        raise ConfigError("keeper roll: --horizon is for comparing; leave it out with --now")
+    if hedge is None:
+        names = [each.name for each in load_config(config_path, os.environ, need_credentials=False).hedges]
+        if len(names) != 1:
+            raise ConfigError(f"keeper roll --now rolls one hedge: name it; {config_path} has: {', '.join(names)}")
+        [hedge] = names
+    words = {key: value for key, value in (("to", to), ("from", out_of)) if value is not None}
+    query = f"?{urlencode(words)}" if words else ""
+    document = keeper_of(config_path).post(f"{hedge_path(hedge, 'roll')}{query}")
+    if as_json:
+        print_json(document)
+        return
+    begun = document["roll"]
+    lines = [f"{hedge}: rolls from {begun['source']} to {begun['target']}, slice by slice inside its band"]
+    held = [word for word in ("paused", "flattened", "halted") if document[word]]
+    lines += [f"  {' and '.join(held)}: it goes on once it is resumed"] if held else []
+    show(*lines)
 
 
 async def rolls_document(config: Config, wanted: Sequence[str], horizon_days: Decimal | None) -> dict[str, Any]:

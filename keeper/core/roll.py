@@ -18,6 +18,7 @@ from keeper.core.carry import DAY_MS, YEAR_DAYS, Basis, FundingMean
 from keeper.core.model import ONE, ZERO, Instrument, InstrumentId, Mark, Quote, Reason
 from keeper.core.orders import plain
 from keeper.core.roll_rules import CANDIDATE_WORDS, Fallback, RollRules, WhenTooDear
+from keeper.core.roll_state import RollRefusedError
 
 _MOST_CANDIDATES = 8
 """More expiries than these are not looked at: each costs the venue several requests."""
@@ -351,6 +352,23 @@ def choose(comparison: Comparison, rules: RollRules) -> Choice:
     if cost <= rules.max_cost_annual:
         return Choice(Act.ROLL, Reason("roll_cheapest", _cheapest(best)), best.terms.instrument)
     return _too_dear(comparison, best, cost, rules, last=last)
+
+
+def cheapest_other(comparison: Comparison, rules: RollRules) -> Instrument:
+    """Where a roll by hand goes that names no contract; raises :class:`RollRefusedError` with what to say instead."""
+    moving = comparison.candidates[1:]
+    able = [each for each in moving if each.is_open]
+    if not able:
+        told = (reason.text for each in moving for reason in (*each.unpriced, *_as_tuple(each)))
+        why = "; ".join(dict.fromkeys(told)) or "nothing else is listed"
+        raise RollRefusedError(f"no other contract can be compared ({why}); name one with --to")
+    best = max(able, key=lambda each: each.flows.net if each.flows is not None else ZERO)
+    cost = ZERO if best.net_annual is None else -best.net_annual
+    if cost > rules.max_cost_annual:
+        limit = plain(rules.max_cost_annual)
+        text = f"the cheapest other contract, {best.id.symbol}, costs {_share(cost)} a year, and max_cost_annual is"
+        raise RollRefusedError(f"{text} {limit}; name it with --to to take it all the same")
+    return best.terms.instrument
 
 
 def _too_dear(comparison: Comparison, best: Candidate, cost: Decimal, rules: RollRules, *, last: bool) -> Choice:

@@ -8,10 +8,18 @@ from typing import Any
 
 from keeper.alerts.delivery import LaneCounters
 from keeper.api.app import build_app
-from keeper.api.operations import Progress, UnknownHedgeError, VenueHealth, loop_health, state_document
+from keeper.api.operations import (
+    Progress,
+    UnknownHedgeError,
+    VenueHealth,
+    loop_health,
+    rolling_json,
+    state_document,
+)
 from keeper.api.server import serve
 from keeper.api.wishes import answer_json
-from keeper.core.model import HedgeMemory
+from keeper.core.model import HedgeMemory, InstrumentId, Roll
+from keeper.core.roll_state import RollRefusedError
 from keeper.core.steering import Wish, redirected
 from tests.alerts.stories import ABOVE, HEDGE, START_MS, hedge_cycle, order, rebalance
 
@@ -55,6 +63,13 @@ class PaperDaemon:
         memory = redirected(HEDGE, HedgeMemory(filed=HEDGE.target, paused=True), wish, None, START_MS)
         self._tell(f"target {wish.verb.value} {wish.value} over {wish.pace.over_ms} in {wish.pace.steps}:", name)
         return answer_json(name, memory)
+
+    async def roll(self, name: str, to: str | None, out_of: str | None) -> dict[str, Any]:
+        if to == "nowhere":
+            raise RollRefusedError("btc cannot be rolled to nowhere")
+        self._tell(f"roll to {to} from {out_of}:", name)
+        roll = Roll(HEDGE.instrument.id, InstrumentId("main", to or "cheapest"), START_MS)
+        return rolling_json(name, HedgeMemory(paused=True, roll=roll))
 
     def wake(self) -> None:
         self.told.append("wake")

@@ -134,6 +134,19 @@ async def test_an_operator_sets_moves_and_gives_back_a_target(where: str, daemon
     ]
 
 
+async def test_an_operator_orders_a_roll(where: str, daemon: PaperDaemon) -> None:
+    status, document = await call(where, "POST", "/api/v1/hedges/btc/roll?to=main%3ABTC/USDT%3AUSDT-270326")
+    assert status == 200
+    assert document["roll"]["since"] == "2026-11-20T08:00:00Z"
+    assert (document["hedge"], document["paused"], document["halted"]) == ("btc", True, None)
+    await call(where, "POST", "/api/v1/hedges/eth/roll?from=x")
+    assert daemon.told == ["roll to main:BTC/USDT:USDT-270326 from None: btc", "roll to None from x: eth"]
+    for query in ("?to=nowhere", "?to=a&to=b", "?too=a"):
+        status, document = await call(where, "POST", f"/api/v1/hedges/btc/roll{query}")
+        assert (status, document["error"]["code"]) == (400, "bad_roll")
+    assert (await call(where, "POST", "/api/v1/hedges/bct/roll"))[0] == 404
+
+
 @pytest.mark.parametrize(
     ("query", "text"),
     [

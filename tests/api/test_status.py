@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from keeper.commands.roll import roll_now
 from keeper.commands.status import flatten, pause, resume, status
 from keeper.commands.target import TargetFlags, target
 from keeper.errors import ConfigError, KeeperError, UnsafeError
@@ -172,3 +173,17 @@ async def test_a_token_of_another_keeper_and_one_that_others_can_read(config: Pa
 def test_a_config_that_is_wrong_ends_with_its_own_message(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         status(tmp_path / "nowhere.toml", False)
+
+
+async def test_a_roll_is_ordered_of_the_running_keeper(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(roll_now, config, "btc", None, True, "BTC/USDT:USDT-270326", None, False)
+    assert daemon.told == ["roll to BTC/USDT:USDT-270326 from None: btc"]
+    told = capsys.readouterr().out
+    assert "btc: rolls from main:BTC/USDT:USDT to main:BTC/USDT:USDT-270326" in told.replace("\n", " ")
+    assert "paused: it goes on once it is resumed" in told
+    with pytest.raises(KeeperError, match="btc cannot be rolled to nowhere"):
+        await asyncio.to_thread(roll_now, config, "btc", None, True, "nowhere", None, False)
+    with pytest.raises(ConfigError, match="rolls one hedge: name it"):
+        await asyncio.to_thread(roll_now, config, None, None, True, None, None, False)

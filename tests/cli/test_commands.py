@@ -292,6 +292,7 @@ BODIES: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("run", "run", (Path("x"), False), {}),
     ("plan", "plan", (Path("x"), False), {}),
     ("roll", "roll", (Path("x"), None, None, False), {}),
+    ("roll", "roll_now", (Path("x"), None, None, True, None, None, False), {}),
     ("status", "status", (Path("x"), False), {}),
     ("status", "pause", (Path("x"), None), {}),
     ("status", "resume", (Path("x"), None), {}),
@@ -326,6 +327,8 @@ def test_history_needs_no_credentials(config_file: Path) -> None:
         (("roll", "bct"), 'did you mean "btc"'),
         (("roll", "--horizon", "0"), "--horizon"),
         (("roll", "--horizon", "a month"), "--horizon"),
+        (("roll", "btc", "--to", "perpetual"), "--now"),
+        (("roll", "--now", "--horizon", "30"), "--horizon"),
     ],
 )
 def test_a_roll_of_nothing_is_refused_before_a_venue_is_asked(
