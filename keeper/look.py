@@ -20,7 +20,9 @@ from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError
 from keeper.journal.reader import JournalReader
 from keeper.judging import Judgement, LookOnly, expected_of, judge
+from keeper.measures import brakes_of, doubt_of, limits_of, pace_of, wanted_of
 from keeper.observe import Observatory
+from keeper.papering import refuse_unready
 from keeper.preflight import Finding, preflight
 from keeper.rally import rally_findings
 from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
@@ -36,13 +38,9 @@ from keeper.venue.base import (
 )
 from keeper.wiring import (
     Venues,
-    brakes_of,
     build_hedges,
-    doubt_of,
-    limits_of,
     open_venues,
-    pace_of,
-    wanted_of,
+    refuse_other_modes,
     will_trade,
 )
 
@@ -80,8 +78,10 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
         reader = await stack.enter_async_context(await _reader(config))
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0, to_look=True))
         try:
+            refuse_other_modes(config, (await reader.summary()).last_mode if reader.exists else None)
             kept, remembered = await reader.memories(), await reader.remembered()
             built = build_hedges(config, venues.observers, kept, to_look=True)
+            await refuse_unready(config, built, venues.papers)
             betas = betas_of(config, built, venues.observers, clock)
             await betas.recall(reader)
         except JournalError as error:
@@ -125,6 +125,7 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
     clock = SystemClock()
     async with open_venues(config, clock, patience_seconds=0.0) as venues:
         built = build_hedges(config, venues.observers)
+        await refuse_unready(config, built, venues.papers)
         hedges = await betas_of(config, built, venues.observers, clock).refresh(built)
         findings: list[Finding] = []
         for name, observer in venues.observers.items():

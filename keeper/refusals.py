@@ -16,6 +16,7 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
+from keeper.venue.paper.terms import PaperError
 
 _WORTH_TELLING_SECONDS = 2.0
 
@@ -34,6 +35,8 @@ def start_error(config: Config, name: str, error: VenueError, *, tried_seconds: 
         return VenueStartError(
             f"{where}: the venue refuses our time: {error}; set this machine's clock (for example with NTP)"
         )
+    if isinstance(error, PaperError):
+        return KeeperError(f"{where}: {error}")
     tried = f" (tried for {tried_seconds:.0f} s)" if tried_seconds >= _WORTH_TELLING_SECONDS else ""
     address = "urls.api of its ccxt table" if "urls" in config.venues[name].ccxt else "its exchange and proxy settings"
     return VenueStartError(

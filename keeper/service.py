@@ -219,6 +219,7 @@ def describe(config: Config) -> str:
     """The start line: what this keeper is and what it may do."""
     what = {
         Mode.DRY_RUN: "watches and plans, sends nothing",
+        Mode.PAPER: "trades on paper: real prices, an account of its own, nothing is sent",
         Mode.TESTNET: "sends orders with test money",
         Mode.LIVE: "SENDS ORDERS WITH REAL MONEY",
     }[config.mode]

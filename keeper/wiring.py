@@ -11,13 +11,11 @@ from decimal import Decimal
 import structlog
 
 from keeper.betas import Betas
-from keeper.brakes import Brakes
 from keeper.candidates import Markets
 from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
 from keeper.contracts import build_legs
-from keeper.core.limits import Limits
 from keeper.core.model import (
     ONE,
     AccountId,
@@ -26,18 +24,16 @@ from keeper.core.model import (
     Hedge,
     HedgeMemory,
     InstrumentId,
-    Quote,
 )
 from keeper.cycle import Desk, restore
-from keeper.doubt import Doubt
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
-from keeper.journal.url import file_of
-from keeper.judging import Pace
 from keeper.locks import lock_journal, lock_key
+from keeper.measures import brakes_of, doubt_of, limits_of, pace_of, wanted_of
 from keeper.observe import Observatory
+from keeper.papering import note_beginnings, paper_venue, refuse_other_books, refuse_unready
 from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
 from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
@@ -55,26 +51,32 @@ from keeper.venue.base import (
 )
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
 from keeper.venue.further import Books, Transfers
+from keeper.venue.paper.terms import PaperError
+from keeper.venue.paper.venue import PaperVenue
 
 log = structlog.get_logger(__name__)
 
 _POLICIES = {
     Mode.DRY_RUN: VenuePolicy(trading=False, environment="live"),
+    Mode.PAPER: VenuePolicy(trading=False, environment="live"),
     Mode.TESTNET: VenuePolicy(trading=True, environment="testnet"),
     Mode.LIVE: VenuePolicy(trading=True, environment="live"),
 }
+_ON_PAPER = Mode.PAPER
+"""The mode whose clients send nothing but reads, and whose orders meet an account of our own."""
 _RETRY_START_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Venues:
-    """The open venues of one keeper. ``traders`` is empty where the mode sends nothing."""
+    """The open venues of one keeper. ``traders`` is empty where the mode sends nothing; ``papers`` are on paper."""
 
     observers: Mapping[str, Observer]
     traders: Mapping[str, Trader]
     back_offs: Mapping[str, BackOff] = field(default_factory=dict)
     markets: Mapping[str, Markets] = field(default_factory=dict)
     books: Mapping[str, Books] = field(default_factory=dict)
+    papers: Mapping[str, PaperVenue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +111,25 @@ def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVe
         name,
         venue.exchange,
         policy,
-        Credentials(
-            venue.api_key.get_secret_value(),
-            venue.api_secret.get_secret_value(),
-            "" if venue.password is None else venue.password.get_secret_value(),
-        ),
+        _credentials(venue, config),
         venue.ccxt,
         clock,
         read_timeout_seconds=config.loop.read_timeout_seconds,
         order_timeout_seconds=config.loop.order_timeout_seconds,
     )
+
+
+def _credentials(venue: VenueConfig, config: Config) -> Credentials:
+    """The venue's keys; none where nothing but public data is asked for."""
+    if not _asks_account(venue, config):
+        return Credentials()
+    password = "" if venue.password is None else venue.password.get_secret_value()
+    return Credentials(venue.api_key.get_secret_value(), venue.api_secret.get_secret_value(), password)
+
+
+def _asks_account(venue: VenueConfig, config: Config) -> bool:
+    """Whether the real account is ever read: on paper, only to begin as it stands."""
+    return config.mode is not _ON_PAPER or (venue.paper is not None and venue.paper.seed is not None)
 
 
 def _used_venues(config: Config) -> tuple[str, ...]:
@@ -142,11 +153,13 @@ async def open_venues(
     made: Mapping[str, CcxtVenue] | None = None,
     away: Mapping[str, int] | None = None,
     to_look: bool = False,
+    keeps: bool = False,
 ) -> AsyncIterator[Venues]:
     """Connect to every venue that is used (``made`` already, or made here).
 
     ``away`` says until when, in wall milliseconds, a venue asked us to stay away. ``to_look``: a list of markets that
-    cannot be read is no fault, whoever looks shows what there is.
+    cannot be read is no fault, whoever looks shows what there is. Without ``keeps`` nothing of a paper account is
+    written.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
@@ -156,22 +169,24 @@ async def open_venues(
     for name, until_ms in (away or {}).items():
         if name in made and until_ms > clock.now_ms():
             made[name].resume_back_off((until_ms - clock.now_ms()) / 1000)
+    papers: dict[str, PaperVenue] = {}
+    if config.mode is _ON_PAPER:
+        papers = {name: paper_venue(config, name, made[name].observer, clock, keeps=keeps) for name in made}
+    observers = {name: papers.get(name, venue.observer) for name, venue in made.items()}
     async with AsyncExitStack() as stack:
-        for venue in made.values():
-            stack.push_async_callback(venue.observer.close)
+        for observer in observers.values():
+            stack.push_async_callback(observer.close)
         deadline = clock.monotonic() + patience_seconds
         needed = {} if to_look else _symbols_by_venue(config)
         opening = (
-            _open_one(config, name, venue.observer, clock, deadline, needed.get(name, ()))
-            for name, venue in made.items()
+            _open_one(config, name, observer, clock, deadline, needed.get(name, ()))
+            for name, observer in observers.items()
         )
         await asyncio.gather(*opening)
-        policy = _POLICIES[config.mode]
-        traders: dict[str, Trader] = {}
-        if policy.trading:
+        traders: dict[str, Trader] = dict(papers)
+        if _POLICIES[config.mode].trading:
             traders = {name: venue.trader for name, venue in made.items()}
-        observers = {name: venue.observer for name, venue in made.items()}
-        yield Venues(observers, traders, made, observers, observers)
+        yield Venues(observers, traders, made, observers, observers, papers)
 
 
 def _symbols_by_venue(config: Config) -> dict[str, list[str]]:
@@ -195,7 +210,7 @@ async def _open_one(
                 with suppress(UnknownSymbolError):  # a fault of the configuration, judged when the hedges are built
                     observer.instrument(symbol)
         except VenueError as error:
-            if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
+            if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError | PaperError):
                 raise start_error(config, name, error) from error
             if clock.monotonic() + _RETRY_START_SECONDS > deadline:
                 raise start_error(config, name, error, tried_seconds=clock.monotonic() - began) from error
@@ -286,51 +301,12 @@ def _build_hedge(
 
 def will_trade(config: Config) -> bool:
     """Whether this mode sends orders at all."""
-    return _POLICIES[config.mode].trading
+    return _POLICIES[config.mode].trading or config.mode is _ON_PAPER
 
 
-def wanted_of(config: Config) -> dict[InstrumentId, Wanted]:
-    """Leverage and margin mode as the config states them, by contract."""
-    return {
-        choice.instrument: Wanted(hedge.leverage, hedge.margin_mode)
-        for hedge in config.hedges
-        for choice in hedge.carriers
-    }
-
-
-def doubt_of(config: Config) -> Doubt:
-    """When a reading is doubted."""
-    safety = config.safety
-    return Doubt(
-        confirm_jump_ratio=safety.confirm_jump_ratio,
-        unexplained_zero_ms=round(safety.unexplained_zero_seconds * 1000),
-        stale_price_ms=round(safety.stale_price_seconds * 1000),
-        max_clock_offset_ms=safety.max_clock_offset_ms,
-    )
-
-
-def pace_of(config: Config) -> Pace:
-    """How long is waited."""
-    return Pace(position_lag_ms=round(config.safety.position_lag_seconds * 1000))
-
-
-def limits_of(config: Config) -> Limits:
-    """The hard limits."""
-    largest = config.limits.max_short_notional
-    turnover = config.limits.max_daily_turnover
-    return Limits(
-        Quote(config.limits.max_order_notional),
-        None if largest is None else Quote(largest),
-        config.limits.max_orders_per_hour,
-        None if turnover is None else Quote(turnover),
-        config.limits.max_slippage,
-        config.margin.to_core(),
-    )
-
-
-def brakes_of(config: Config) -> Brakes:
-    """The kill file and the floor under the disk."""
-    return Brakes(config.kill_file, file_of(config.journal_url), config.safety.min_free_mb * 1_000_000)
+def refuse_other_modes(config: Config, last_mode: str | None) -> None:
+    """A journal that was begun on paper stays on paper, and no other does; raises :class:`UnsafeError`."""
+    refuse_other_books(config, last_mode, paper=config.mode is _ON_PAPER)
 
 
 # -- a keeper that runs ----------------------------------------------------------------------------------------------
@@ -350,16 +326,21 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         stack.enter_context(lock_journal(url))
         for name in _used_venues(config):
             venue = config.venues[name]
+            if not _asks_account(venue, config):
+                continue
             stack.enter_context(lock_key(venue.exchange, venue.api_key.get_secret_value(), journal_url=url))
         patience = config.loop.start_patience_seconds
         # The journal comes first: it knows which venue asked us to stay away.
         journal = await _open_journal(config.journal_url)
         stack.push_async_callback(journal.close)
+        refuse_other_modes(config, await journal.last_mode())
         away = await journal.back_offs()
         venues = await stack.enter_async_context(
-            open_venues(config, clock, patience_seconds=patience, made=made, away=away)
+            open_venues(config, clock, patience_seconds=patience, made=made, away=away, keeps=True)
         )
         hedges = build_hedges(config, venues.observers, await _memories(journal))
+        await refuse_unready(config, hedges, venues.papers)
+        await note_beginnings(journal, venues.papers)
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:
             name = checked.can_withdraw[0]

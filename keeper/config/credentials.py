@@ -52,7 +52,7 @@ def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str],
                 text = _from_file(table[path[2]], base, environ, path, problems, warnings)
             elif text is None and credential != "password":
                 variable = variable_of(str(venue), credential)
-                if path[2] not in table:
+                if path[2] not in table and not _asks_nothing(document, table):
                     problems.add(
                         ("venues", str(venue), credential),
                         f'is missing; set the environment variable {variable}, or {path[2]} = "FILE" in this table',
@@ -61,6 +61,12 @@ def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str],
             if text is not None:
                 table[credential] = _checked(text, (*path[:2], credential), problems)
     return tuple(warnings)
+
+
+def _asks_nothing(document: Mapping[str, Any], table: Mapping[str, Any]) -> bool:
+    """Whether the venue is asked for public data alone: its account is one of paper that the file itself begins."""
+    paper = table.get("paper")
+    return document.get("mode") == "paper" and isinstance(paper, dict) and paper.get("seed") is None
 
 
 def variable_of(venue: str, credential: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from keeper.config.client_options import endpoints
 from keeper.config.instruments import VENUE_NAME
 from keeper.config.models import HedgeConfig, Mode, VenueConfig
+from keeper.config.paper import EXAMPLE
 from keeper.config.problems import Path, Problems
 from keeper.config.values import nearest, shown
 from keeper.core.model import ONE, ExposureMode
@@ -33,6 +34,8 @@ def cross_check(
     _exposures(hedges, problems)
     _keys(venues, problems)
     _top_ups(venues, problems)
+    if mode is Mode.PAPER:
+        _paper(venues, problems)
     if mode is Mode.LIVE:
         _clear_text(venues, problems)
     _candidates(hedges, problems)
@@ -166,6 +169,17 @@ def _top_ups(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
                     ("venues", name, "top_up", key),
                     f'is "{account}", a wallet of another venue; money is moved within one, as in "{name}"',
                 )
+
+
+def _paper(venues: Mapping[str, VenueConfig], problems: Problems) -> None:
+    """A venue that is traded on paper has to say what its account begins with; there is no default for money."""
+    for name, venue in venues.items():
+        if venue.paper is None:
+            problems.add(
+                ("venues", name, "paper"),
+                f'is missing, and mode is "paper"; say what the account begins with, in [venues.{name}.paper]: '
+                f"{EXAMPLE}",
+            )
 
 
 def _keys(venues: Mapping[str, VenueConfig], problems: Problems) -> None:

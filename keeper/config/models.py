@@ -32,6 +32,7 @@ from keeper.config.execution import ExecutionConfig
 from keeper.config.holdings import Holdings, HoldingsFile, read_betas, read_files, read_holdings
 from keeper.config.instruments import VENUE_NAME, Choice, first_instrument, read_instruments
 from keeper.config.margin import MarginConfig
+from keeper.config.paper import PaperConfig
 from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
 from keeper.config.targets import Coins, Notional, Ratio, TransitionConfig, one_target
@@ -45,20 +46,16 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Mode(StrEnum):
-    """What a keeper may do: look only, trade test money, or trade."""
+    """What a keeper may do: look only, trade on paper, trade test money, or trade."""
 
     DRY_RUN = "dry-run"
+    PAPER = "paper"
     TESTNET = "testnet"
     LIVE = "live"
 
 
 def mode_of(value: object) -> Mode:
     """The mode that a word names; raises :class:`ValueError` with what to write instead."""
-    if value == "paper":
-        raise ValueError(
-            'is "paper", which is not available in this version; use "dry-run" (looks at the real '
-            'account and sends nothing) or "testnet" (real orders with test money)'
-        )
     return Mode(one_of(*Mode)(value))
 
 
@@ -124,6 +121,7 @@ class VenueConfig(Section):
     password_file: FileName | None = None
     ccxt: Annotated[dict[str, Any], PlainValidator(client_options)] = Field(default_factory=dict, repr=False)
     top_up: TopUpConfig | None = None
+    paper: PaperConfig | None = None
 
 
 class BandConfig(Section):

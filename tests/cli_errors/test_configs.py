@@ -32,7 +32,7 @@ ROWS: list[Row] = [
     # mode
     (('-mode = "testnet"\n',), ('mode: is missing; add mode = "dry-run"',)),
     (("testnet -> lvie",), ('did you mean "live"',)),
-    (("testnet -> paper",), ('use "dry-run"',)),
+    (("testnet -> paper",), ("venues.main.paper: is missing", 'seed = "account", or balances')),
     # exchange
     (('"bybit" -> "bibyt"',), ('venues.main.exchange: unknown exchange "bibyt"', "did you mean", "bybit")),
     (('"bybit" -> "Bybit"',), ("venues.main.exchange: is 'Bybit'", 'in lower case, "bybit"')),

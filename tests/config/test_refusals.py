@@ -16,7 +16,7 @@ SECOND = HEDGE.replace('"btc"', '"two"').replace("main:BTC", "main:ETH")
 @pytest.mark.parametrize(
     ("change", "key", "says"),
     [
-        (('mode = "dry-run"', 'mode = "paper"'), "mode", "not available in this version"),
+        (('mode = "dry-run"', 'mode = "paper"'), "venues.main.paper", 'seed = "account", or balances'),
         (('mode = "dry-run"', 'mode = "lvie"'), "mode", 'did you mean "live"'),
         (('mode = "dry-run"', ""), "mode", "is missing"),
         (('exchange = "somewhere"', "exchange = 5"), "venues.main.exchange", "must be text"),
