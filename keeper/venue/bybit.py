@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -75,7 +76,14 @@ _BYBIT_MARK = {
     "at_ms": "@time",
 }
 _BYBIT_LIST: Path = ("result", "list")
-_BYBIT_COINS: Path = ("result", "list", ("accountType", "UNIFIED"), "coin")
+
+
+def _bybit_wallet(kind: str) -> WalletRead:
+    """The wallet of one kind of account; an answer that names another kind is another wallet."""
+    read = Read(
+        "privateGetV5AccountWalletBalance", {"accountType": kind}, (*_BYBIT_LIST, ("accountType", kind), "coin")
+    )
+    return WalletRead((read,), "coin", _bybit_total)
 
 
 def _about(covers: Callable[[Row], bool], coin: str | None) -> Callable[[Row], bool]:
@@ -147,7 +155,7 @@ def _bybit_transfer(asset: str, amount: str, source: str, target: str) -> Mappin
     }
 
 
-BYBIT = Capability(
+_UNIFIED = Capability(
     markets_in_parts=True,
     margins=(
         (
@@ -190,17 +198,7 @@ BYBIT = Capability(
         "unifiedMarginStatus": 6,
     },
     wallets={
-        "": WalletRead(
-            (
-                Read(
-                    "privateGetV5AccountWalletBalance",
-                    {"accountType": "UNIFIED"},
-                    ("result", "list", ("accountType", "UNIFIED"), "coin"),
-                ),
-            ),
-            "coin",
-            _bybit_total,
-        ),
+        "": _bybit_wallet("UNIFIED"),
         "funding": WalletRead(
             (
                 Read(
@@ -285,4 +283,25 @@ BYBIT = Capability(
         limit_statuses=frozenset({403, 418, 429}),  # 403: "access too frequent", an address that asks too much
     ),
     params_by_product=_category,
+)
+_APART = _bybit_wallet("CONTRACT")
+_FIRST_UNIFIED = replace(_UNIFIED, wallets={**_UNIFIED.wallets, "contract": _APART}, collateral="contract")
+"""The first form of the unified account: coin-margined contracts have a wallet of their own."""
+_CLASSIC = replace(
+    _UNIFIED,
+    wallets={**_UNIFIED.wallets, "": _bybit_wallet("SPOT"), "contract": _APART},
+    collateral="contract",
+    margins=(),
+    transfers=None,
+    outflows=(),
+)
+"""Split wallets: spot, and one for contracts of every kind."""
+
+BYBIT = replace(
+    _UNIFIED,
+    account_kinds=(
+        Read("privateGetV5AccountInfo", rows=("result",), single=True),
+        "unifiedMarginStatus",
+        {"1": _CLASSIC, "3": _FIRST_UNIFIED, "4": _FIRST_UNIFIED},
+    ),
 )

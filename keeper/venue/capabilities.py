@@ -28,6 +28,7 @@ from keeper.venue.recipes import (
     TransferCall,
     WalletRead,
     decimal_of,
+    first_stated,
     flag,
     is_contract,
     is_inverse,
@@ -64,13 +65,26 @@ _BINANCE_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "la
 _BINANCE_BOOK = {"bid": "bidPrice", "ask": "askPrice"}
 
 
-def _binance_product(covers: Callable[[Row], bool], prefix: str, position: str, listing: str) -> Product:
+_BINANCE_LINEAR = Read(
+    "fapiPrivateV3GetPositionRisk",
+    otherwise=Read(
+        "fapiPrivateV2GetPositionRisk",
+        otherwise=Read(
+            "fapiPrivateV3GetAccount",
+            rows=("positions",),
+            otherwise=Read("fapiPrivateV2GetAccount", rows=("positions",)),
+        ),
+    ),
+)
+_BINANCE_INVERSE = Read("dapiPrivateGetPositionRisk", otherwise=Read("dapiPrivateGetAccount", rows=("positions",)))
+
+
+def _binance_product(covers: Callable[[Row], bool], prefix: str, position: Read, listing: Read) -> Product:
     return Product(
         covers=covers,
-        positions=(Read(listing),),
+        positions=(listing,),
         orders=(Read(f"{prefix}PrivateGetOpenOrders"),),
-        position=Read(position),
-        position_otherwise=Read(listing),
+        position=position,
         fields=_BINANCE_FIELDS,
         marks=(
             (Read(f"{prefix}PublicGetPremiumIndex"), _BINANCE_MARK),
@@ -149,16 +163,33 @@ BINANCE = Capability(
             signed_sum(("free", "locked"), minus=("borrowed", "interest")),
         ),
         "linear": WalletRead(
-            (Read("fapiPrivateV3GetAccount", rows=("assets",)),), "asset", signed_sum(("walletBalance",))
+            (
+                Read(
+                    "fapiPrivateV3GetAccount",
+                    rows=("assets",),
+                    otherwise=Read(
+                        "fapiPrivateV2GetAccount",
+                        rows=("assets",),
+                        otherwise=Read("fapiPrivateV3GetBalance", otherwise=Read("fapiPrivateV2GetBalance")),
+                    ),
+                ),
+            ),
+            "asset",
+            first_stated("walletBalance", "balance"),
         ),
         "inverse": WalletRead(
-            (Read("dapiPrivateGetAccount", rows=("assets",)),), "asset", signed_sum(("walletBalance",))
+            (Read("dapiPrivateGetAccount", rows=("assets",), otherwise=Read("dapiPrivateGetBalance")),),
+            "asset",
+            first_stated("walletBalance", "balance"),
         ),
     },
     collateral="inverse",
     products=(
-        _binance_product(is_linear, "fapi", "fapiPrivateV2GetPositionRisk", "fapiPrivateV3GetPositionRisk"),
-        _binance_product(is_inverse, "dapi", "dapiPrivateGetPositionRisk", "dapiPrivateGetPositionRisk"),
+        # by name the older question: it shows a row of zero for a contract that is flat
+        _binance_product(
+            is_linear, "fapi", Read("fapiPrivateV2GetPositionRisk", otherwise=_BINANCE_LINEAR), _BINANCE_LINEAR
+        ),
+        _binance_product(is_inverse, "dapi", _BINANCE_INVERSE, _BINANCE_INVERSE),
     ),
     min_notional_on_covers=False,
     pace={"fapi": 40.0, "dapi": 40.0},  # 2400 a minute each; the spot side's 6000 are what rateLimit is about

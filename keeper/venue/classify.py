@@ -105,7 +105,7 @@ def reading_error(
         return CredentialsRefusedError(text)
     if code in codes.limits or status in codes.limit_statuses:
         return RateLimitedError(text, _wait(answer))
-    if status in NOT_THERE and code is None:
+    if status in NOT_THERE and code in (None, str(status)):
         return VenueError(text)  # the client takes these for an outage; it is an endpoint that is not there
     if status is not None and status >= 500:
         return UnreachableError(text)

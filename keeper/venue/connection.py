@@ -55,8 +55,13 @@ class Connection:
     """Why lists of markets are missing: what they would show is not known, which is not the same as not there."""
     missed: set[str] = field(default_factory=set)
     """Symbols that were asked for, and may be in a list that is missing."""
+    described: Capability = field(init=False)
+    """The venue as the table has it; ``capability`` is what holds for this account."""
     _instruments: dict[str, Instrument] = field(default_factory=dict)
     _about: dict[int, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.described = self.capability
 
     async def open(self) -> None:
         """Load the markets, anew when they are there already; a reload that fails leaves what was known.
@@ -74,8 +79,22 @@ class Connection:
                 setattr(client, name, value)
             raise
         self.unlisted = unlisted
+        await self._tell_account_kind()
         self._instruments.clear()
         self._about.clear()
+
+    async def _tell_account_kind(self) -> None:
+        """Take the description of this kind of account; the usual one where the venue does not say."""
+        asked = self.described.account_kinds
+        if asked is None:
+            return
+        read, name, kinds = asked
+        try:
+            async with self.deadline():
+                row = (await self.rows(read))[0]
+        except VenueError:
+            return
+        self.capability = kinds.get(str(row.get(name)), self.described)
 
     async def _load(self, known: Mapping[str, Row] | None, in_parts: bool) -> tuple[VenueError, ...]:
         """Load the markets; the failures of lists that are missing from them."""
@@ -172,8 +191,17 @@ class Connection:
     async def rows(
         self, read: Read, params: Mapping[str, Any] | None = None, level: Urgency = Urgency.READ
     ) -> list[Row]:
-        """All rows of a reading, to the last page."""
-        sent: dict[str, Any] = dict(params or {})
+        """All rows of a reading, to the last page; asked in another way where the venue does not answer the first."""
+        try:
+            return await self._pages(read, params or {}, level)
+        except VenueError as failure:
+            # an outage, a refusal or nonsense is what it is; only a question that the venue does not have is another's
+            if read.otherwise is None or type(failure) is not VenueError:
+                raise
+            return await self.rows(read.otherwise, params, level)
+
+    async def _pages(self, read: Read, params: Mapping[str, Any], level: Urgency) -> list[Row]:
+        sent: dict[str, Any] = dict(params)
         if read.limit is not None:
             sent[read.limit_param] = read.limit
         if read.cursor is not None and read.cursor.first is not None:

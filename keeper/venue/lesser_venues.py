@@ -246,6 +246,8 @@ _MEXC_MARK = {
 }
 
 
+_WEEX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate", "at_ms": "time"}
+
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(
         unified_wallets={"": {}},
@@ -320,6 +322,18 @@ OTHERS: Mapping[str, Capability] = {
         unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
         amount_is_size=True,  # sizes are in coins, whatever contractVal says
         position_from_list=True,
+        # the client's tickers of the day cost as much as forty other questions
+        prices=Product(
+            covers=is_contract,
+            positions=(),
+            orders=(),
+            position=Read("contractPrivateGetCapiV3AccountPositionAllPosition"),
+            fields=Fields(),
+            marks=(
+                (Read("contractGetCapiV3MarketPremiumIndex"), _WEEX_MARK),
+                (Read("contractGetCapiV3MarketTickerBookTicker"), {"bid": "bidPrice", "ask": "askPrice"}),
+            ),
+        ),
         demo_path="capi/v3/sim/",
     ),
     "mexc": Capability(
@@ -376,6 +390,7 @@ OTHERS: Mapping[str, Capability] = {
                 position=Read("contractPrivateGetPositionOpenPositions", rows=("data",)),
                 fields=_MEXC_FIELDS,
                 marks=((Read("contractPublicGetTicker", rows=("data",)), _MEXC_MARK),),
+                mark_alone=(Read("contractPublicGetFairPriceSymbol", rows=("data",), single=True), "fairPrice"),
             ),
         ),
         order_sides={

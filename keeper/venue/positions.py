@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keeper.core.model import Instrument, InstrumentId, Position, WorkingOrder
@@ -234,7 +234,7 @@ class Positions:
         product = self._at.capability.product_of(market)
         if product is not None:
             fields = product.fields
-            listed = await self._by_name(product, market)
+            listed = await self._at.rows(product.position, self._at.keys(market, product), Urgency.POSITION)
             rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
         else:
             fields = UNIFIED_FIELDS
@@ -247,15 +247,6 @@ class Positions:
             raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
         once = Once(fields if product is not None else UNIFIED_SLOTS)
         return [row for row in rows if once.is_new(row, str(instrument.id))], fields
-
-    async def _by_name(self, product: Product, market: Row) -> Sequence[Row]:
-        keys = self._at.keys(market, product)
-        try:
-            return await self._at.rows(product.position, keys, Urgency.POSITION)
-        except VenueError as failure:
-            if product.position_otherwise is None or type(failure) is not VenueError:
-                raise
-            return await self._at.rows(product.position_otherwise, keys, Urgency.POSITION)
 
 
 class _Parts:

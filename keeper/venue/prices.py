@@ -29,7 +29,7 @@ class Prices:
                 if self._at.is_missed(instrument.id.symbol):
                     continue
                 market = self._at.market(instrument.id.symbol)
-                product = self._at.capability.product_of(market)
+                product = self._at.capability.product_of(market) or self._at.capability.prices
                 if product is None or not product.marks:
                     plain.append(instrument.id.symbol)
                 else:
@@ -77,31 +77,56 @@ class Prices:
                 found = values.setdefault(symbol, {})
                 for ours, theirs in names.items():
                     found[ours] = answer.get(theirs[1:]) if theirs.startswith("@") else row.get(theirs)
-        if failure is None:
+        lacking = [symbol for symbol in wanted.values() if not _has_mark(values.get(symbol, {}))]
+        if failure is None and not lacking:
             return values
-        return await self._with_last_prices(list(wanted.values()), values, failure)
+        whole = failure is None
+        failure = failure or BadReadingError(f"{self.name}: the prices show no mark of {lacking[0]}")
+        return await self._completed(lacking if whole else list(wanted.values()), values, failure)
 
-    async def _with_last_prices(
+    async def _completed(
         self, symbols: list[str], values: dict[str, dict[str, Any]], failure: VenueError
     ) -> dict[str, dict[str, Any]]:
         """What was read, completed for looking at where a part of the prices failed; raises where nothing was."""
-        missing = [symbol for symbol in symbols if not stated(values.get(symbol, {}), "mark")]
-        instead: dict[str, dict[str, Any]] = {}
-        if missing:
-            if isinstance(failure, RateLimitedError):
-                raise failure
+        if isinstance(failure, RateLimitedError) and not all(_has_mark(values.get(symbol, {})) for symbol in symbols):
+            raise failure
+        for another in (self._unified_marks, self._marks_one_by_one):
+            missing = [symbol for symbol in symbols if not _has_mark(values.get(symbol, {}))]
+            if not missing:
+                break
             try:
-                instead = await self._unified_marks(missing)
+                instead = await another(missing)
+            except RateLimitedError:
+                raise
             except VenueError:
-                raise failure from None
+                continue
+            for symbol in missing:
+                found = values.setdefault(symbol, {})
+                for name, value in instead.get(symbol, {}).items():
+                    if name != "fault" and not stated(found, name):
+                        found[name] = value
+                if not _has_mark(found):
+                    found["mark"] = _another_price(found)
+        if not any(_has_mark(values.get(symbol, {})) for symbol in symbols):
+            raise failure
         for symbol in symbols:
-            found = values.setdefault(symbol, {})
-            for name, value in instead.get(symbol, {}).items():
-                found.setdefault(name, value)
-            if not stated(found, "mark"):
-                found["mark"] = found.get("last")
-            found["fault"] = f"a part of the prices could not be read: {failure}"
+            values.setdefault(symbol, {})["fault"] = f"a part of the prices could not be read: {failure}"
         return values
+
+    async def _marks_one_by_one(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
+        """The marks that rows of positions tell beside their sizes, or that the venue tells of one contract alone."""
+        found: dict[str, dict[str, Any]] = {}
+        for symbol in symbols:
+            market = self._at.market(symbol)
+            product = self._at.capability.product_of(market)
+            if product is None:
+                continue
+            keys, fields = self._at.keys(market, product), product.fields
+            read, mark = product.mark_alone or (product.position, fields.mark)
+            for row in await self._at.rows(read, keys):
+                if row.get(fields.symbol) == market["id"] and stated(row, mark):
+                    found[symbol] = {"mark": row[mark]}
+        return found
 
     async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
         has = self._at.client.has
@@ -131,7 +156,7 @@ class Prices:
         if failures:
             for found in values.values():
                 found["fault"] = f"a part of the prices could not be read: {failures[0]}"
-                found.setdefault("mark", found.get("last"))
+                found.setdefault("mark", _another_price(found))
         return values
 
     async def asset_prices(self, assets: Sequence[str], quote: str) -> Mapping[str, Decimal]:
@@ -161,6 +186,19 @@ class Prices:
             marks = await self.marks([self._at.instrument(symbol) for symbol in futures])
             prices.update({futures[each.symbol]: mark.index or mark.mark for each, mark in marks.items()})
         return prices
+
+
+def _has_mark(found: Mapping[str, Any]) -> bool:
+    """Whether a mark was told; venues write zero for none."""
+    return stated(found, "mark") and str(found["mark"]).strip("0.") != ""
+
+
+def _another_price(found: Mapping[str, Any]) -> Any:
+    """The last price, else the middle of the book, else the index: for looking at alone."""
+    if stated(found, "last"):
+        return found["last"]
+    bid, ask = (optional_positive(found, name, "the book") for name in ("bid", "ask"))
+    return (bid + ask) / 2 if bid is not None and ask is not None else found.get("index")
 
 
 def price_rows(answer: Any, read: Read, what: str) -> list[Row]:

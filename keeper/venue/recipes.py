@@ -64,6 +64,11 @@ def signed_sum(plus: tuple[str, ...], minus: tuple[str, ...] = (), optional: tup
     return total
 
 
+def first_stated(*names: str) -> Total:
+    """A wallet's total under the first of these names that is stated: two questions may call it differently."""
+    return lambda row: decimal_of(row.get(next((name for name in names if stated(row, name)), names[0])), names[0])
+
+
 Total = Callable[[Row], Decimal]
 
 
@@ -94,6 +99,8 @@ class Read:
     """The venue writes null for an empty list here."""
     about: Callable[[Row], bool] | None = None
     """Markets that this listing is about; where the venue has none of them, it is not asked."""
+    otherwise: Read | None = None
+    """Another question to the same effect, for a venue that does not answer this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +167,9 @@ class Product:
     orders: tuple[Read, ...]
     position: Read
     fields: Fields
-    position_otherwise: Read | None = None
-    """The question by name, where the venue does not have the first one."""
-    position_fields: Fields | None = None
     marks: tuple[tuple[Read, Mapping[str, str]], ...] = ()
+    mark_alone: tuple[Read, str] | None = None
+    """The price of one contract by itself, where the list of prices fails and positions do not tell it."""
     marks_by_symbol: str | None = None
     """The parameter that takes the market's id where prices are read one by one."""
     symbol_param: str = "symbol"
@@ -297,6 +303,8 @@ class Capability:
     collateral: str | None = None
     """The wallet that margins coin-margined contracts; None: not known, so such contracts are refused."""
     products: tuple[Product, ...] = ()
+    prices: Product | None = None
+    """How prices of contracts are read where their positions are read through the client."""
     position_params: tuple[Mapping[str, Any], ...] = (NOTHING,)
     """Without ``products``: the parameters of each unified read of positions."""
     working_params: tuple[Mapping[str, Any], ...] = ({"type": "swap"},)
@@ -353,6 +361,8 @@ class Capability:
     """How much idle time counts as credit: a good part of the venue's own window."""
     margin_mode_in_order: bool = False
     """Cross or isolated is said with each order and is no setting."""
+    account_kinds: tuple[Read, str, Mapping[str, Capability]] | None = None
+    """How the venue says what kind of account this is (read, field), and the kinds that are described apart."""
     account_margin_mode: tuple[Read, str, Mapping[str, str]] | None = None
     harmless: frozenset[str] = frozenset()
     """Non-GET endpoints that change nothing."""

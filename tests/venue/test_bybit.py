@@ -33,7 +33,7 @@ D = Decimal
 
 async def test_a_start_asks_for_nothing_that_is_not_needed(stand_in: BybitV5, venue: CcxtVenue) -> None:
     paths = [request.path for request in stand_in.requests]
-    assert set(paths) == {"/v5/market/instruments-info"}
+    assert set(paths) == {"/v5/market/instruments-info", "/v5/account/info"}
     assert stand_in.unknown_paths == []
 
 

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from tests.venue.helpers import DRY_RUN, opened, venue_of
-from tests.venue.test_payloads import Told, _bingx_position, bingx, mexc, near, seen, serving, weex
+from tests.venue.test_payloads import (
+    Told,
+    _bingx_position,
+    _mexc_position,
+    _weex_position,
+    bingx,
+    mexc,
+    near,
+    seen,
+    serving,
+    weex,
+)
 from tests.venue.venues_told import binance, binance_position, bybit, bybit_position
 
 LINEAR, INVERSE = "BTC/USDT:USDT", "BTC/USD:BTC"
@@ -96,6 +107,10 @@ def held(exchange: str) -> dict[str, Any]:
         return binance([SHORT, *FLAT], [])
     if exchange == "bybit":
         return bybit([bybit_position("BTCUSDT", "Sell", "2.5", "64000")], [])
+    if exchange == "weex":
+        return weex([_weex_position("ETHUSDT", "SHORT", "2.5", "5200")])
+    if exchange == "mexc":
+        return mexc([_mexc_position("BTC_USDT", 2, 25000, 60000)])
     return bingx([_bingx_position("LTC-USDT", "SHORT", "2.5")], [])
 
 
@@ -118,11 +133,27 @@ def held(exchange: str) -> dict[str, Any]:
         ("bingx", "/openApi/cswap/v1/user/positions"),
         ("bingx", "/openApi/swap/v2/quote/premiumIndex"),
         ("bingx", "/openApi/swap/v1/positionSide/dual"),
+        ("bingx", "/openApi/swap/v2/quote/ticker"),
+        ("bingx", "/openApi/swap/v2/trade/openOrders"),
+        ("bingx", "/openApi/cswap/v1/trade/openOrders"),
+        ("bingx", "/openApi/cswap/v1/user/balance"),
+        ("weex", "/capi/v3/openOrders"),
+        ("weex", "/capi/v3/market/premiumIndex"),
+        ("weex", "/capi/v3/market/ticker/bookTicker"),
+        ("mexc", "/api/v1/private/order/list/open_orders"),
+        ("mexc", "/api/v1/private/account/assets"),
+        ("mexc", "/api/v1/private/position/position_mode"),
+        ("mexc", "/api/v1/contract/ticker"),
     ],
 )
 async def test_a_part_that_is_missing_hides_no_figure_of_another(tmp_path: Path, exchange: str, path: str) -> None:
-    symbol, asset = ("LTC/USDT:USDT", "LTC") if exchange == "bingx" else (LINEAR, "BTC")
-    owned = {"binance": "5", "bybit": "5", "bingx": "2"}[exchange]
+    symbol, asset, owned = {
+        "binance": (LINEAR, "BTC", "5"),
+        "bybit": (LINEAR, "BTC", "5"),
+        "bingx": ("LTC/USDT:USDT", "LTC", "2"),
+        "weex": ("ETH/USDT:USDT", "ETH", "3"),
+        "mexc": (LINEAR, "BTC", "2"),
+    }[exchange]
     for told in (HTML, Told(200, "{}"), None):
         routes = {key: value for key, value in held(exchange).items() if key != path}
         if told is not None:

@@ -1,0 +1,143 @@
+"""A question that a venue does not have, asked in another way; accounts of another kind; prices from wherever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.venue.test_lists import EMPTY, NO, account
+from tests.venue.test_payloads import _mexc_position, mexc, near, seen
+from tests.venue.test_told import COIN, INVERSE, LINEAR, SHORT, hedge
+from tests.venue.venues_told import binance, bybit, bybit_position
+
+V3_POSITION = {
+    "symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-2.500", "unrealizedProfit": "0",
+    "notional": "-162500", "isolatedMargin": "0", "isolatedWallet": "0", "initialMargin": "0", "maintMargin": "0",
+    "updateTime": 0,
+}  # fmt: skip
+V2_COIN = {
+    "symbol": "BTCUSD_PERP", "positionSide": "BOTH", "positionAmt": "-650", "entryPrice": "65000.0", "leverage": "20",
+    "unrealizedProfit": "0", "isolated": False, "maxQty": "250", "notionalValue": "-1.0", "updateTime": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_positions_of_binance_in_older_words(tmp_path: Path, lost: int) -> None:
+    routes = binance([SHORT], [COIN])
+    routes["/fapi/v3/account"] = {"assets": [], "positions": [V3_POSITION]}
+    for path in ("/fapi/v3/positionRisk", "/fapi/v2/positionRisk")[:lost]:
+        del routes[path]
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR))
+    assert near(cycle.exposure.exposure_base, "5")
+    assert near(cycle.exposure.futures_base, "-2.5"), cycle.exposure.blockers
+
+
+async def test_coin_margined_positions_and_wallet_of_binance_in_other_words(tmp_path: Path) -> None:
+    routes = binance([], [])
+    del routes["/dapi/v1/positionRisk"]
+    routes["/dapi/v1/account"] |= {"positions": [V2_COIN]}
+    cycle = await seen("binance", routes, tmp_path, hedge(INVERSE))
+    assert near(cycle.exposure.futures_base, "-1"), cycle.exposure.blockers
+    assert near(cycle.exposure.exposure_base, "6.5")
+    routes = binance([], [COIN])
+    del routes["/dapi/v1/account"]
+    routes["/dapi/v1/balance"] = [
+        {
+            "accountAlias": "SgsR",
+            "asset": "BTC",
+            "balance": "1.5",
+            "withdrawAvailable": "1.4",
+            "crossWalletBalance": "1",
+        }
+    ]
+    cycle = await seen("binance", routes, tmp_path, hedge(INVERSE))
+    assert near(cycle.exposure.exposure_base, "6.5"), cycle.exposure.blockers
+
+
+def _classic(status: int, kinds: dict[str, str], linear: list[Any], inverse: list[Any]) -> dict[str, Any]:
+    routes = bybit(linear, inverse)
+    routes["/v5/account/info"] = {
+        "retCode": 0,
+        "result": {"marginMode": "REGULAR_MARGIN", "unifiedMarginStatus": status},
+    }
+
+    def wallet(query: Any) -> Any:
+        kind = query["accountType"]
+        if kind not in kinds:
+            return {"retCode": 10001, "retMsg": "accountType only support CONTRACT, SPOT.", "result": {}}
+        coin = {
+            "coin": "BTC", "equity": "", "usdValue": "", "walletBalance": kinds[kind], "free": "0", "locked": "0",
+            "borrowAmount": "", "unrealisedPnl": "", "cumRealisedPnl": "",
+        }  # fmt: skip
+        account = {"accountType": kind, "totalEquity": "", "totalMarginBalance": "", "coin": [coin]}
+        return {"retCode": 0, "retMsg": "OK", "result": {"list": [account]}}
+
+    routes["/v5/account/wallet-balance"] = wallet
+    return routes
+
+
+async def test_a_classic_account_of_bybit_has_split_wallets(tmp_path: Path) -> None:
+    short = bybit_position("BTCUSD", "Sell", "65000", "65000", positionValue="1.0")
+    own = bybit_position("BTCUSDT", "Sell", "2", "64000")
+    routes = _classic(1, {"SPOT": "4", "CONTRACT": "1.5"}, [own], [short])
+    linear = await seen("bybit", routes, tmp_path, hedge(LINEAR))
+    assert near(linear.exposure.exposure_base, "4"), linear.exposure.blockers
+    assert near(linear.exposure.futures_base, "-2")
+    inverse = await seen("bybit", routes, tmp_path, hedge(INVERSE))
+    assert near(inverse.exposure.spot_base, "4"), inverse.exposure.blockers
+    assert near(inverse.exposure.collateral_base, "1.5")
+    assert near(inverse.exposure.exposure_base, "5.5")
+    assert near(inverse.exposure.futures_base, "-1")
+    spot = await seen("bybit", routes, tmp_path, hedge(INVERSE) + '\nexposure = "spot"')
+    assert near(spot.exposure.exposure_base, "4"), spot.exposure.blockers
+
+
+async def test_the_first_unified_account_keeps_coin_margined_contracts_apart(tmp_path: Path) -> None:
+    short = bybit_position("BTCUSD", "Sell", "65000", "65000", positionValue="1.0")
+    routes = _classic(3, {"UNIFIED": "4", "CONTRACT": "1.5"}, [], [short])
+    cycle = await seen("bybit", routes, tmp_path, hedge(INVERSE))
+    assert near(cycle.exposure.exposure_base, "5.5"), cycle.exposure.blockers
+
+
+PRICES = {
+    "binance": ["/dapi/v1/premiumIndex", "/dapi/v1/ticker/bookTicker", "/dapi/v1/ticker/24hr"],
+    "bybit": ["/v5/market/tickers"],
+    "mexc": ["/api/v1/contract/ticker"],
+}
+
+
+def coin_margined(exchange: str) -> tuple[dict[str, Any], str]:
+    if exchange == "binance":
+        return binance([], [COIN]), "6.5"
+    if exchange == "bybit":
+        return bybit([], [bybit_position("BTCUSD", "Sell", "65000", "65000", positionValue="1.0")]), "5"
+    routes = mexc([_mexc_position("BTC_USD", 2, 650, 65000)])
+    fair = {"success": True, "code": 0, "data": {"symbol": "BTC_USD", "fairPrice": 65000, "timestamp": 1609991676000}}
+    return {**routes, "/api/v1/contract/fair_price/BTC_USD": fair}, "3"
+
+
+@pytest.mark.parametrize("told", [NO, EMPTY], ids=["404", "empty"])
+@pytest.mark.parametrize("exchange", PRICES)
+async def test_a_coin_margined_hedge_is_seen_by_any_one_price(tmp_path: Path, exchange: str, told: Any) -> None:
+    routes, owned = coin_margined(exchange)
+    for lost in range(len(PRICES[exchange])):
+        routes[PRICES[exchange][lost]] = told
+        cycle = await seen(exchange, routes, tmp_path, hedge(INVERSE))
+        assert near(cycle.exposure.futures_base, "-1"), (lost, cycle.exposure.blockers)
+        assert near(cycle.exposure.exposure_base, owned), (lost, cycle.exposure.blockers)
+        assert any(reason.code in ("no_price", "stale_price") for reason in cycle.exposure.blockers)
+        assert cycle.plan is None or not cycle.plan.orders
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "bingx", "weex", "mexc"])
+async def test_a_linear_hedge_is_seen_without_any_price(tmp_path: Path, exchange: str) -> None:
+    routes, symbol, asset, owned, held = account(exchange)
+    words = ("ticker", "premiumIndex", "fair_price", "index_price")
+    for path in [path for path in routes if any(word in path for word in words)]:
+        routes[path] = NO
+    cycle = await seen(exchange, routes, tmp_path, hedge(symbol, asset=asset))
+    assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
+    assert near(cycle.exposure.futures_base, held), cycle.exposure.blockers
+    assert cycle.plan is None or not cycle.plan.orders
