@@ -338,6 +338,7 @@ OTHERS: Mapping[str, Capability] = {
     ),
     "mexc": Capability(
         markets_in_parts=True,
+        credit_seconds=8.0,  # the venue counts over ten seconds, and the list of contracts alone is worth five of them
         transfers=TransferCall(
             "spotPrivatePostCapitalTransfer",
             ("spot", "private"),
