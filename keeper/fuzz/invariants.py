@@ -277,14 +277,17 @@ class Invariants:
 
         An order that no answer has shown yet is not known to rest.
         """
+        resting = [
+            order for order in self.ground.truth().accepted_orders if order.is_open and order.side is SimSide.SELL
+        ]
+        if not resting:
+            return
         unseen = {intent.client_id for intent in self.unresolved() if intent.outcome.state is OutcomeState.UNKNOWN}
         now = self._monotonic()
-        for order in self.ground.truth().accepted_orders:
+        for order in resting:
             client_id = canonical(order.client_order_id)
             sent = self._sent.get(client_id)
-            if sent is None or not order.is_open or order.side is not SimSide.SELL:
-                continue
-            if client_id in unseen or client_id in self._taken_back:
+            if sent is None or client_id in unseen or client_id in self._taken_back:
                 continue
             hedge = self.ground.hedges[sent.order.hedge]
             size = size_of(hedge, order.remaining, order.price)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeVar, cast
 
+import aiosqlite
+
 from keeper.core.model import Intent
 from keeper.fuzz.disk import Disk, MemoryJournal
 from keeper.fuzz.options import Storage
+from keeper.fuzz.virtual import VirtualLoop
 from keeper.journal.base import Journal
 from keeper.journal.sql import SqlJournal
 
@@ -68,37 +72,68 @@ class MemoryStore:
         """Nothing to let go of."""
 
 
-class _Thread:
-    """An event loop of its own for a database, to be waited for without the virtual loop's knowing."""
+class _Aside:
+    """An event loop that runs inside a call of another one, to the end of what it is given.
+
+    What waits for the database waits for nothing else: virtual time stands still meanwhile, and no thread is needed.
+    """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._loop = VirtualLoop()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result, as if no time had passed."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        around = asyncio._get_running_loop()  # noqa: SLF001  asyncio offers it to whoever makes loops
+        asyncio._set_running_loop(None)  # noqa: SLF001
+        try:
+            return self._loop.run_until_complete(work)
+        finally:
+            asyncio._set_running_loop(around)  # noqa: SLF001
 
     def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        """End the loop."""
         self._loop.close()
 
 
-class _Blocking:
-    """A journal whose calls are carried out on another thread while virtual time stands still."""
+class _AtOnce:
+    """Where a connection puts its work for a thread to do: it is done before the connection waits for it."""
 
-    def __init__(self, inner: SqlJournal, thread: _Thread) -> None:
+    def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        """Do it, and tell the future."""
+        future, work = item
+        try:
+            done = work()
+        except Exception as error:  # noqa: BLE001  whatever it is, it belongs to whoever waits
+            if future is not None:
+                future.set_exception(error)
+        else:
+            if future is not None:
+                future.set_result(done)
+
+
+class _Connection(aiosqlite.Connection):
+    """The driver's connection without its thread, which would be waited for after every statement."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(partial(sqlite3.connect, path), iter_chunk_size=64)
+        self._tx: Any = _AtOnce()
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        return self._connect().__await__()
+
+
+class _Blocking:
+    """A journal whose calls are carried out while virtual time stands still."""
+
+    def __init__(self, inner: SqlJournal, aside: _Aside) -> None:
         self._inner = inner
-        self._thread = thread
+        self._aside = aside
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._inner, name)
 
         async def call(*args: Any, **named: Any) -> Any:
-            return self._thread.run(method(*args, **named))
+            return self._aside.run(method(*args, **named))
 
         return call
 
@@ -108,19 +143,23 @@ class DatabaseStore:
 
     def __init__(self, source: Random) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="keeper-fuzz-")
-        self._thread = _Thread()
-        url = f"sqlite:///{Path(self._folder.name) / 'keeper.db'}"
-        opening = SqlJournal.open(url, new_tag=lambda: f"{source.getrandbits(24):06x}")
-        self._sql = self._thread.run(opening)
-        self.journal: Journal = cast("Journal", _Blocking(self._sql, self._thread))
+        self._aside = _Aside()
+        path = str(Path(self._folder.name) / "keeper.db")
+        opening = SqlJournal.open(
+            f"sqlite:///{path}",
+            new_tag=lambda: f"{source.getrandbits(24):06x}",
+            connect=lambda *_, **__: _Connection(path),
+        )
+        self._sql = self._aside.run(opening)
+        self.journal: Journal = cast("Journal", _Blocking(self._sql, self._aside))
 
     def unresolved(self) -> tuple[Intent, ...]:
         """Intents whose outcome is unknown."""
-        return tuple(self._thread.run(_listed(self._sql.unresolved())))
+        return tuple(self._aside.run(_listed(self._sql.unresolved())))
 
     async def intents(self) -> Sequence[Intent]:
         """All of them, oldest first."""
-        return self._thread.run(_listed(self._sql.intents_since(0)))
+        return self._aside.run(_listed(self._sql.intents_since(0)))
 
     def end(self, *, crashed: bool) -> int:  # noqa: ARG002  a database's disk forgets nothing
         """Nothing is lost."""
@@ -128,8 +167,8 @@ class DatabaseStore:
 
     def close(self) -> None:
         """Close the database and delete its file."""
-        self._thread.run(self._sql.close())
-        self._thread.close()
+        self._aside.run(self._sql.close())
+        self._aside.close()
         self._folder.cleanup()
 
 

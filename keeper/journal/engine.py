@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,16 @@ _WRITER = (
 _READER = (f"PRAGMA busy_timeout = {BUSY_MS}", "PRAGMA query_only = ON")
 
 
-def writer_engine(url: URL) -> AsyncEngine:
-    """The one connection that writes: with a second one, a keeper could lock itself out."""
+def writer_engine(url: URL, connect: Callable[..., Awaitable[Any]] | None = None) -> AsyncEngine:
+    """The one connection that writes: with a second one, a keeper could lock itself out.
+
+    ``connect`` makes SQLite's connections where the driver is not to make them itself.
+    """
     is_file = url.get_backend_name() == "sqlite"
     # A server may be set up to answer before its disk has a commit; a journal must not be.
-    settings = {} if is_file else {"server_settings": {"synchronous_commit": "on"}}
+    settings: dict[str, Any] = {} if is_file else {"server_settings": {"synchronous_commit": "on"}}
+    if connect is not None:
+        settings["async_creator_fn"] = connect
     engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=POOL_SECONDS, connect_args=settings)
     if is_file:
         # IMMEDIATE: wait for the lock at the start, where busy_timeout applies, and not in the middle, where it cannot.

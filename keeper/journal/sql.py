@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,8 +65,9 @@ class SqlJournal:
         *,
         full_every: int = FULL_EVERY,
         new_tag: Callable[[], str] = lambda: secrets.token_hex(_TAG_BYTES),
+        connect: Callable[..., Awaitable[Any]] | None = None,
     ) -> SqlJournal:
-        """Create or migrate the journal at ``url``.
+        """Create or migrate the journal at ``url``; ``connect`` makes SQLite's connections in the driver's place.
 
         Raises :class:`~keeper.errors.ConfigError` for a URL that cannot be used, :class:`~keeper.errors.UnsafeError`
         for the journal of a newer keeper, :class:`JournalError` for whatever the disk or the server says.
@@ -77,7 +79,7 @@ class SqlJournal:
             raise JournalError(f"journal {name}: the directory {path.parent} does not exist; create it first")
         if path is not None:
             _probe(path, name)
-        journal = cls(writer_engine(parsed), name, full_every, new_tag)
+        journal = cls(writer_engine(parsed, connect), name, full_every, new_tag)
         try:
             await journal._migrate()
             if path is not None:
@@ -153,7 +155,7 @@ class SqlJournal:
                 raise JournalError(
                     f"journal {self._name}: the client id {intent.client_id} was used before; its order is not sent"
                 )
-            await connection.execute(insert(schema.intents).values(rows.intent_values(intent)))
+            await connection.execute(insert(schema.intents), rows.intent_values(intent))
             await _append_outcome(connection, intent.outcome, intent.created_at_ms)
 
         await self._do(f"write the intent {intent.client_id}", work)
@@ -209,21 +211,20 @@ class SqlJournal:
         repeats = hold is not None and hold == self._last_hold and self._since_full + 1 < self._full_every
 
         async def work(connection: AsyncConnection) -> None:
-            written = await connection.execute(
-                insert(schema.cycles).values(
-                    run=record.run,
-                    cycle=record.cycle,
-                    taken_at_ms=record.snapshot.taken_at_ms,
-                    ended_at_ms=record.ended_at_ms,
-                    is_hold=hold is not None,
-                    snapshot=None if repeats else codec.dumps(Snapshot, record.snapshot),
-                )
-            )
+            values = {
+                "run": record.run,
+                "cycle": record.cycle,
+                "taken_at_ms": record.snapshot.taken_at_ms,
+                "ended_at_ms": record.ended_at_ms,
+                "is_hold": hold is not None,
+                "snapshot": None if repeats else codec.dumps(Snapshot, record.snapshot),
+            }
+            written = await connection.execute(insert(schema.cycles), values)
             key = written.inserted_primary_key
             assert key is not None  # noqa: S101  an INSERT of one row has one
             for position, hedge in enumerate(record.hedges):
                 values = rows.hedge_cycle_values(key[0], position, hedge, in_full=not repeats)
-                await connection.execute(insert(schema.hedge_cycles).values(values))
+                await connection.execute(insert(schema.hedge_cycles), values)
             memories = [_memory_values(hedge.exposure.hedge.name, hedge.memory) for hedge in record.hedges]
             await self._upsert(connection, schema.memories, memories)
             await self._remember(connection, remembered)
@@ -242,7 +243,7 @@ class SqlJournal:
         values = {"kind": event.kind, "subject": event.subject, "at_ms": event.at_ms, "detail": event.detail}
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert(schema.events).values(values))
+            await connection.execute(insert(schema.events), values)
 
         await self._do(f"write a {event.kind} of {event.subject}", work)
 
@@ -294,30 +295,22 @@ class SqlJournal:
         await self._upsert(connection, schema.remembered_holdings, holdings)
         await self._upsert(connection, schema.remembered_positions, positions)
         if remembered.taken_at_ms is not None:
-            await connection.execute(update(schema.journal).values(remembered_at_ms=remembered.taken_at_ms))
+            await connection.execute(update(schema.journal), {"remembered_at_ms": remembered.taken_at_ms})
 
     async def _upsert(self, connection: AsyncConnection, table: Table, values: list[rows.Values]) -> None:
-        if not values:
-            return
-        statement = self._dialect_insert(table)
-        changed = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-        await connection.execute(
-            statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed), values
-        )
+        if values:
+            await connection.execute(_upserting(self._engine.dialect.name, table), values)
 
     async def _once(self, table: Table, values: list[rows.Values], doing: str) -> int:
         if not values:
             return 0
-        statement = self._dialect_insert(table).on_conflict_do_nothing()
+        statement = _dialect_insert(self._engine.dialect.name, table).on_conflict_do_nothing()
 
         async def work(connection: AsyncConnection) -> int:
             # One at a time: drivers do not agree on what a batch that skips rows has counted.
             return sum([(await connection.execute(statement, row)).rowcount for row in values])
 
         return await self._do(doing, work)
-
-    def _dialect_insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        return sqlite.insert(table) if self._engine.dialect.name == "sqlite" else postgresql.insert(table)
 
     async def _do(self, doing: str, work: Work[T]) -> T:
         """One transaction, in a task of its own: a caller that is cancelled cannot leave half of one behind."""
@@ -347,6 +340,18 @@ class SqlJournal:
             raise readable(error, self._name, doing) from error
 
 
+def _dialect_insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def _upserting(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that replaces the row of the same key; made once, as it is executed in every cycle."""
+    statement = _dialect_insert(dialect, table)
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
+
+
 def _probe(path: Path, name: str) -> None:
     try:
         probe(path, writable=True)
@@ -355,7 +360,7 @@ def _probe(path: Path, name: str) -> None:
 
 
 async def _append_outcome(connection: AsyncConnection, outcome: Outcome, at_ms: int) -> None:
-    await connection.execute(insert(schema.outcomes).values(rows.outcome_values(outcome) | {"at_ms": at_ms}))
+    await connection.execute(insert(schema.outcomes), rows.outcome_values(outcome) | {"at_ms": at_ms})
 
 
 def _memory_values(hedge: str, memory: HedgeMemory) -> rows.Values:
