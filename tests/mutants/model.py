@@ -135,6 +135,5 @@ ABSENT: Mapping[str, str] = {
     "F26": "keeper subscribes to no stream, so no subscription can be missing",
     "F27": "keeper subscribes to no stream and acts on no event; each turn looks at the whole state anew",
     "F39": "no rate is multiplied by an interval: funding is booked from the venue's ledger, and triggers nothing",
-    "F41": 'there is no simulated trading against live prices: the configuration refuses `mode = "paper"`',
 }
 """Rows that have no mutant, and why."""

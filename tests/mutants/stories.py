@@ -54,6 +54,7 @@ from tests.loop.house import KEY as HOUSE_KEY
 from tests.loop.house import House
 from tests.loop.test_chores import chores_of
 from tests.mutants.grounds import flaky, housed, served, stood_in
+from tests.paper import test_passing
 from tests.venue import test_budget, test_bybit
 from tests.venue.helpers import TESTNET, marketable, raw, venue_of
 
@@ -246,6 +247,11 @@ async def funding_received_is_positive(_folder: Path) -> None:
         server.exchange.apply_funding(linear_key("BTCUSDT"))
         (entry,) = await venue.observer.funding(venue.observer.instrument(SYMBOL), 1_700_000_000_000)
         assert entry.amount > 0
+
+
+async def funding_on_what_was_held(folder: Path) -> None:
+    """Each settlement of a paper account is paid on what was held at its own moment, however late it is noticed."""
+    await test_passing.test_each_settlement_pays_what_was_held_at_its_moment(folder)
 
 
 async def funding_is_the_change_of_the_wallet(_folder: Path) -> None:

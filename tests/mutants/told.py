@@ -20,6 +20,7 @@ from keeper.venue import classify, client, funding, guard, parsing, positions
 from keeper.venue.base import FundingEntry, Rejected, Submission, Trader
 from keeper.venue.budget import Budget
 from keeper.venue.connection import Connection
+from keeper.venue.paper.account import Account
 from keeper.venue.parsing import PositionRow
 from keeper.venue.recipes import Fields, Row, decimal_of
 from tests.mutants import stories
@@ -146,6 +147,14 @@ def funding_is_turned_round(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(funding, "_entry", entry)
 
 
+def funding_on_what_is_held_now(patch: pytest.MonkeyPatch) -> None:
+    def contracts_at(self: Account, symbol: str, _at_ms: int) -> Decimal:
+        held = self.held(symbol)
+        return ZERO if held is None else held.contracts
+
+    patch.setattr(Account, "contracts_at", contracts_at)
+
+
 def one_sign_for_all_venues(patch: pytest.MonkeyPatch) -> None:
     real = funding._entry
 
@@ -233,6 +242,8 @@ TOLD: tuple[Mutant, ...] = (
            Told(stories.funding_received_is_positive)),
     Mutant("F40", "has one sign for all venues", one_sign_for_all_venues,
            Told(stories.funding_is_the_change_of_the_wallet)),
+    Mutant("F41", "pays paper funding on what is held when it looks", funding_on_what_is_held_now,
+           Told(stories.funding_on_what_was_held)),
     Mutant("F42", "sends nothing more once one order was refused", one_refusal_stops_all,
            Told(stories.a_dead_symbol_stops_no_other)),
     Mutant("F43", "judges no host", no_host_is_judged, Told(stories.a_live_host_is_refused)),
