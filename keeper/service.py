@@ -39,6 +39,9 @@ from keeper.wiring import House, build_hedges
 
 log = structlog.get_logger(__name__)
 
+_LABELS = {Mode.PAPER: "[paper] "}
+"""What an alert begins with where its figures could be taken for those of real orders."""
+
 CLOSE_ALERTS_SECONDS = 5.0
 
 
@@ -172,7 +175,7 @@ async def serving(house: House, *more: Listener) -> AsyncIterator[Running]:
     """A daemon with its alerts being delivered; the caller runs it. ``more`` listen to its turns as well."""
     config, clock = house.config, house.clock
     urls = [url.get_secret_value() for url in config.alerts.urls]
-    queue = open_alerts(urls, clock, secrets=secrets(config))
+    queue = open_alerts(urls, clock, secrets=secrets(config), label=_LABELS.get(config.mode, ""))
     rollover = Rollover(house.venues.markets, begins=bool(house.venues.traders))
     chores = Chores(
         house.venues.observers,

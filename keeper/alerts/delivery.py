@@ -112,8 +112,10 @@ class AlertQueue:
         secrets: Iterable[str] = (),
         settings: DeliverySettings | None = None,
         log: _Log | None = None,
+        label: str = "",
     ) -> None:
         self._clock = clock
+        self._label = label
         self._secrets = tuple(secrets)
         self._settings = settings or DeliverySettings()
         self._log: _Log = log if log is not None else structlog.get_logger("keeper.alerts")
@@ -141,7 +143,7 @@ class AlertQueue:
         clean = replace(
             alert,
             key=redact(alert.key, self._secrets),
-            title=redact(alert.title, self._secrets),
+            title=f"{self._label}{redact(alert.title, self._secrets)}",
             text=redact(alert.text, self._secrets),
         )
         refusing = [lane for lane in self._lanes if not lane.put(clean, self._settings.capacity)]
@@ -261,8 +263,12 @@ def open_alerts(
     *,
     secrets: Iterable[str] = (),
     settings: DeliverySettings | None = None,
+    label: str = "",
 ) -> AlertQueue:
-    """A queue over the log and one channel per URL; http(s) is a webhook, every other scheme is apprise's."""
+    """A queue over the log and one channel per URL; http(s) is a webhook, every other scheme is apprise's.
+
+    ``label`` is what every title begins with.
+    """
     # A channel's URL is itself a secret: texts that a channel answers with may quote it.
     hidden = (*secrets, *urls)
-    return AlertQueue([LogChannel(), *map(channel_for, urls)], clock, secrets=hidden, settings=settings)
+    return AlertQueue([LogChannel(), *map(channel_for, urls)], clock, secrets=hidden, settings=settings, label=label)
