@@ -43,7 +43,8 @@ def _each(value: object, example: str, name: Callable[[object], str], read: Call
     problems: list[tuple[tuple[str | int, ...], str]] = []
     for key, entry in value.items():
         try:
-            found[name(key)] = read(entry)
+            known = name(key)
+            found[known] = read(entry)
         except SeveralError as error:
             problems += [((str(key), *path), words) for path, words in error.problems]
         except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -114,13 +114,18 @@ def _unless(value: Any) -> str:
     return "" if value is None else " (it is written in the wrong table)"
 
 
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
     """The names of the keys that ``model`` takes at ``path``, following nested models."""
     for part in path:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        nested = [each for each in (annotation, *get_args(annotation)) if _is_model(each)]  # a table may be optional
+        if not nested:
             return []
-        model = annotation
+        model = nested[0]
     return [name for name in model.model_fields if not is_credential(model, name)]
 
 
