@@ -67,19 +67,21 @@ class Told:
         self._price_age_ms: dict[InstrumentId, int] = {}
         self._foreign: dict[MarketKey, Foreign] = {}
         self._lies_before = 0
+        self._believed = False
         self._remembers = False
         self.flattened: set[str] = set()
         """Hedges that the operator has at some time had covered to zero."""
 
     def look(self) -> None:
         """A look begins."""
+        self._believed = False
         self._lies_before = self._told_lies()
         for foreign in self._foreign.values():
             foreign.at_look = foreign.total
 
     def turn(self) -> None:
-        """A turn was written: what was read in it is remembered."""
-        self._remembers = True
+        """A turn was written: what was read in it is remembered, and a first position that was asked for by name."""
+        self._remembers |= self._believed
 
     def lies(self) -> int:
         """How many answers have been wrong since the present look began."""
@@ -105,6 +107,8 @@ class Told:
             self._two_sided[event.product] = event.dual_side
         elif note.what == "read":
             self._read(str(note.facts[0]))
+        elif note.what == "unread" and str(note.facts[0]).startswith("position"):
+            self._believed = False
         elif note.what == "operator" and note.facts[0] == "flatten":
             self.flattened.add(str(note.facts[1]))
 
@@ -114,6 +118,7 @@ class Told:
         elif source == "facts":
             self._said_two_sided = any(self._two_sided.get(key.kind, False) for key in self._keys.values())
         elif source == "positions":
+            self._believed = True
             for foreign in self._foreign.values():
                 foreign.read_before, foreign.read = foreign.read, foreign.total
 
