@@ -49,6 +49,7 @@ from keeper.standing import pending_short, standing
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+NOTHING_YET = HedgeMemory()
 PASSED_OVER_AFTER = 2
 """So many refusals in a row make a contract one that cannot be traded, where another can carry the hedge."""
 
@@ -131,7 +132,7 @@ class LookOnly:
 
 def memory_of(bench: Bench, hedge: Hedge) -> HedgeMemory:
     """What a hedge remembers; nothing yet for a new one."""
-    return bench.memories.get(hedge.name, HedgeMemory())
+    return bench.memories.get(hedge.name, NOTHING_YET)
 
 
 def expected_of(bench: Bench) -> dict[InstrumentId, Contracts]:
@@ -194,7 +195,8 @@ def _seen(hedge: Hedge, memory: HedgeMemory, snapshot: Snapshot, listed: Collect
     """Where a hedge stands, with what is to be said of its target."""
     gain = ZERO if memory.coins is None else memory.coins.gain_base
     exposure = assess(hedge, snapshot, listed, gain)
-    return replace(exposure, notes=(*steering_notes(memory), *exposure.notes))
+    notes = steering_notes(memory)
+    return replace(exposure, notes=(*notes, *exposure.notes)) if notes else exposure
 
 
 def _book(bench: Bench, elsewhere: Quote, judged: Sequence[Judgement]) -> Book:
@@ -362,4 +364,6 @@ def _with_questions(bench: Bench, exposure: Exposure, questions: Mapping[Instrum
                 extra.append(waits)
             leg = replace(leg, blockers=(*leg.blockers, waits))  # noqa: PLW2901  the leg as it is told from here on
         legs.append(leg)
+    if not extra and all(leg is told for leg, told in zip(exposure.legs, legs, strict=True)):
+        return exposure
     return replace(exposure, blockers=(*exposure.blockers, *extra), legs=tuple(legs))

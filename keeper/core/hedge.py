@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from keeper.core import stated
 from keeper.core.beta import Slope
+from keeper.core.changing import changed
 from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
@@ -97,6 +98,9 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     refused = [each for each in hedge.slopes if each.refused is not None]
     blockers += [_refused(each) for each in refused if each.beta is None]
     sell_blockers = [reason for source, reason in snapshot.sell_blocks if source in known]
+    sell_blockers += [_refused(each) for each in refused if each.beta is not None]
+    if len(legs) == 1:
+        sell_blockers += first.sell_blockers
     coins = _coins(hedge, snapshot, first.mark)
     is_seen = all(leg.position is not None for leg in legs)
     pnl = _coin_pnl(hedge, counted, snapshot) if is_seen else None
@@ -109,13 +113,11 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
         position=first.position,
         futures_base=futures,
         working=first.working,
-        sell_blockers=(*sell_blockers, *(_refused(each) for each in refused if each.beta is not None)),
+        sell_blockers=tuple(sell_blockers),
         stated=statements,
         foreign_contracts=first.foreign_contracts,
         legs=legs,
     )
-    if len(legs) == 1:
-        exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, *first.sell_blockers))
     if coins is not None:
         exposure = _with_exposure(exposure, coins, pnl)
     if exposure.weighted_base is not None and futures is not None and price is not None:
@@ -123,7 +125,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
         exposure = _with_drift(exposure, Ground(exposure.weighted_base, per_coin, price, gain_base), futures)
     if exposure.drift_base is None and not blockers:
         blockers.append(Reason("missing_reading", "a holding, position or price is missing; nothing is assumed"))
-    return replace(exposure, blockers=tuple(dict.fromkeys(blockers)))
+    return replace(exposure, blockers=tuple(dict.fromkeys(blockers))) if blockers else exposure
 
 
 def _refused(slope: Slope) -> Reason:
@@ -298,11 +300,11 @@ def recall(exposure: Exposure, memory: HedgeMemory) -> HedgeMemory:
     changed_coins = not exposure.blockers and any(
         abs(now - before) > act * max(abs(now), abs(before)) for before, now in _coins_then_and_now(memory, exposure)
     )
-    betas = dict(exposure.hedge.betas)
+    betas = memory.betas if memory.betas == exposure.hedge.betas else dict(exposure.hedge.betas)
     settled = any(has_gone(leg) and leg.foreign_contracts > 0 for leg in exposure.legs)
     if changed_target or changed_coins or settled or memory.betas != betas:
         memory = replace(memory, established=False)
-    return replace(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio, betas=betas)
+    return changed(memory, target=exposure.hedge.target, target_ratio=exposure.target_ratio, betas=betas)
 
 
 def _coins_then_and_now(memory: HedgeMemory, exposure: Exposure) -> tuple[tuple[Base, Base], ...]:

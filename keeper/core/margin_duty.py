@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from keeper.core.changing import changed
 from keeper.core.margins import LegMargin, Level, MarginPolicy, margin_of, margin_source, share_to_cover
 from keeper.core.model import (
     Base,
@@ -34,8 +35,10 @@ def with_margin(
 ) -> tuple[Exposure, HedgeMemory]:
     """The exposure with the margin behind each leg and what that stops, and the memory of what was covered for it."""
     if policy is None:
-        legs_seen = tuple(replace(leg, margin=_seen(leg, snapshot, MarginPolicy())) for leg in exposure.legs)
-        return replace(exposure, legs=legs_seen), replace(memory, margin={}) if memory.margin else memory
+        if snapshot.margins:
+            legs_seen = tuple(changed(leg, margin=_seen(leg, snapshot, MarginPolicy())) for leg in exposure.legs)
+            exposure = replace(exposure, legs=legs_seen)
+        return exposure, replace(memory, margin={}) if memory.margin else memory
     legs: list[LegExposure] = []
     held: dict[InstrumentId, str] = {}
     stops: list[Reason] = []

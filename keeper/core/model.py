@@ -194,17 +194,19 @@ class Hedge:
     more: tuple[Leg, ...] = ()
     tailing: bool = False
     configured: InstrumentId | None = None
+    legs: tuple[Leg, ...] = field(init=False, repr=False, compare=False)
+    """Every contract that may carry this hedge, the first one first."""
+
+    def __post_init__(self) -> None:
+        """Put the legs together, which every look asks for many times."""
+        first = Leg(self.instrument, self.share, self.collateral, self.collateral_is_spot)
+        object.__setattr__(self, "legs", (first, *self.more))
 
     @property
     def is_own(self) -> bool:
         """Whether coins are hedged with as many coins of their own future, so that no price compares the two."""
         own = len(self.assets) == 1 and self.assets[0] == self.instrument.base and self.beta(self.assets[0]) == 1
         return own and not self.tailing
-
-    @property
-    def legs(self) -> tuple[Leg, ...]:
-        """Every contract that may carry this hedge, the first one first."""
-        return (Leg(self.instrument, self.share, self.collateral, self.collateral_is_spot), *self.more)
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:

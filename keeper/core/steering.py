@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from keeper.core.changing import changed
 from keeper.core.coins import begun_anew, followed
 from keeper.core.courses import AT_ONCE, Course, Pace, share_at, target_at
 from keeper.core.hedge import counted_positions, last_target
@@ -56,7 +57,7 @@ def steered(
     ``waiting`` are contracts with an order in question.
     """
     memory = _with_file(hedge, memory, now_ms)
-    hedge = replace(hedge, target=target_in_force(hedge, memory, now_ms))
+    hedge = changed(hedge, target=target_in_force(hedge, memory, now_ms))
     if memory.course is not None:
         memory = replace(memory, course=replace(memory.course, reached=share_at(memory.course, now_ms)))
     positions, _ = counted_positions(hedge, snapshot, listed)
@@ -67,7 +68,7 @@ def steered(
         if memory.expected.get(position.instrument.id, position.contracts) != position.contracts
     }
     coins = followed(hedge, memory.coins, positions, snapshot.marks, {*waiting, *unsettled})
-    return hedge, replace(memory, coins=coins)
+    return hedge, changed(memory, coins=coins)
 
 
 def target_in_force(hedge: Hedge, memory: HedgeMemory, now_ms: int) -> Target:
@@ -83,7 +84,7 @@ def _with_file(hedge: Hedge, memory: HedgeMemory, now_ms: int) -> HedgeMemory:
     A target of another kind is jumped to: from which of its values it should be moved, nothing says before a look.
     """
     before = memory.filed if memory.filed is not None else last_target(memory)
-    memory = replace(memory, filed=hedge.target)
+    memory = changed(memory, filed=hedge.target)
     if before is None or before == hedge.target or (memory.course is not None and memory.course.by_operator):
         return memory
     present = target_in_force(replace(hedge, target=before), memory, now_ms)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from keeper.core.changing import changed
 from keeper.core.execution import Execution, Programme, Style, due_seconds, open_base, slices_due
 from keeper.core.model import (
     NO_BASE,
@@ -47,12 +48,12 @@ class Work:
 def work(exposure: Exposure, decision: Decision, memory: HedgeMemory, resting: Intent | None, now: Moment) -> Work:
     """Apply the hedge's style to ``decision``; ``resting`` is our order that the venue shows working, if any."""
     execution = exposure.hedge.execution
-    memory = replace(memory, programme=_running(exposure, memory.programme, now))
+    memory = changed(memory, programme=_running(exposure, memory.programme, now))
     if isinstance(decision, Hold) and decision.reasons[0].code == "within_band":
-        memory = replace(memory, settled_ratio=exposure.target_ratio)
+        memory = changed(memory, settled_ratio=exposure.target_ratio)
     decision = _carried_on(exposure, decision, memory, now)
     if not isinstance(decision, Rebalance):
-        memory = replace(memory, programme=None if _is_over(decision) else memory.programme)
+        memory = changed(memory, programme=None if _is_over(decision) else memory.programme)
         return _none_wanted(decision, memory, resting)
     if execution.style is Style.MARKET:
         market = Work(decision, replace(memory, programme=None))

@@ -205,7 +205,7 @@ def _item_kinds(kind: Any, length: int) -> list[Any]:
 @cache
 def _fields(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 
 
 def _name(kind: Any) -> str:

@@ -47,6 +47,10 @@ class Purse:
         """Every asset that was ever held, by name."""
         return tuple(self.balance(asset) for asset in sorted(self._free))
 
+    def totals(self) -> dict[str, Decimal]:
+        """Free and locked together, of every asset that was ever held, by name."""
+        return {asset: self._free[asset] + self._locked.get(asset, ZERO) for asset in sorted(self._free)}
+
     def add(self, asset: str, amount: Decimal) -> None:
         """Change the free amount, signed. Raises INSUFFICIENT_BALANCE, changing nothing."""
         after = self.free(asset) + amount
@@ -77,7 +81,7 @@ class HeldPosition:
     updated_ms: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ContractSettings:
     """What the user has set for one contract."""
 

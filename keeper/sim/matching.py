@@ -213,14 +213,22 @@ class Matcher:
 
         All together they fill up to the options' ``flow_notional``.
         """
-        worth, best = self._state.options.flow_notional, self._state.books[market.key].best(side)
-        if not worth or best is None or market.status is not MarketStatus.TRADING:
+        worth = self._state.options.flow_notional
+        if not worth or market.status is not MarketStatus.TRADING:
+            return
+        resting = [
+            (account, order)
+            for account in self._state.accounts.values()
+            for order in account.orders.opened(market.key)
+            if order.side is side and order.can_rest
+        ]
+        best = self._state.books[market.key].best(side) if resting else None
+        if best is None:
             return
         met = [
             (-order.price * side.sign, order.order_id, account)
-            for account in self._state.accounts.values()
-            for order in account.orders.opened(market.key)
-            if order.side is side and order.can_rest and (order.price - best.price) * side.sign >= 0
+            for account, order in resting
+            if (order.price - best.price) * side.sign >= 0
         ]
         left = floor_to(worth / quote_value(market, ONE, best.price), market.filters.step) if met else ZERO
         for _, order_id, account in sorted(met, key=lambda each: each[:2]):

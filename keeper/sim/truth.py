@@ -11,7 +11,7 @@ def truth_of(account: Account) -> Truth:
     ours, others = account.orders.by_origin()
     held = {key: wallet.held(key) for wallet in account.futures.values() for key, _ in wallet.positions}
     return Truth(
-        spot={balance.asset: balance.total for balance in account.spot.balances()},
+        spot=account.spot.totals(),
         usdm=dict(account.futures[MarketKind.LINEAR].balances),
         coinm=dict(account.futures[MarketKind.INVERSE].balances),
         positions={key: quantity for key, quantity in held.items() if quantity},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from keeper.sim.account import Account, ContractSettings, HeldPosition
 from keeper.sim.margin import booked, liquidation_price, pnl, value
@@ -58,7 +59,7 @@ class CrossMargin:
 
 
 class Valuation:
-    """Reads the state; nothing is cached, every answer is of this moment."""
+    """Reads the state; no figure is cached, every answer is of this moment."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -71,7 +72,7 @@ class Valuation:
         if known is not None:
             return known
         options = self._state.options
-        return ContractSettings(min(options.default_leverage, market.max_leverage), options.default_margin_mode)
+        return _default_settings(min(options.default_leverage, market.max_leverage), options.default_margin_mode)
 
     def symbol_settings(self, account: Account, market: Market) -> SymbolSettings:
         """The same as a frozen value."""
@@ -261,6 +262,11 @@ class Valuation:
 
 
 _FLAT = HeldPosition()
+
+
+@cache
+def _default_settings(leverage: int, margin_mode: MarginMode) -> ContractSettings:
+    return ContractSettings(leverage, margin_mode)
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:

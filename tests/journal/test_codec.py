@@ -48,7 +48,8 @@ def any_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     hints_of = get_type_hints(kind)
-    return st.builds(kind, **{field.name: any_of(hints_of[field.name]) for field in dataclasses.fields(kind)})
+    given_to = [field.name for field in dataclasses.fields(kind) if field.init]
+    return st.builds(kind, **{name: any_of(hints_of[name]) for name in given_to})
 
 
 @pytest.mark.parametrize("kind", [HedgeMemory, Snapshot, Intent, Remembered, Fill, FundingEntry, HedgeCycle])
