@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from keeper.core.model import Reason
 from keeper.doubt import Standing
+
+log = structlog.get_logger(__name__)
 
 EVERY_HEDGE = "*"
 
@@ -25,6 +29,7 @@ class Brakes:
     journal: Path | None = None
     min_free_bytes: int = 0
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __call__(self) -> Standing:
         """What stands in the way of orders now."""
@@ -39,7 +44,17 @@ class Brakes:
                 f"the journal's disk has {free // 1_000_000} MB left, less than {self.min_free_bytes // 1_000_000} MB"
             )
             sell_blocks.append((EVERY_HEDGE, Reason("disk_nearly_full", text)))
+        self._tell({reason.code: reason.text for _, reason in (*blocks, *sell_blocks)})
         return Standing(tuple(blocks), tuple(sell_blocks))
+
+    def _tell(self, now: dict[str, str]) -> None:
+        """A line for each brake when it takes hold and when it lets go, and none between."""
+        for code in now.keys() - self._told:
+            log.warning("brake", brake=code, text=now[code])
+        for code in self._told - now.keys():
+            log.info("brake_released", brake=code, text=f"{code} does not stand in the way of orders any more")
+        self._told.clear()
+        self._told.update(now)
 
     def _free(self) -> int | None:
         """Free bytes beside the journal; zero where that cannot be found out, because then nothing is proved."""

@@ -281,17 +281,20 @@ def _figures_table(hedges: Iterable[Mapping[str, Any]], bands: Mapping[str, Band
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    # At 80 columns names and counts of coins give way; wider, nothing has to.
     table.add_column("hedge", overflow="fold")
-    for heading in ("exposure", "futures", "ratio / target", "drift (in coins)"):
+    for heading in ("exposure", "futures"):
         table.add_column(heading, justify="right", overflow="fold")
+    for heading in ("ratio / target", "drift (in coins)"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("decision", no_wrap=True)
     for hedge in hedges:
         style = _DECISION_STYLE.get(hedge["decision"], "")
         table.add_row(
             Text(f"{hedge['name']}\n{hedge['asset']}"),
-            Text(rounded(hedge["exposure_base"], 6)),
-            Text(rounded(hedge["futures_base"], 6)),
+            Text(_coins(hedge["exposure_base"])),
+            Text(_coins(hedge["futures_base"])),
             Text(f"{rounded(hedge['hedge_ratio'], 4)} / {rounded(hedge['target_ratio'], 4)}"),
             Text(_drift_cell(hedge, bands.get(hedge["name"]))),
             Text(hedge["decision"], style=style),
@@ -299,8 +302,14 @@ def _figures_table(hedges: Iterable[Mapping[str, Any]], bands: Mapping[str, Band
     return table
 
 
+def _coins(figure: str | None) -> str:
+    """Coins for the eye: fewer decimals once there are many of them."""
+    size = Decimal(0) if figure is None else abs(Decimal(figure))
+    return rounded(figure, 6 if size < 10 else 4 if size < 1_000 else 2)
+
+
 def _drift_cell(hedge: Mapping[str, Any], band: Band | None) -> str:
-    cell = f"{rounded(hedge['drift_ratio'], 4)} ({rounded(hedge['drift_base'], 6)})"
+    cell = f"{rounded(hedge['drift_ratio'], 4)} ({_coins(hedge['drift_base'])})"
     if band is not None:
         cell += f"\nact {plain(band.act)} halt {plain(band.halt)}"
     return cell

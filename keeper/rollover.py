@@ -6,8 +6,9 @@ then in the hedge's memory, and only then begins to be carried out; a keeper tha
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,15 @@ _LEGS = 32
 
 
 @dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is to be done about one contract, and the comparison behind it as JSON."""
+
+    source: Instrument
+    choice: Choice
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Ordered:
     """A roll that an operator asked for: out of which contract, into which, and the comparison behind it as JSON."""
 
@@ -55,23 +65,26 @@ class Rollover:
 
     async def __call__(self, desk: Desk) -> None:
         """Look at every hedge once. Raises :class:`~keeper.journal.base.JournalError`: then nothing was begun."""
-        for hedge in tuple(desk.hedges):
-            memory = desk.memories.get(hedge.name, HedgeMemory())
-            if memory.roll is None:
-                await self._look(desk, carried(hedge, memory), memory)
-
-    async def _look(self, desk: Desk, hedge: Hedge, memory: HedgeMemory) -> None:
         now_ms = desk.clock.now_ms()
-        due = [each for each in rolling(hedge) if is_due(each, hedge.roll, now_ms)]
-        if not due:
-            if memory.roll_note is not None:
+        known = [(hedge, desk.memories.get(hedge.name, HedgeMemory())) for hedge in desk.hedges]
+        free = [(carried(hedge, memory), memory) for hedge, memory in known if memory.roll is None]
+        # Every venue is read at once; what follows is written and begun one after the other.
+        found = await asyncio.gather(*(self._look(desk, hedge, now_ms) for hedge, _ in free))
+        for (hedge, memory), choices in zip(free, found, strict=True):
+            for each in choices:
+                await _write(desk, now_ms, each.detail)
+            if choices:
+                # One roll at a time: the first to expire of those to be rolled, the others when that one has ended.
+                first = next((each for each in choices if each.choice.act is Act.ROLL), choices[0])
+                await self._act(desk, hedge.name, memory, first.source, first.choice)
+            elif memory.roll_note is not None:
                 await _remember(desk, hedge.name, replace(memory, roll_note=None))
-            return
+
+    async def _look(self, desk: Desk, hedge: Hedge, now_ms: int) -> Sequence[_Chosen]:
+        """What is chosen about each contract of a hedge whose roll is due, the first to expire first."""
+        due = [each for each in rolling(hedge) if is_due(each, hedge.roll, now_ms)]
         due.sort(key=lambda each: each.expires_at_ms or 0)
-        choices = [(each, await self._choose(desk, hedge, each, now_ms)) for each in due]
-        # One roll at a time: the first to expire of those that are to be rolled, the others when that one has ended.
-        source, choice = next((each for each in choices if each[1].act is Act.ROLL), choices[0])
-        await self._act(desk, hedge.name, memory, source, choice)
+        return await asyncio.gather(*(self._choose(desk, hedge, each, now_ms) for each in due))
 
     async def ordered(self, desk: Desk, name: str, to: str | None, out_of: str | None) -> Ordered:
         """What a roll by hand of this hedge comes to: into ``to``, or into what is cheapest to hold; begins nothing.
@@ -102,14 +115,13 @@ class Rollover:
         detail = json.dumps(roll_json(name, holds, comparison, choice, rules), separators=(",", ":"))
         return Ordered(present.id, target, detail)
 
-    async def _choose(self, desk: Desk, hedge: Hedge, instrument: Instrument, now_ms: int) -> Choice:
+    async def _choose(self, desk: Desk, hedge: Hedge, instrument: Instrument, now_ms: int) -> _Chosen:
         markets = self._markets[instrument.id.venue]
         holds = await carried_from(markets, instrument, desk.remembered.positions.get(instrument.id))
         taken = {each.id for each in rolling(hedge) if each.id != instrument.id}
         comparison = await compared(markets, holds, hedge.roll, now_ms, taken)
         choice = choose(comparison, hedge.roll)
-        await _write(desk, now_ms, roll_json(hedge.name, holds, comparison, choice, hedge.roll))
-        return choice
+        return _Chosen(instrument, choice, roll_json(hedge.name, holds, comparison, choice, hedge.roll))
 
     async def _act(self, desk: Desk, name: str, memory: HedgeMemory, source: Instrument, choice: Choice) -> None:
         if not self._begins and choice.act is Act.ROLL:

@@ -409,8 +409,10 @@ def _passed_over(cycle: HedgeCycle) -> list[str]:
 
 
 def _beyond_warn(cycle: HedgeCycle) -> bool | None:
-    ratio = cycle.exposure.drift_ratio
-    return None if ratio is None else abs(ratio) > cycle.exposure.hedge.band.warn
+    ratio, band = cycle.exposure.drift_ratio, cycle.exposure.hedge.band
+    # What a step of a roll leaves open until the next is no news while it is inside the band.
+    warn = band.warn if cycle.memory.roll is None else max(band.warn, band.act)
+    return None if ratio is None else abs(ratio) > warn
 
 
 def _is_unknown(cycle: HedgeCycle) -> bool:

@@ -20,6 +20,7 @@ from keeper.config import BandConfig, Config
 from keeper.config.client_options import endpoints
 from keeper.config.execution import ExecutionConfig
 from keeper.config.problems import is_credential
+from keeper.config.traps import traps
 from keeper.config.values import nearest
 from keeper.core.orders import plain
 from keeper.errors import ConfigError
@@ -110,14 +111,8 @@ def static_findings(config: Config) -> Iterator[Finding]:
             what = f"{' and '.join(unset)} not given: the venue's own setting is left as it is"
             yield Finding(f"hedges.{hedge.name}", True, what)
         yield Finding(f"hedges.{hedge.name}", True if hedge.looks_coin_margined else None, by_its_kind(hedge))
-        largest = hedge.max_ratio if hedge.ratio is None else hedge.ratio
-        if 0 < largest <= hedge.band.halt:
-            # A hedge whose short is gone altogether has drifted by the whole of its ratio, and by no more.
-            key = "ratio" if hedge.ratio is not None else "max_ratio"
-            text = (
-                f"{plain(hedge.band.halt)} can never be passed: the largest drift is {key}, {plain(largest)}; lower it"
-            )
-            yield Finding(f"hedges.{hedge.name}.band.halt", None, text)
+    for key, text in traps(config):
+        yield Finding(key, None, text)
 
 
 async def targets_set(config: Config) -> list[Finding]:

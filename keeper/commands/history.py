@@ -30,6 +30,8 @@ from keeper.venue.base import Fill
 _LOOK_BACK = 5_000
 """Cycles read for a table: holds that say the same share a line, so that a quiet hour is one line and not the page."""
 
+_FURTHEST_BACK = 320_000
+
 _FIGURE = re.compile(r"-?\d{1,15}(\.\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _DECIMALS_SHOWN = 6
@@ -103,14 +105,24 @@ async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) ->
         return _Found(
             journal=reader.name,
             summary=await reader.summary(),
-            cycles=await reader.cycles(cycles, hedge),
+            cycles=await _enough(reader, hedge, limit, cycles),
             orders=await reader.orders(limit, hedge),
             fills=await reader.fills(limit, hedge),
             costs=await reader.costs(hedge),
             funding=dict(await reader.funding_total()),
             targets=tuple(await reader.events("target", hedge, limit)),
-            events=tuple(each for each in await reader.events(None, hedge, limit) if each.kind != "target"),
+            events=tuple(await reader.events(None, hedge, limit, but=("target",))),
         )
+
+
+async def _enough(reader: JournalReader, hedge: str | None, limit: int, first: int) -> tuple[CycleRow, ...]:
+    """The last ``first`` cycles, and as many more as it takes to fill ``limit`` lines of a table."""
+    count = first
+    while True:
+        found = await reader.cycles(count, hedge)
+        if len(found) < count or count >= _FURTHEST_BACK or first == limit or len(_cycles(found, limit).lines) >= limit:
+            return found
+        count *= 4
 
 
 def _headline(found: _Found) -> str:

@@ -14,6 +14,7 @@ from keeper.api.server import serve
 from keeper.api.token import ensure_token, token_path
 from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import Config
+from keeper.config.traps import traps
 from keeper.logs import hide
 from keeper.service import describe, serving, stopped_by_signals
 from keeper.wiring import open_house, refuse_unarmed
@@ -52,7 +53,7 @@ class _Ending:
 
 async def _run(config: Config, *, live: bool) -> None:
     log.info("starting", text=describe(config), config=str(config.path))
-    for warning in config.warnings:
+    for warning in (*config.warnings, *(f"{key}: {text}" for key, text in traps(config))):
         log.warning("config", text=warning)
     ending = _Ending()
     with stopped_by_signals(ending.now):

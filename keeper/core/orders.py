@@ -182,12 +182,26 @@ def _slices(
     worth = min(price, mark)
     while len(sizes) < MAX_SLICES:
         size = Contracts(min(left, largest))
+        if reduces and size < left:
+            size = _leaving_enough(size, left, instrument, worth)
         why = below_minimum(size, instrument, worth, reduces=reduces)
         if why is not None:
             return sizes, why if left > 0 or not sizes else None
         sizes.append(size)
         left -= size
     return sizes, None
+
+
+def _leaving_enough(size: Contracts, left: Decimal, instrument: Instrument, price: Decimal) -> Contracts:
+    """The slice of a cover, smaller where it would leave behind what could not be covered by itself."""
+    rest = Contracts(left - size)
+    if below_minimum(rest, instrument, price, reduces=True) is None:
+        return size
+    one = abs(instrument.notional(Contracts(ONE), price))
+    # A tenth more, as prices move until the rest is covered.
+    least = max(instrument.min_contracts, instrument.min_notional * Decimal("1.1") / one, instrument.step_contracts)
+    smaller = Contracts(left - ceil_to_step(least, instrument.step_contracts))
+    return smaller if below_minimum(smaller, instrument, price, reduces=True) is None else size
 
 
 def arrival_mid(quote: Mark) -> Decimal:

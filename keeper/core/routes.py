@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import ceil
 
 from keeper.core.legs import at_leg, is_usable
 from keeper.core.model import (
     NO_BASE,
     ONE,
     ZERO,
+    Band,
     Base,
     Contracts,
     Exposure,
@@ -32,8 +34,8 @@ from keeper.core.orders import below_minimum, ceil_to_step, floor_to_step, plain
 
 PASSING = frozenset({"coins_came_in", "foreign_change"})
 """Codes of what stops new shorts for one look only."""
-SLICE_OF_ACT = Decimal("0.8")
-"""How much of the band one step of a roll may use: the rest is for prices that move before the next look."""
+SLICE_OF_ACT = Decimal("0.9")
+"""How much of the band one step may use: the rest is for prices that move before the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +267,7 @@ def _slice(
     """
     drift, instrument = exposure.drift_base or NO_BASE, source.leg.instrument
     step = instrument.step_contracts
-    fits = floor_to_step(max(ZERO, _contracts(source, Base(_room(exposure) - drift))), step)
+    fits = floor_to_step(max(ZERO, _contracts(source, Base(_room(exposure, rolls=closes) - drift))), step)
     least = _least(source, reduces=True)
     sellable = _base(target, _least(target, reduces=False))
     needed = ceil_to_step(max(ZERO, _contracts(source, Base(sellable - drift))), step)
@@ -290,9 +292,19 @@ def _least(leg: LegExposure, *, reduces: bool) -> Contracts:
     return size
 
 
-def _room(exposure: Exposure) -> Decimal:
-    """The drift that one step may leave: inside ``act``, and not worth a warning either where there is room below."""
+def roll_steps(ratio: Decimal, band: Band) -> int:
+    """How many slices a roll of a short of ``ratio`` of the exposure takes: each is covered, and then sold."""
+    return 1 if band.act <= 0 else ceil(ratio / (SLICE_OF_ACT * band.act))
+
+
+def _room(exposure: Exposure, *, rolls: bool) -> Decimal:
+    """The drift that one step may leave: inside ``act``; where shares are restored, not worth a warning either.
+
+    A roll is made in as few steps as the band allows, and does not warn of what it leaves open on the way.
+    """
     band, weighted = exposure.hedge.band, exposure.weighted_base or ZERO
+    if rolls:
+        return SLICE_OF_ACT * band.act * weighted
     quiet = band.warn if band.warn > 0 else band.act
     return min(SLICE_OF_ACT * band.act, quiet) * weighted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, select
@@ -56,12 +57,16 @@ async def back_offs(connection: AsyncConnection) -> dict[str, int]:
     return {row.venue: row.until_ms for row in found}
 
 
-async def events(connection: AsyncConnection, kind: str | None, subject: str | None, limit: int) -> tuple[Event, ...]:
-    """The last events of a kind (None: of all), oldest first."""
+async def events(
+    connection: AsyncConnection, kind: str | None, subject: str | None, limit: int, but: Sequence[str] = ()
+) -> tuple[Event, ...]:
+    """The last events of a kind (None: of all ``but`` some), oldest first."""
     wanted = select(schema.events).order_by(schema.events.c.id.desc()).limit(limit)
     if kind is not None:
         wanted = wanted.where(schema.events.c.kind == kind)
     if subject is not None:
         wanted = wanted.where(schema.events.c.subject == subject)
+    if but:
+        wanted = wanted.where(schema.events.c.kind.not_in(but))
     found = [Event(row.kind, row.subject, row.at_ms, row.detail) for row in await connection.execute(wanted)]
     return tuple(reversed(found))

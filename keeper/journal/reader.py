@@ -170,10 +170,12 @@ class JournalReader:
         """The last accepted readings."""
         return await self._ask("read the last readings", queries.remembered, Remembered({}, {}, None))
 
-    async def events(self, kind: str | None, subject: str | None = None, limit: int = 1) -> Sequence[Event]:
-        """The last ``limit`` events of a kind or of all kinds, of one subject or of all, oldest first."""
+    async def events(
+        self, kind: str | None, subject: str | None = None, limit: int = 1, *, but: Sequence[str] = ()
+    ) -> Sequence[Event]:
+        """The last ``limit`` events of a kind, or of all kinds ``but`` some, of one subject or of all, oldest first."""
         return await self._ask(
-            f"read each {kind or 'event'}", lambda connection: queries.events(connection, kind, subject, limit), ()
+            f"read each {kind or 'event'}", lambda connection: queries.events(connection, kind, subject, limit, but), ()
         )
 
     async def funding_total(self, since_ms: int = 0) -> Mapping[tuple[InstrumentId, str], Decimal]:

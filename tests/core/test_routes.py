@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from keeper.core.hedge import assess, decide
@@ -280,6 +280,16 @@ minimums = st.sampled_from(["0", "5", "100", "20"])
     basis=st.integers(-300, 300),
     most=st.sampled_from(["1e12", "5000", "20000"]),
     moves=st.lists(st.integers(-40, 40), min_size=8, max_size=8),
+)
+@example(  # the largest order left a rest that could not be covered any more
+    coins=D(20),
+    ratio="1",
+    near=("0.001", "100", False),
+    far=("0.001", "0", False),
+    mark=D(20_000),
+    basis=0,
+    most="5000",
+    moves=[0, 6, 12, 17, 0, -25, -25, -36],
 )
 def test_a_roll_stays_inside_the_band_never_goes_over_and_ends(
     coins: Decimal,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from keeper.brakes import Brakes
 from keeper.core.model import Halt, Hold, Quote, Rebalance
@@ -202,3 +203,24 @@ async def test_a_host_clock_that_steps_neither_hurries_nor_delays(house: House) 
     await house.turn(2)
     assert desk.memories["btc"].halted is None
     assert house.position() == D(-5)
+
+
+async def test_each_brake_is_logged_when_it_takes_hold_and_when_it_lets_go(house: House, tmp_path: Path) -> None:
+    await house.hedge()
+    desk = await house.open()
+    kill, free = tmp_path / "keeper.kill", [99]
+    desk.observatory.brakes = Brakes(kill, tmp_path / "keeper.db", 100, lambda _: free[0])
+    with capture_logs() as logs:
+        await house.turn(3)
+        kill.touch()
+        await house.turn(3)
+        free[0] = 1_000
+        kill.unlink()
+        await house.turn(3)
+    told = [(line["event"], line["brake"]) for line in logs if line["event"].startswith("brake")]
+    assert sorted(told) == [
+        ("brake", "disk_nearly_full"),
+        ("brake", "kill_file"),
+        ("brake_released", "disk_nearly_full"),
+        ("brake_released", "kill_file"),
+    ]
