@@ -37,6 +37,7 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.orders import Epoch, plan
+from keeper.core.portfolio import portfolio_beta
 from keeper.core.roll import due_note, late_note
 from keeper.core.roll_state import carried, ended, rolling
 from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
@@ -195,6 +196,8 @@ def _seen(hedge: Hedge, memory: HedgeMemory, snapshot: Snapshot, listed: Collect
     """Where a hedge stands, with what is to be said of its target."""
     gain = ZERO if memory.coins is None else memory.coins.gain_base
     exposure = assess(hedge, snapshot, listed, gain)
+    if len(hedge.assets) > 1:
+        exposure = replace(exposure, portfolio_beta=portfolio_beta(exposure, snapshot))
     notes = steering_notes(memory)
     return replace(exposure, notes=(*notes, *exposure.notes)) if notes else exposure
 

@@ -41,6 +41,7 @@ from keeper.wiring import (
     build_hedges,
     open_venues,
     refuse_other_modes,
+    stood,
     will_trade,
 )
 
@@ -86,7 +87,8 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
             await betas.recall(reader)
         except JournalError as error:
             raise KeeperError(f"the journal cannot be read: {error}") from error
-        memories = {hedge.name: memory_at_start(hedge, kept, venues.observers) for hedge in built}
+        known = {hedge.name: memory_at_start(hedge, kept, venues.observers) for hedge in built}
+        memories = stood(built, known, will_trade=will_trade(config))
         hedges = await betas.refresh(seat(built, memories, venues.observers))
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes = brakes_of(config)

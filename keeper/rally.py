@@ -13,7 +13,7 @@ from keeper.core.margin import Curve, as_decimal
 from keeper.core.margin_duty import with_margin
 from keeper.core.margins import AccountMargin
 from keeper.core.model import Exposure, Hedge, HedgeMemory, InstrumentId, Kind, LegExposure, Snapshot
-from keeper.core.portfolio import curve_of, pool_name, short_of
+from keeper.core.portfolio import curve_of, pool_name, portfolio_beta, short_of
 from keeper.journal.base import Remembered
 from keeper.observe import Observatory
 from keeper.preflight import Finding
@@ -53,6 +53,9 @@ async def rally_findings(
     shorts = {leg.id: _wanted(exposure, leg) for exposure in seen for leg in exposure.legs}
     findings: list[Finding] = []
     for exposure in seen:
+        if (beta := portfolio_beta(exposure, snapshot)) is not None:
+            text = f"the portfolio moves {rounded(str(beta), 4)} times as far as its contract"
+            findings.append(Finding(f"hedges.{exposure.hedge.name}", True, text))
         for leg in exposure.legs:
             sharing = [(each, other) for each in seen for other in each.legs if _same_account(leg, other)]
             findings.append(_finding(exposure, leg, sharing, snapshot, shorts, margin))

@@ -80,6 +80,7 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
     document: dict[str, Any] = {"name": hedge.name, "asset": ",".join(hedge.assets)}
     if len(hedge.assets) > 1:
         document["assets"] = list(hedge.assets)
+        document["portfolio_beta"] = _cut(exposure.portfolio_beta)
     document |= {
         "instrument": str(hedge.instrument.id),
         "spot_base": _figure(exposure.spot_base),
@@ -221,6 +222,11 @@ def _slope_json(slope: Slope) -> dict[str, Any]:
     }
 
 
+def _cut(value: Decimal | None) -> str | None:
+    """A quotient has no end: nine decimals of it."""
+    return None if value is None else plain(Decimal(f"{value:.9f}"))
+
+
 def _statistic(value: float | None) -> str | None:
     """Statistics are floats: six decimals say all that they know."""
     return None if value is None else plain(Decimal(f"{value:.6f}"))
@@ -331,6 +337,8 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
         if hedge.get(flag):
             detail = "" if hedge[flag] is True else f": {hedge[flag]}"
             yield Text(f"  {flag}{detail}", style="red")
+    if hedge.get("portfolio_beta") is not None:
+        yield Text(f"  beta of the portfolio: {rounded(hedge['portfolio_beta'], 4)}", style="dim")
     for slope in hedge.get("betas", ()):
         worth = "" if slope["r2"] is None else f", R² {rounded(slope['r2'], 3)}"
         outside = slope["effectiveness_out_of_sample"]

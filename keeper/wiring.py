@@ -25,6 +25,7 @@ from keeper.core.model import (
     HedgeMemory,
     InstrumentId,
 )
+from keeper.core.rehearsal import in_earnest, rehearsing
 from keeper.cycle import Desk, restore
 from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
@@ -299,6 +300,19 @@ def _build_hedge(
     )
 
 
+def stood(hedges: Sequence[Hedge], memories: Mapping[str, HedgeMemory], *, will_trade: bool) -> dict[str, HedgeMemory]:
+    """What each hedge remembers, as it stands for this keeper: orders given in a rehearsal do not in earnest."""
+    found = dict(memories)
+    for name in {hedge.name for hedge in hedges} | memories.keys():
+        memory = memories.get(name, HedgeMemory())
+        found[name] = in_earnest(memory) if will_trade else rehearsing(memory)
+        if (found[name].paused, found[name].flattened, found[name].course) != (
+            memory.paused, memory.flattened, memory.course,
+        ):  # fmt: skip
+            log.warning("rehearsed_orders_end", hedge=name, paused=memory.paused, flattened=memory.flattened)
+    return found
+
+
 def will_trade(config: Config) -> bool:
     """Whether this mode sends orders at all."""
     return _POLICIES[config.mode].trading or config.mode is _ON_PAPER
@@ -370,6 +384,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         )
         desk.top_ups = top_ups
         await restore(desk)
+        desk.memories = stood(desk.hedges, desk.memories, will_trade=will_trade(config))
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
 
 

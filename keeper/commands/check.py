@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.text import Text
 
 from keeper.commands.loading import check_journal, load_for_venues
-from keeper.config import BandConfig, Config
+from keeper.config import BandConfig, Config, Mode
 from keeper.config.client_options import endpoints
 from keeper.config.execution import ExecutionConfig
 from keeper.config.problems import is_credential
 from keeper.config.traps import traps
 from keeper.config.values import nearest
+from keeper.core.model import HedgeMemory
 from keeper.core.orders import plain
+from keeper.core.rehearsal import in_earnest
 from keeper.errors import ConfigError
 from keeper.journal.base import JournalError
 from keeper.journal.reader import JournalReader
@@ -127,7 +129,9 @@ async def targets_set(config: Config) -> list[Finding]:
         return [Finding("journal", None, f"cannot be read, so targets set with keeper target are not known: {error}")]
     found = []
     for hedge in config.hedges:
-        course = memories[hedge.name].course if hedge.name in memories else None
+        memory = memories.get(hedge.name, HedgeMemory())
+        # What was tried out in dry-run does not stand in a mode that trades.
+        course = (in_earnest(memory) if config.mode is not Mode.DRY_RUN else memory).course
         if course is not None and course.by_operator:
             text = f"{course.goal} was set with keeper target; the file's {hedge.target} does not count until"
             found.append(Finding(f"hedges.{hedge.name}", None, f"{text}: keeper target {hedge.name} --configured"))

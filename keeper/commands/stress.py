@@ -90,7 +90,7 @@ def _live(config_path: Path, moves: Sequence[Fraction]) -> dict[str, Any]:
 
 def of_look(look: Look, moves: Sequence[Fraction]) -> dict[str, Any]:
     """The hedges of one look; a hedge of which something was not read has nulls, and so has the total then."""
-    from keeper.core.portfolio import line_of, pools_of
+    from keeper.core.portfolio import line_of, pools_of, portfolio_beta
 
     lines: list[Line] = []
     entries: list[dict[str, Any]] = []
@@ -102,6 +102,9 @@ def of_look(look: Look, moves: Sequence[Fraction]) -> dict[str, Any]:
         name = exposure.hedge.name
         entry = _unknown(name, moves) if line is None or price is None else _entry(line, pools, moves, price)
         entry |= {"asset": ",".join(exposure.hedge.assets), "instrument": str(exposure.hedge.instrument.id)}
+        if len(exposure.hedge.assets) > 1:
+            beta = portfolio_beta(exposure, look.snapshot)
+            entry["portfolio_beta"] = None if beta is None else plain(Decimal(f"{beta:.9f}"))
         entry["reasons"] = [{"code": reason.code, "text": reason.text} for reason in exposure.blockers]
         if line is not None:
             lines.append(line)
@@ -197,6 +200,8 @@ def _show(document: Mapping[str, Any]) -> None:
 def _heading(entry: Mapping[str, Any]) -> str:
     instrument = f": {entry['instrument']}" if "instrument" in entry else ""
     words = [f"{entry['name']}{instrument}", f"value {_money(entry['value'])}", f"ratio {_share(entry['hedge_ratio'])}"]
+    if entry.get("portfolio_beta") is not None:
+        words.append(f"portfolio beta {_share(entry['portfolio_beta'])}")
     if entry["margin_ratio"] is not None:
         words.append(f"margin {_share(entry['margin_ratio'])}")
     if entry.get("liquidation_price") is not None:

@@ -39,7 +39,8 @@ class Estimated:
         terms = self.terms
         decay = f", lambda {terms.decay:g}" if terms.method is Method.EWMA else ""
         return (
-            f"{terms.method} of {terms.lookback} candles of {self.timeframe}{decay}, R² from {terms.min_r2:g}, sample "
+            f"{terms.method} of {terms.lookback} candles of {self.timeframe}{decay}, R² from {terms.min_r2:g}, "
+            f"effectiveness out of sample from {terms.min_effectiveness:g}, sample "
             f"from {terms.min_sample:g}, {terms.low:g} to {terms.high:g}{', shrunk' if terms.shrink else ''}, every "
             f"{terms.refresh_ms // HOUR_MS} hours, told beyond {plain(self.jump)}"
         )
@@ -55,6 +56,7 @@ def read_estimate(value: object) -> Estimated:
             "lookback": whole(at_least=10, at_most=5000, unit="candles"),
             "lambda": number(above="0", below="1"),
             "min_r2": number(at_least="0", below="1"),
+            "min_effectiveness": number(at_least="-1", below="1"),
             "min_sample": whole(at_least=3, at_most=5000, unit="returns"),
             "bounds": _bounds,
             "shrink": truth,
@@ -83,6 +85,7 @@ def read_estimate(value: object) -> Estimated:
         float(high),
         found.get("shrink", usual.shrink),
         found["refresh_hours"] * HOUR_MS if "refresh_hours" in found else usual.refresh_ms,
+        float(found.get("min_effectiveness", usual.min_effectiveness)),
     )
     reach = reachable_sample(terms)
     if reach < terms.min_sample:

@@ -81,6 +81,7 @@ class Terms:
     high: float = 3.0
     shrink: bool = True
     refresh_ms: int = 86_400_000
+    min_effectiveness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,7 @@ def estimate(terms: Terms, found: Paired, now_ms: int, stated: Decimal | None = 
     used = float(stated) if stated is not None else _used(terms, fit)
     fixed: Callable[[Paired], float | None] = lambda _: used  # noqa: E731  a stated slope learns nothing
     slope_of = fixed if stated is not None else lambda part: _slope(terms, part)
+    later = outside(found, slope_of, terms.refresh_ms // terms.bar_ms)
     return Estimate(
         stated if stated is not None else Decimal(repr(round(used, PLACES))),
         fit.beta,
@@ -270,8 +272,8 @@ def estimate(terms: Terms, found: Paired, now_ms: int, stated: Decimal | None = 
         pairs,
         found.missing,
         effectiveness(found.asset, found.hedge, used),
-        outside(found, slope_of, terms.refresh_ms // terms.bar_ms),
-        None if stated is not None else _refusal(terms, found, fit, now_ms),
+        later,
+        None if stated is not None else _refusal(terms, found, fit, now_ms) or _useless(terms, later),
     )
 
 
@@ -312,6 +314,16 @@ def _refusal(terms: Terms, found: Paired, fit: Fit, now_ms: int) -> str | None:
         return f"R² is {r2}, the floor {terms.min_r2:g}"
     if not terms.low <= fit.beta <= terms.high:
         return f"the slope is {fit.beta:.4f}, the bounds {terms.low:g} and {terms.high:g}"
+    return None
+
+
+def _useless(terms: Terms, later: Effectiveness | None) -> str | None:
+    """A slope that fits the past and took too little of the variance that came after it."""
+    if later is None:
+        return "how much variance it takes away out of sample is not known"
+    if later.ratio < terms.min_effectiveness:
+        floor = f"{terms.min_effectiveness:g}"
+        return f"out of sample it took away {later.ratio:.4f} of the variance, the floor (min_effectiveness) is {floor}"
     return None
 
 

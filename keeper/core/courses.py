@@ -87,3 +87,20 @@ def target_at(course: Course, share: Decimal) -> Target:
         return course.start
     between = start + (goal - start) * share
     return Target(course.goal.kind, min(max(between, min(start, goal)), max(start, goal)))
+
+
+@dataclass(frozen=True, slots=True)
+class Earnest:
+    """What stood in a hedge's memory, under the same names, before a keeper that sends nothing took it over."""
+
+    paused: bool = False
+    flattened: bool = False
+    halted: str | None = None
+    established: bool = False
+    ratio_cap: Decimal | None = None
+    target: Target | None = None
+    target_ratio: Decimal | None = None
+    met: Target | None = None
+    filed: Target | None = None
+    course: Course | None = None
+    coins: CoinLedger | None = None

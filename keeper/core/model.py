@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from keeper.core.beta import Slope
-from keeper.core.courses import CoinLedger, Course, Pace
+from keeper.core.courses import CoinLedger, Course, Earnest, Pace
 from keeper.core.execution import AT_ONCE, POST_ONLY, Execution, Programme, Resting, Style
 from keeper.core.instruments import (
     NO_BASE,
@@ -232,7 +232,7 @@ class HedgeMemory:
     the configuration then: a configuration that names another one takes over again. ``roll_note`` is what was last
     chosen about a roll that is due, or under way; ``ratio_cap`` is the most that is hedged since all was too dear.
     ``settled_ratio`` is the target's share when the drift was last inside the band. ``successors`` maps a contract of a
-    hedge that is split by shares to the one that it was rolled to.
+    hedge that is split by shares to the one that it was rolled to. ``earnest`` is what stood before a rehearsal.
     """
 
     target_ratio: Decimal | None = None
@@ -261,6 +261,7 @@ class HedgeMemory:
     ratio_cap: Decimal | None = None
     margin: Mapping[InstrumentId, str] = field(default_factory=dict)
     successors: Mapping[InstrumentId, InstrumentId] = field(default_factory=dict)
+    earnest: Earnest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ class Exposure:
     asset's own future), and so is ``equity_base``: all that is truly owned, collateral and PnL included whatever the
     config counts, the bound of rule 5. ``holdings_base``, ``held`` are wallets alone, without PnL. ``stated`` are the
     hedge's statements as this look read them. ``target_ratio`` is the share that the target comes to; ``notes``
-    say what has moved it, ``ground`` is what it was measured on.
+    say what has moved it, ``ground`` is what it was measured on. ``portfolio_beta`` is Σ βᵢ·Vᵢ / Σ Vᵢ of a basket.
     ``futures_base`` is the sum over all ``legs``; ``mark``, ``position``, ``working`` and ``foreign_contracts`` are
     those of the first one.
     """
@@ -326,6 +327,7 @@ class Exposure:
     drift_ratio: Decimal | None = None
     drift_notional: Quote | None = None
     net_delta_base: Base | None = None
+    portfolio_beta: Decimal | None = None
     weighted_base: Base | None = None
     holdings_base: Base | None = None
     equity_base: Base | None = None

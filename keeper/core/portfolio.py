@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from keeper.core.hedge import accounts_of
-from keeper.core.margin import NOTHING, Curve
+from keeper.core.margin import NOTHING, Curve, as_decimal
 from keeper.core.model import NO_BASE, Exposure, ExposureMode, InstrumentId, Kind, LegExposure, Snapshot
 from keeper.core.stress import Coins, Leg, Line, Pool
 
@@ -41,6 +41,18 @@ def line_of(exposure: Exposure, snapshot: Snapshot) -> Line | None:
     if abs(futures - own) > abs(own) * Decimal("1e-20"):
         legs.append(Leg(Kind.LINEAR, Fraction(futures - own) * price, f"{hedge.name} unlisted"))
     return Line(hedge.name, tuple(held), tuple(legs))
+
+
+def portfolio_beta(exposure: Exposure, snapshot: Snapshot) -> Decimal | None:
+    """How far a basket moves with its contract: Σ βᵢ·Vᵢ / Σ Vᵢ, each coin at its own price.
+
+    None for one coin, where nothing is held, and where a holding or a price is not known.
+    """
+    mark, weighted = exposure.mark, exposure.weighted_base
+    if len(exposure.hedge.assets) < 2 or mark is None or weighted is None or weighted <= 0:
+        return None
+    worth = _unweighted(exposure, snapshot)
+    return as_decimal(Fraction(weighted) * Fraction(mark.mark) / worth) if worth else None
 
 
 def short_of(leg: LegExposure) -> Fraction:

@@ -155,6 +155,19 @@ def test_out_of_sample_sees_what_in_sample_cannot() -> None:
     assert found.inside > 0.5
     assert found.outside is not None
     assert found.outside.ratio < 0
+    assert found.refused is not None
+    assert "out of sample it took away" in found.refused
+
+
+def test_a_floor_on_effectiveness_refuses_what_fits_well_enough() -> None:
+    found = judged(*legs(market(noise=0.004)), Terms(min_r2=0.5))
+    assert found.refused is None
+    assert found.outside is not None
+    floor = found.outside.ratio
+    assert judged(*legs(market(noise=0.004)), Terms(min_r2=0.5, min_effectiveness=floor)).refused is None
+    refused = judged(*legs(market(noise=0.004)), Terms(min_r2=0.5, min_effectiveness=floor + 0.001)).refused
+    assert refused is not None
+    assert "the floor (min_effectiveness)" in refused
 
 
 def test_each_stretch_is_hedged_with_what_came_before_it_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from keeper.clock import SystemClock
+from keeper.commands.stress import of_look
 from keeper.core.model import Hold
 from keeper.look import check_connect, look_once
 from keeper.report import plan_document
@@ -169,3 +171,18 @@ async def _down(*_: object) -> object:
     from keeper.venue.base import UnreachableError
 
     raise UnreachableError("the venue is away")
+
+
+async def test_the_beta_of_a_whole_basket_is_told_wherever_it_is_looked_at(ground: Ground, tmp_path: Path) -> None:
+    prices(ground, SOL="150", ETH="3000", BTC="60000")
+    seen = await planned(ground, tmp_path, BASKET)
+    # 300,000 of SOL at 1.3, 300,000 of ETH at 1.1, 240,000 of BTC at 1
+    assert near(seen["portfolio_beta"], "1.142857142")
+    config = config_of(ground, tmp_path, BASKET)
+    look = await look_once(config)
+    [stressed] = of_look(look, [Fraction(0)])["hedges"]
+    assert stressed["portfolio_beta"] == seen["portfolio_beta"]
+    told = [finding.text for finding in await check_connect(config) if finding.subject == "hedges.all"]
+    assert "the portfolio moves 1.1429 times as far as its contract" in told
+    one = await planned(ground, tmp_path, CROSS)
+    assert "portfolio_beta" not in one, "one coin's beta is its own"

@@ -167,6 +167,8 @@ async def test_events_are_read_back_by_kind_and_subject_oldest_first(tmp_path: P
     await journal.close()
     async with await JournalReader.open(url_of(tmp_path)) as reader:
         assert [event.subject for event in await reader.events("roll", limit=9)] == ["btc", "btc", "btc", "eth"]
+        rest = await reader.events(None, limit=2, but=("beta",))
+        assert [event.kind for event in rest] == ["roll", "roll"], "as many as are asked for, of what is shown"
 
 
 def test_what_was_chosen_is_told_with_its_reason_and_kept_whole(
