@@ -84,6 +84,11 @@ class LocalFurther(LocalLine):
             since_ms = records[-1].time_ms + 1
         raise BadReadingError(f"{instrument.id}: more than {PAGES_MAX * PAGE} funding rates were asked for")
 
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest price of a sell and the highest of a buy, as shares of the mark."""
+        rules = self.exchange.market(self._key_of(instrument.id)).filters
+        return rules.band_down, rules.band_up
+
     async def fees(self, instrument: Instrument) -> Fees | None:
         """What the account pays: everybody pays the same here."""
         market = self._ask(partial(self.exchange.market, self._key_of(instrument.id)))

@@ -108,6 +108,15 @@ def _binance_margins(wallet: str, read: str, covers: Callable[[Row], bool]) -> M
     )
 
 
+def _binance_band(market: Row) -> tuple[Decimal, Decimal] | None:
+    """The multipliers of the filter PERCENT_PRICE, which a contract's price is held to."""
+    for rule in (market.get("info") or {}).get("filters") or ():
+        if rule.get("filterType") == "PERCENT_PRICE":
+            lowest, highest = (decimal_of(rule.get(name), name) for name in ("multiplierDown", "multiplierUp"))
+            return lowest, highest
+    return None
+
+
 BINANCE = Capability(
     markets_in_parts=True,
     margins=(
@@ -192,6 +201,7 @@ BINANCE = Capability(
         _binance_product(is_inverse, "dapi", _BINANCE_INVERSE, _BINANCE_INVERSE),
     ),
     min_notional_on_covers=False,
+    price_band=_binance_band,
     pace={"fapi": 40.0, "dapi": 40.0},  # 2400 a minute each; the spot side's 6000 are what rateLimit is about
     credit_seconds=20.0,
     lookups=Lookups(unified="origClientOrderId"),

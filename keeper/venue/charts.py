@@ -144,6 +144,10 @@ class Charts:
                 found.append(instrument)
         return tuple(sorted(found, key=lambda each: (each.expires_at_ms or 0, each.id.symbol)))
 
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest price of a sell and the highest of a buy, as shares of the mark; None where it is not told."""
+        return self._at.capability.price_band(self._at.market(instrument.id.symbol))
+
     async def fees(self, instrument: Instrument) -> Fees | None:
         """What the account pays; else what the list of markets says; None where neither says anything."""
         symbol = instrument.id.symbol

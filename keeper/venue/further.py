@@ -26,6 +26,7 @@ __all__ = [
     "Margins",
     "NotOfferedError",
     "PositionMargin",
+    "PriceBands",
     "Transfers",
 ]
 
@@ -73,6 +74,14 @@ class FeeSchedules(Protocol):
 
     async def fees(self, instrument: Instrument) -> Fees | None:
         """What the account pays; else what the list of markets says; None where neither says anything."""
+        ...
+
+
+class PriceBands(Protocol):
+    """Knows how far from the mark an order may be priced."""
+
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest price of a sell and the highest of a buy, as shares of the mark; None where it is not told."""
         ...
 
 

@@ -151,6 +151,10 @@ class CcxtObserver:
         """What the account pays; else what the list of markets says; None where neither says anything."""
         return await self._charts.fees(instrument)
 
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest price of a sell and the highest of a buy, as shares of the mark; None where it is not told."""
+        return self._charts.price_band(instrument)
+
     async def margins(self) -> tuple[AccountMargin, ...]:
         """One entry an account and margin asset: a unified account has one, split accounts have several."""
         return await self._margins.margins()

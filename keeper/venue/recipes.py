@@ -348,6 +348,8 @@ class Capability:
     margins: tuple[tuple[MarginRead, ...], ...] = ()
     """One group an account: the first reading of a group that has rows tells its margin."""
     transfers: TransferCall | None = None
+    price_band: Callable[[Row], tuple[Decimal, Decimal] | None] = lambda _: None
+    """The lowest and the highest price of an order as shares of the mark, by a market's row."""
     post_only: bool = True
     """Whether an order can be told to rest or go away."""
     spot_params: Mapping[str, Any] = field(default_factory=dict)

@@ -186,3 +186,18 @@ async def test_what_an_account_lacks_is_said_before_anything_begins(tmp_path: Pa
     async with own_ground() as ground:
         with pytest.raises(ConfigError, match=re.escape(says)):
             await look_once(paper_config(ground, tmp_path, paper=paper))
+
+
+async def test_a_unified_account_margins_with_all_its_coins(tmp_path: Path) -> None:
+    async with other_ground({}) as ground:
+        config = paper_config(ground, tmp_path, paper='balances = { BTC = "5" }\nleverage = "5"')
+        async with open_house(config, live=False) as house:
+            await settled(house, -5)
+            (margin,) = await house.venues.papers["main"].margins()
+            assert margin.asset == "USD"
+            assert margin.equity == pytest.approx(5 * 65_000, rel=D("0.01"))
+            assert margin.maintenance == pytest.approx(5 * 650, rel=D("0.01"))
+            wallet = await house.venues.papers["main"].wallet("")
+            assert wallet.totals["USDT"] < 0, "the fees are owed, as such an account owes them"
+            record = await turn(house.desk)
+            assert record.snapshot.margins == (margin,)

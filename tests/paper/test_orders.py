@@ -7,19 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from keeper.core.model import Side, WorkingOrder
+from keeper.core.model import AccountId, Instrument, Side, WorkingOrder
 from keeper.sim.types import MarketStatus, linear
 from keeper.venue.base import (
     POST_ONLY_REFUSED,
     Ambiguous,
+    LookupFailed,
     OrderReport,
     OrderState,
     Rejected,
     RetryLater,
+    UnknownSymbolError,
     UnreachableError,
 )
 from keeper.venue.paper.store import Store
 from keeper.venue.paper.terms import PaperError
+from keeper.venue.transfers import TransferRefusedError
 from tests.paper.bench import COIN, PERP, Bench, begins, bench
 
 D = Decimal
@@ -219,3 +222,51 @@ async def test_a_look_leaves_no_trace(tmp_path: Path) -> None:
         await look.close()
         assert house.file.read_bytes() == before
         assert [path.name for path in tmp_path.iterdir()] == ["paper.db"]  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize(("side", "price"), [(Side.SELL, "55000"), (Side.BUY, "75000")])
+async def test_an_order_too_far_from_the_mark_is_refused(tmp_path: Path, side: Side, price: str) -> None:
+    async with bench(tmp_path) as house:
+        lowest, highest = house.source.price_band(house.instrument()) or (D(0), D(0))
+        assert lowest < 1 < highest
+        beyond = D(65_000) * (lowest - D("0.01") if side is Side.SELL else highest + D("0.01"))
+        answer = await house.paper.submit(house.order(side, "1", beyond.quantize(D(1))))
+        twin = await house.twin.submit(house.order(side, "1", beyond.quantize(D(1))))
+        assert isinstance(answer, Rejected)
+        assert isinstance(twin, Rejected)
+        assert answer.code == "price_band"
+
+
+async def test_coins_move_between_paper_wallets_and_no_more_than_are_free(tmp_path: Path) -> None:
+    async with bench(tmp_path) as house:
+        assert await house.paper.transfer("USDT", D(1000), "linear", "funding")
+        assert (await house.paper.wallet("funding")).totals["USDT"] == 1000
+        assert await house.paper.outflow(AccountId("main", "linear"), "USDT", 0) == 1000
+        await house.done(house.order(Side.SELL, "100", "64000"))
+        free = next(each for each in await house.paper.margins() if each.asset == "USDT").available
+        assert free is not None
+        assert free < await house.wallet()
+        with pytest.raises(TransferRefusedError):
+            await house.paper.transfer("USDT", free + 1, "linear", "funding")
+        await house.restart()
+        assert (await house.paper.wallet("funding")).totals["USDT"] == 1000
+
+
+async def test_a_contract_that_is_not_listed_any_more_ends_its_orders_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path) as house:
+        order = house.order(Side.SELL, "2", "65100", force="PO")
+        await house.done(order)
+        known = house.source.instrument
+
+        def gone(symbol: str) -> Instrument:
+            if symbol == PERP:
+                raise UnknownSymbolError("no such contract")
+            return known(symbol)
+
+        monkeypatch.setattr(house.source, "instrument", gone)
+        assert not await resting(house)
+        assert (await house.paper.wallet("linear")).totals
+        assert isinstance(await house.paper.lookup(order.instrument, order.client_id, None), LookupFailed)
+        assert isinstance(await house.paper.submit(order), Ambiguous)

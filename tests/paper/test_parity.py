@@ -7,7 +7,7 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keeper.core.model import Side
@@ -28,7 +28,8 @@ move = st.tuples(st.just("price"), st.integers(40_000, 90_000))
 wait = st.tuples(st.just("wait"), st.integers(1, 30))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
+@example([("wait", 4), ("order", PERP, Side.SELL, 1, False)])  # at the very moment of a settlement, which comes first
 @given(st.lists(st.one_of(order, order, move, wait), min_size=1, max_size=12))
 def test_paper_and_exchange_agree(steps: list[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -206,8 +206,8 @@ class Account:
         return tuple(map(self._held, self._store.rows("SELECT * FROM positions ORDER BY symbol")))
 
     def contracts_at(self, symbol: str, at_ms: int) -> Decimal:
-        """What was held at a moment, by the record of everything that changed it until then."""
-        rows = self._store.rows("SELECT side, contracts FROM trades WHERE symbol = ? AND at_ms <= ?", symbol, at_ms)
+        """What was held when a moment came, by the record of what changed it: a trade of that moment is after it."""
+        rows = self._store.rows("SELECT side, contracts FROM trades WHERE symbol = ? AND at_ms < ?", symbol, at_ms)
         return sum((_signed(Side(row["side"]), Decimal(row["contracts"])) for row in rows), ZERO)
 
     def changed_at_ms(self, symbol: str) -> int:

@@ -51,7 +51,9 @@ class Counter:
             fees = await self._market.fees(instrument)
             if fees is None:
                 return Rejected("no_fees", f"{instrument.id}: the venue tells no fees; state them in the paper table")
-            refused = None if order.reduce_only else await self._unaffordable(order, instrument, fees)
+            refused = await self._out_of_band(order, instrument)
+            if refused is None and not order.reduce_only:
+                refused = await self._unaffordable(order, instrument, fees)
             if refused is not None:
                 return refused
             book = await self._market.source.book(instrument)
@@ -90,6 +92,19 @@ class Counter:
             return None
         if instrument.notional(contracts, price) < least:
             return Rejected("min_notional", f"{plain(contracts)} contracts at {plain(price)} are below {plain(least)}")
+        return None
+
+    async def _out_of_band(self, order: PlannedOrder, instrument: Instrument) -> Rejected | None:
+        """Why the venue takes no order so far from its mark, or None; covers are held to it as well."""
+        band = self._market.source.price_band(instrument)
+        if band is None:
+            return None
+        mark = (await self._market.marks_of([instrument]))[instrument.id.symbol]
+        lowest, highest = mark * band[0], mark * band[1]
+        if order.side is Side.SELL and order.price < lowest:
+            return Rejected("price_band", f"sell at {plain(order.price)} is below the band's {plain(lowest)}")
+        if order.side is Side.BUY and order.price > highest:
+            return Rejected("price_band", f"buy at {plain(order.price)} is above the band's {plain(highest)}")
         return None
 
     async def _unaffordable(self, order: PlannedOrder, instrument: Instrument, fees: Fees) -> Rejected | None:

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 import structlog
 
-from keeper.core.model import ZERO, Instrument, Side
-from keeper.venue.base import VenueError
+from keeper.core.model import ZERO, Side
+from keeper.venue.base import UnknownSymbolError, VenueError
 from keeper.venue.further import NotOfferedError
 from keeper.venue.paper.account import Account, Held, Order
 from keeper.venue.paper.fills import still_taken, take
@@ -52,25 +52,24 @@ class Passage:
                 return
             self._keep_prices()
             for held in self._account.ever_held():
-                await self._trying("funding", held.instrument, self._fund(held))
+                await self._trying("funding", held.instrument.id.symbol, self._fund(held))
             for held in self._account.positions():
-                await self._trying("delivery", held.instrument, self._end(held))
+                await self._trying("delivery", held.instrument.id.symbol, self._end(held))
             for symbol in dict.fromkeys(order.symbol for order in self._account.open_orders()):
-                instrument = self._market.source.instrument(symbol)
-                await self._trying("resting orders", instrument, self._meet(instrument))
+                await self._trying("resting orders", symbol, self._meet(symbol))
             self._rounds += 1
 
-    async def _trying(self, what: str, instrument: Instrument, work: Awaitable[None]) -> None:
+    async def _trying(self, what: str, symbol: str, work: Awaitable[None]) -> None:
         try:
             await work
         except PaperError:
             raise
         except NotOfferedError as error:
-            if str(instrument.id) not in self._silent:
-                self._silent.add(str(instrument.id))
-                log.warning("paper_not_offered", what=what, instrument=str(instrument.id), text=str(error))
+            if symbol not in self._silent:
+                self._silent.add(symbol)
+                log.warning("paper_not_offered", what=what, symbol=symbol, text=str(error))
         except VenueError as error:
-            log.warning("paper_waits", what=what, instrument=str(instrument.id), text=str(error))
+            log.warning("paper_waits", what=what, symbol=symbol, text=str(error))
 
     # Funding
 
@@ -141,9 +140,15 @@ class Passage:
 
     # Orders that rest
 
-    async def _meet(self, instrument: Instrument) -> None:
+    async def _meet(self, symbol: str) -> None:
         """Fill resting orders as far as the other side of the book has come to their price, as maker, at their own."""
-        symbol = instrument.id.symbol
+        try:
+            instrument = self._market.source.instrument(symbol)
+        except UnknownSymbolError:
+            with self._account.change():
+                for order in self._account.open_orders(symbol):
+                    self._account.end(order, "the venue does not list the contract any more")
+            return
         fees = await self._market.fees(instrument)
         book = await self._market.source.book(instrument)
         if fees is None:

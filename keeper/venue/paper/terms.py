@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from keeper.venue.base import Observer, VenueError
-from keeper.venue.further import Books, Candles, FeeSchedules, FundingRates, Listings
+from keeper.venue.further import Books, Candles, FeeSchedules, FundingRates, Listings, PriceBands
 
 
 class PaperError(VenueError):
@@ -17,7 +17,7 @@ class PaperError(VenueError):
     code = "paper_account"
 
 
-class Source(Observer, Books, Candles, Listings, FundingRates, FeeSchedules, Protocol):
+class Source(Observer, Books, Candles, Listings, FundingRates, FeeSchedules, PriceBands, Protocol):
     """The real venue, of which nothing but readings is ever asked."""
 
 

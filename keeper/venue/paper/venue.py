@@ -34,6 +34,7 @@ from keeper.venue.base import (
     Submission,
     SymbolSettings,
     UnknownWalletError,
+    VenueError,
     Wallet,
 )
 from keeper.venue.further import AccountMargin, NotOfferedError
@@ -151,6 +152,10 @@ class PaperVenue:
         """What the configuration says of fees, else what the venue does."""
         return await self._market.fees(instrument)
 
+    def price_band(self, instrument: Instrument) -> tuple[Decimal, Decimal] | None:
+        """The lowest and the highest price of an order that the venue takes, as shares of the mark."""
+        return self._source.price_band(instrument)
+
     async def clock_offset_ms(self) -> int:
         """Venue time minus ours, milliseconds."""
         return await self._market.clock_offset_ms()
@@ -236,7 +241,7 @@ class PaperVenue:
                 return NotFound(f"no order {client_id} ({venue_order_id or 'no venue id'})")
             spoken_of = self._source.instrument(instrument.symbol) if held is None else held.instrument
             return counter.report(order, spoken_of)
-        except (PaperError, BadReadingError) as error:
+        except VenueError as error:
             return LookupFailed(str(error))
 
     async def fills(self, instrument: InstrumentId, since_ms: int) -> tuple[Fill, ...]:
