@@ -82,6 +82,7 @@ def _summary(total: Tally) -> None:
         f"{total.seeds} seeds, {total.cycles} cycles, {total.hours:.0f} virtual hours, {total.orders} orders, "
         f"{total.restarts} restarts, {sum(total.fired.values())} faults, {total.checks} checks\n"
     )
+    out("drawn: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.kinds.items())) + "\n")
     out("faults fired: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.fired.items())) + "\n")
     if total.never_fired:
         word = "never fired" if total.is_covered else "NOT COVERED, never fired"

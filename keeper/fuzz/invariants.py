@@ -16,6 +16,7 @@ from keeper.core.hedge import accounts_of
 from keeper.core.model import (
     CycleRecord,
     Hedge,
+    Instrument,
     InstrumentId,
     Intent,
     Mark,
@@ -28,7 +29,7 @@ from keeper.fuzz.history import Note
 from keeper.fuzz.levers import Levers
 from keeper.fuzz.model import Model, canonical
 from keeper.fuzz.told import Told
-from keeper.fuzz.truth import Bounds, GroundTruth, one_step, size_of, widest
+from keeper.fuzz.truth import Bounds, GroundTruth, least_order, one_step, size_of, widest
 from keeper.sim.events import (
     ExecutionType,
     FundingSettled,
@@ -159,7 +160,10 @@ class Invariants:
             self._fail("old_epoch", text)
         self._check_whole(order, who)
         self._check_price(order, who, now)
-        for name, text in (*self.told.against(order), *self.levers.against(order)):
+        for name, text in (
+            *self.told.against(order, self.ground.carriers[order.hedge].values()),
+            *self.levers.against(order),
+        ):
             self._fail(name, text)
         self._sent[order.client_id] = Sent(order, self.epoch.began, last)
         self._last_write[ident] = now
@@ -232,39 +236,54 @@ class Invariants:
         if sent is None or client_id not in self._intents:
             self._fail("accepted_unknown", f"{client_id} was taken in, and nothing like it was sent")
             return
-        hedge = self.ground.hedges[sent.order.hedge]
+        hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
         # What the look may have read: anything since our last write, or since the oldest answer it can have been given.
         oldest = min(sent.epoch_began, now) - self._lag
         seen = [*self.ground.since(hedge.name, max(oldest, sent.after)), self.ground.now(hedge.name, now)]
         # Nothing says of a balance that it is older than our last write, as a position's size does.
         held = [*seen, *self.ground.since(hedge.name, oldest)] if self.told.lies() else ()
         if order.side is SimSide.SELL:
-            self._check_room(order, hedge, widest(seen, held))
+            self._check_room(order, hedge, instrument, widest(seen, held))
             return
         if not order.reduce_only:
             self._fail("cover_can_open", f"{client_id} buys and is not reduce-only")
-        self._check_cover(order, hedge, widest(seen, held))
+        self._check_cover(order, hedge, instrument, widest(seen, held))
 
-    def _check_cover(self, order: Order, hedge: Hedge, bounds: Bounds) -> None:
+    def _check_cover(self, order: Order, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> None:
         """No cover without a cause: one wrong answer alone must not open the hedge."""
         if hedge.name in self.told.flattened or self.told.lies() > 1:
             return
-        size = size_of(hedge, order.quantity, max(order.price, bounds.mark))
-        slack = size * (FEES + hedge.max_slippage) + COARSE_STEPS * one_step(hedge, order.price)
+        size = size_of(instrument, order.quantity, max(order.price, self._highest(hedge, instrument, bounds)))
+        slack = size * (FEES + hedge.max_slippage) + COARSE_STEPS * one_step(instrument, order.price)
+        slack += self._moved_at_once(hedge, bounds)
         if size > bounds.over + slack:
             text = f"{order.client_order_id} buys {size} back; the target asks for {bounds.over} at most"
             self._fail("cover_without_cause", text)
 
-    def _check_room(self, order: Order, hedge: Hedge, bounds: Bounds) -> None:
-        size = size_of(hedge, order.quantity, max(order.price, bounds.mark))
-        key = order.market
+    def _highest(self, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> Decimal:
+        """The highest price of one of the hedge's contracts within the bounds."""
+        return bounds.marks[[*self.ground.carriers[hedge.name]].index(instrument.id)]
+
+    def _moved_at_once(self, hedge: Hedge, bounds: Bounds) -> Decimal:
+        """What is covered to be sold on another contract: a slice inside the band, or the least that both take."""
+        if hedge.share is None:
+            return ZERO
+        least = max(
+            least_order(instrument, mark) for instrument, mark in zip(hedge.instruments, bounds.marks, strict=True)
+        )
+        return max(hedge.band.act * bounds.protected, COARSE_STEPS * 2 * least)
+
+    def _check_room(self, order: Order, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> None:
+        """Never short of more than is owned, nor of more than the target asks for, over all contracts together."""
+        size = size_of(instrument, order.quantity, max(order.price, self._highest(hedge, instrument, bounds)))
+        own = {key: self.ground.instruments[ident] for ident, key in self.ground.carriers[hedge.name].items()}
         working = sum(
-            (size_of(hedge, other.remaining, other.price) for other in self.ground.truth().accepted_orders
-             if other.is_open and other.market == key and other.side is SimSide.SELL
+            (size_of(own[other.market], other.remaining, other.price) for other in self.ground.truth().accepted_orders
+             if other.is_open and other.market in own and other.side is SimSide.SELL
              and other.order_id != order.order_id),
             ZERO,
         )  # fmt: skip
-        slack = size * (FEES + hedge.max_slippage) + one_step(hedge, order.price)
+        slack = size * (FEES + hedge.max_slippage) + one_step(instrument, order.price)
         if size + working > bounds.room + slack:
             text = f"{order.client_order_id} shorts {size} more ({working} work); there is room for {bounds.room}"
             self._fail("net_short", text)
@@ -289,13 +308,13 @@ class Invariants:
             sent = self._sent.get(client_id)
             if sent is None or client_id in unseen or client_id in self._taken_back:
                 continue
-            hedge = self.ground.hedges[sent.order.hedge]
-            size = size_of(hedge, order.remaining, order.price)
+            hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
+            size = size_of(instrument, order.remaining, order.price)
             oldest = min(self.epoch.began, now) - self._lag
             room = max(
                 stand.room for stand in [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
             )
-            if size > room + size * (FEES + hedge.max_slippage) + one_step(hedge, order.price):
+            if size > room + size * (FEES + hedge.max_slippage) + one_step(instrument, order.price):
                 text = f"{client_id} rests with {size} to short; there has long been room for {room} at most"
                 self._fail("rests_beyond_holdings", text)
 
@@ -304,7 +323,9 @@ class Invariants:
     def _check_whole(self, order: PlannedOrder, who: str) -> None:
         hedge = self.ground.hedges[order.hedge]
         needs = {f"wallet {account.wallet}" for account in accounts_of(hedge)}
-        needs |= {"positions", "marks", "clock", f"position {hedge.instrument.id.symbol}"}
+        needs |= {"positions", "marks", "clock"}
+        # A contract that is gone has no row to be shown by name.
+        needs |= {f"position {each.id.symbol}" for each in hedge.instruments if not self.told.is_over(each)}
         broken = sorted(needs & self.epoch.failed)
         if broken:
             self._fail("sent_on_a_gap", f"{who} leaves although these readings failed: {', '.join(broken)}")

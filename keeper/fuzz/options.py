@@ -14,6 +14,7 @@ from typing import Any
 
 from keeper.core.execution import AT_ONCE, BPS, Execution
 from keeper.core.model import Band, ExposureMode, Unlisted
+from keeper.fuzz.carriers import NOTHING, ONE_EACH, Carried, CarrierOptions, draw_carriers
 from keeper.fuzz.styles import PLAIN, SPREAD_MARGIN, StyleOptions, draw_execution, draw_styles
 from keeper.fuzz.virtual import Streams
 from keeper.sim.faults import FaultKind
@@ -38,7 +39,10 @@ class Storage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HedgeOptions:
-    """One hedge as it would stand in a configuration. ``short`` is what is open before the keeper's first look."""
+    """One hedge as it would stand in a configuration. ``short`` is what is open before the keeper's first look.
+
+    ``symbol`` is the perpetual on which it would stand alone, ``carried`` are all of its contracts.
+    """
 
     name: str
     symbol: str
@@ -51,6 +55,7 @@ class HedgeOptions:
     short: Decimal
     max_slippage: Decimal
     execution: Execution = AT_ONCE
+    carried: Carried = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,22 @@ class Options:
     brake_chance: float = 0.0
     """Of a brake being pulled between two turns: the kill file, or a disk that is nearly full."""
     styles: StyleOptions = PLAIN
+    carriers: CarrierOptions = ONE_EACH
     often: tuple[FaultKind, ...] = ()
     only_those: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What this run has drawn that not every run has, for the report."""
+        found = {
+            "real client": self.transport is Transport.CLIENT,
+            "real database": self.storage is Storage.DATABASE,
+            "worked orders": self.styles.reads_books,
+            "several contracts": any(len(each.carried.symbols) > 1 for each in self.hedges),
+            "shares": any(each.carried.shares for each in self.hedges),
+            "a contract expires": self.carriers.poll_seconds is not None and bool(self.carriers.dated),
+        }
+        return tuple(name for name, is_so in found.items() if is_so)
 
 
 CLIENT_SHARE = 40
@@ -147,7 +166,7 @@ def draw(seed: int, **given: Any) -> Options:
         # A stream of its own: what was drawn before keeps its value for every seed.
         brake_chance=Streams(seed).of("brake options").choice((0.0, 0.0, 0.0, 0.005)),
     )
-    return replace(_with_styles(drawn), **given)
+    return replace(_with_carriers(_with_styles(drawn)), **given)
 
 
 def _with_styles(drawn: Options) -> Options:
@@ -162,6 +181,15 @@ def _with_styles(drawn: Options) -> Options:
         for each in drawn.hedges
     )
     return replace(drawn, styles=styles, hedges=hedges)
+
+
+def _with_carriers(drawn: Options) -> Options:
+    """The same run, its hedges carried by the contracts that a stream of their own draws."""
+    source = Streams(drawn.seed).of("carriers")
+    carriers, carried = draw_carriers(source, tuple(each.symbol for each in drawn.hedges))
+    hedges = tuple(replace(each, carried=own) for each, own in zip(drawn.hedges, carried, strict=True))
+    poll = drawn.poll_seconds if carriers.poll_seconds is None else carriers.poll_seconds
+    return replace(drawn, hedges=hedges, carriers=carriers, poll_seconds=poll)
 
 
 def _hedges(source: Random) -> tuple[HedgeOptions, ...]:

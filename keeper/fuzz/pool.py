@@ -33,6 +33,7 @@ class Tally:
     restarts: int = 0
     checks: int = 0
     fired: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     failures: list[Result] = field(default_factory=list)
 
@@ -45,6 +46,7 @@ class Tally:
         self.restarts += result.restarts
         self.checks += result.checks
         self.fired.update(result.fired)
+        self.kinds.update(result.kinds)
         self.verdicts[result.verdict.value] += 1
         if result.verdict is not Verdict.PASSED:
             self.failures.append(result)
@@ -74,6 +76,7 @@ class Tally:
             "restarts": self.restarts,
             "checks": self.checks,
             "verdicts": dict(sorted(self.verdicts.items())),
+            "drawn": dict(sorted(self.kinds.items())),
             "faults_fired": {kind: self.fired[kind] for kind in MENU},
             "never_fired": list(self.never_fired),
             "passed": self.is_good,

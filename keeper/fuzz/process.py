@@ -82,7 +82,6 @@ class Parts:
 
     options: Options
     clock: VirtualClock
-    hedges: tuple[Hedge, ...]
     rebuild: Callable[[], tuple[Hedge, ...]]
     history: History
     invariants: Invariants
@@ -188,9 +187,10 @@ class Process:
         while True:
             try:
                 await self._line.open()
-                checked = await preflight(parts.hedges, {}, {self._line.name: self._line}, {})
+                hedges = parts.rebuild()
+                checked = await preflight(hedges, {}, {self._line.name: self._line}, {})
                 run = await self._journal.start_run("testnet", "fuzz", parts.clock.now_ms())
-                desk = self._made(checked, run.tag, run.number)
+                desk = self._made(hedges, checked, run.tag, run.number)
                 await restore(desk)
             except (VenueError, JournalError) as error:
                 parts.history.note("not started", type(error).__name__)
@@ -199,9 +199,8 @@ class Process:
                 parts.history.note("started", run.number, tuple(sorted(desk.unresolved)))
                 return desk
 
-    def _made(self, checked: Preflight, tag: str, number: int) -> Desk:
+    def _made(self, hedges: tuple[Hedge, ...], checked: Preflight, tag: str, number: int) -> Desk:
         parts = self._parts
-        hedges = parts.rebuild()
         observatory = WatchedObservatory(hedges, {self._line.name: self._line}, parts.clock)
         observatory.on_look = parts.invariants.on_look
         observatory.standing = checked.standing

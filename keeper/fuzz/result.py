@@ -37,7 +37,10 @@ def verdict_of(violation: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a seed showed. ``name`` is the invariant that did not hold, ``hours`` are virtual."""
+    """What a seed showed. ``name`` is the invariant that did not hold, ``hours`` are virtual.
+
+    ``kinds`` are what was drawn that not every run has.
+    """
 
     seed: int
     cycles_asked: int
@@ -51,6 +54,7 @@ class Result:
     checks: int
     fired: dict[str, int]
     digest: str
+    kinds: tuple[str, ...]
     options: dict[str, Any]
     last: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold
+from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold, InstrumentId
 from keeper.daemon import Daemon
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
 from keeper.fuzz.history import History
@@ -22,7 +22,7 @@ from keeper.fuzz.quiet import quiet_logs
 from keeper.fuzz.result import Result, Verdict, described, verdict_of
 from keeper.fuzz.store import Store, open_store
 from keeper.fuzz.told import Told
-from keeper.fuzz.truth import GroundTruth, one_step
+from keeper.fuzz.truth import GroundTruth, least_order
 from keeper.fuzz.virtual import StalledError, Streams, VirtualClock, VirtualLoop
 from keeper.fuzz.world import (
     API_KEY,
@@ -38,6 +38,7 @@ from keeper.fuzz.world import (
 )
 from keeper.sim.faults import FaultKind, FaultMenu
 from keeper.sim.local import LocalVenue
+from keeper.sim.types import MarketKey
 from keeper.venue.base import Trader
 
 CYCLES = 500
@@ -90,6 +91,7 @@ class Simulation:
         self._venue: tuple[Reader, Trader] = self._direct()
         self._let_go: Callable[[], None] = lambda: None
         self._hedges: tuple[Hedge, ...] = ()
+        self._keys: dict[InstrumentId, MarketKey] = {}
         self._store: Store = open_store(options.storage, self._streams.of("disk"))
         self.paper = Paper(options.journal, self._streams.of("journal"), self._host_clock, self.history)
         self.network = Network(self._true_clock, options, self._streams.of("network"))
@@ -148,7 +150,7 @@ class Simulation:
         else:
             await self._venue[0].open()
         self._hedges = self._rebuild()
-        keys = market_keys(self._hedges)
+        keys = self._keys = market_keys(self.exchange, self._hedges)
         self.invariants.ground = GroundTruth(self.exchange, API_KEY, self._hedges, keys, self.model)
         self.invariants.told = Told(self.menu, keys, self._offset_ms, self.exchange.door.server_time_ms)
         self.invariants.name(keys)
@@ -156,7 +158,7 @@ class Simulation:
         self.invariants.unresolved = self._store.unresolved
         self.model.start(self.exchange.truth(API_KEY))
         self.history.listeners += [self.model.take, self.invariants.on_note]
-        self.world.open_shorts(self._hedges)
+        self.world.open_shorts(keys)
         drawn = arm(self.menu, self._streams.of("faults"), self._options)
         self.history.note("drawn", {kind.value: str(chance) for kind, chance in drawn.items()})
         self.exchange.intercept(self.menu)
@@ -195,7 +197,7 @@ class Simulation:
         before = self.cycles
         life = Mortality(fate)
         parts = Parts(
-            options, self._host_clock, self._hedges, self._rebuild, self.history, self.invariants,
+            options, self._host_clock, self._rebuild, self.history, self.invariants,
             Inbox(self.invariants, self.history, self._streams.of(f"inbox {self.restarts}"), CHANNEL_TOKEN),
             CHANNEL_TOKEN, self.levers,
         )  # fmt: skip
@@ -273,7 +275,7 @@ class Simulation:
 
     def _leave_order(self, tag: str) -> None:
         client_id = f"{tag}{self._operator.getrandbits(88):022x}"
-        key = self._operator.choice(tuple(market_keys(self._hedges).values()))
+        key = self._operator.choice(tuple(self._keys.values()))
         self.invariants.strays.add(client_id)
         self.history.note("left behind", client_id, self.world.leave_order(key, client_id))
 
@@ -293,7 +295,7 @@ class Simulation:
         """Faults off: from here on everything has to come right by itself, but for what waits for a person."""
         self.history.note("calm")
         self._in_liveness = True
-        self.world.settle_down(self._hedges)
+        self.world.settle_down(self._keys.values())
         self.paper.is_calm = self.network.is_calm = True
         self.levers.release()
         self._host_clock.step_ms = 0
@@ -336,7 +338,8 @@ class Simulation:
             hedge = cycle.exposure.hedge
             name, decision = hedge.name, cycle.decision
             stand = self.invariants.ground.now(name, self._loop.time())
-            least = one_step(hedge, stand.mark) + hedge.instrument.min_notional / stand.mark
+            own = self.invariants.ground.hedges[name].instruments
+            least = max(least_order(instrument, mark) for instrument, mark in zip(own, stand.marks, strict=True))
             limit = max(hedge.band.act * max(stand.protected, stand.protected * 0), 2 * least)
             codes = [reason.code for reason in decision.reasons] if isinstance(decision, Hold) else [str(decision)]
             if abs(stand.drift) > limit:
@@ -412,6 +415,7 @@ class Simulation:
             checks=self.invariants.checked,
             fired=fired,
             digest=self.history.digest(),
+            kinds=self._options.kinds,
             options=described(self._options),
             last=self.history.last(LAST_NOTES) if first is not None else (),
         )

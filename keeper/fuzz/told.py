@@ -7,11 +7,11 @@ answer itself, and an order that leaves all the same is a violation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from keeper.core.model import InstrumentId, Mark, PlannedOrder, Side
+from keeper.core.model import Instrument, InstrumentId, Mark, PlannedOrder, Side
 from keeper.fuzz.history import Note
 from keeper.sim.events import OrderUpdated, PositionModeChanged
 from keeper.sim.faults import FaultKind, FaultMenu
@@ -122,8 +122,15 @@ class Told:
             for foreign in self._foreign.values():
                 foreign.read_before, foreign.read = foreign.read, foreign.total
 
-    def against(self, order: PlannedOrder) -> Iterator[tuple[str, str]]:
-        """What the keeper has been told that speaks against an order which leaves now: (invariant, text)."""
+    def is_over(self, instrument: Instrument) -> bool:
+        """Whether a dated contract has expired."""
+        return instrument.expires_at_ms is not None and self._venue_now_ms() + CLOCK_OFF_MS >= instrument.expires_at_ms
+
+    def against(self, order: PlannedOrder, carriers: Iterable[MarketKey]) -> Iterator[tuple[str, str]]:
+        """What the keeper has been told that speaks against an order which leaves now: (invariant, text).
+
+        ``carriers`` are the contracts of the order's hedge: what others bought back on one is not shorted on another.
+        """
         who, ident = f"{order.client_id} on {order.instrument}", order.instrument
         if abs(self._offset_ms) > CLOCK_OFF_MS:
             yield "sent_off_clock", f"{who} leaves although the clocks were measured {self._offset_ms} ms apart"
@@ -132,8 +139,9 @@ class Told:
         age_ms = self._price_age_ms.get(ident, 0)
         if age_ms > OLD_PRICE_MS:
             yield "stale_price", f"{who} is priced by an answer that was {age_ms / 1000:.0f} s old"
-        foreign = self._foreign.get(self._keys[ident], Foreign())
-        shrunk = foreign.at_look - foreign.read_before
-        if order.side is Side.SELL and shrunk > 0 and self._remembers and not self.lies():
-            text = f"{who} shorts again at the first look that shows {shrunk} bought back by somebody else"
-            yield "foreign_change", text
+        for key in carriers if order.side is Side.SELL and self._remembers and not self.lies() else ():
+            foreign = self._foreign.get(key, Foreign())
+            shrunk = foreign.at_look - foreign.read_before
+            if shrunk > 0:
+                text = f"{who} shorts again at the first look that shows {shrunk} of {key.symbol} bought back by others"
+                yield "foreign_change", text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from keeper.core.model import ZERO, Contracts, ExposureMode, Hedge, InstrumentId, Kind, Unlisted
+from keeper.core.model import ZERO, Contracts, ExposureMode, Hedge, Instrument, InstrumentId, Kind, Unlisted
 from keeper.fuzz.model import Model
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import MarketKey, MarketKind, Truth
@@ -20,10 +20,11 @@ class Stand:
     """One hedge at one moment, coins and signed coins. ``room`` is what may still be shorted before it is net short.
 
     ``drift`` is what is left to short (positive) by the target; ``protected`` is what the target is a share of.
+    ``marks`` are those of the hedge's contracts, in its order.
     """
 
     at: float
-    mark: Decimal
+    marks: tuple[Decimal, ...]
     delta: Decimal
     room: Decimal
     drift: Decimal
@@ -34,26 +35,29 @@ class Stand:
 class Bounds:
     """The most that any of several stands allows: to short before it is net short, to short, and to buy back.
 
-    ``mark`` is the highest of their prices: an order is sized at one of them, and on a coin-margined contract the same
-    dollars are the fewest coins there.
+    ``marks`` are the highest of each contract's prices: an order is sized at one of them, and on a coin-margined
+    contract the same dollars are the fewest coins there.
     """
 
     room: Decimal
     drift: Decimal
     over: Decimal
-    mark: Decimal
+    protected: Decimal
+    marks: tuple[Decimal, ...]
 
 
 def widest(seen: Sequence[Stand], held: Sequence[Stand] = ()) -> Bounds:
     """Bounds over ``seen``; with ``held`` the holdings may be those of any of these, beside any position seen."""
-    mark = max(stand.mark for stand in (*seen, *held))
+    both = (*seen, *held)
+    marks = tuple(max(prices) for prices in zip(*(stand.marks for stand in both), strict=True))
+    protected = max(stand.protected for stand in both)
     if not held:
         drifts = [stand.drift for stand in seen]
-        return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen), mark)
+        return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen), protected, marks)
     delta = max(stand.delta for stand in seen)
     owned = max(stand.room - stand.delta for stand in held)
     lacking = delta - min(stand.delta - stand.drift for stand in held)
-    return Bounds(delta + owned, lacking, most_over(seen, held), mark)
+    return Bounds(delta + owned, lacking, most_over(seen, held), protected, marks)
 
 
 def most_over(seen: Sequence[Stand], held: Sequence[Stand]) -> Decimal:
@@ -72,8 +76,10 @@ class GroundTruth:
         self._account = account
         self._keys = keys
         self._model = model
-        self._listed = {keys[hedge.instrument.id] for hedge in hedges}
+        self._listed = {keys[each.id] for hedge in hedges for each in hedge.instruments}
         self.hedges = {hedge.name: hedge for hedge in hedges}
+        self.carriers = {hedge.name: {each.id: keys[each.id] for each in hedge.instruments} for hedge in hedges}
+        self.instruments = {each.id: each for hedge in hedges for each in hedge.instruments}
         self.stands: dict[str, deque[Stand]] = {hedge.name: deque(maxlen=KEPT) for hedge in hedges}
 
     def truth(self) -> Truth:
@@ -100,12 +106,11 @@ class GroundTruth:
         return found
 
     def _stand(self, hedge: Hedge, truth: Truth, at: float) -> Stand:
-        instrument = hedge.instrument
-        key = self._keys[instrument.id]
-        mark = self._exchange.mark_price(key)
-        asset = instrument.base
+        own = self.carriers[hedge.name].values()
+        marks = tuple(self._exchange.mark_price(key) for key in own)
+        asset = hedge.instrument.base
         coins = hedge.declared.get(asset, ZERO) + (truth.spot.get(asset, ZERO) if hedge.spot else ZERO)
-        counted = [key]
+        counted = [*own]
         if hedge.unlisted is Unlisted.COUNT:
             counted += [
                 other
@@ -114,12 +119,12 @@ class GroundTruth:
             ]
         delta = sum((self._delta(other, truth.positions.get(other, ZERO)) for other in counted), ZERO)
         equity = coins + sum((self._coin_pnl(other, truth) for other in counted), ZERO)
-        if hedge.collateral is not None:
-            equity += truth.coinm.get(instrument.settle, ZERO)
+        if any(leg.collateral is not None for leg in hedge.legs):
+            equity += truth.coinm.get(asset, ZERO)
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
         # Every drawn hedge has a share for its target.
         target = -hedge.target.value * protected if protected > 0 else ZERO
-        return Stand(at, mark, delta, equity + delta, delta - target, protected)
+        return Stand(at, marks, delta, equity + delta, delta - target, protected)
 
     def _delta(self, key: MarketKey, quantity: Decimal) -> Decimal:
         market = self._exchange.market(key)
@@ -135,12 +140,17 @@ class GroundTruth:
         return quantity * self._exchange.market(key).contract_size * (1 / entry - 1 / self._exchange.mark_price(key))
 
 
-def size_of(hedge: Hedge, contracts: Decimal, price: Decimal) -> Decimal:
+def size_of(instrument: Instrument, contracts: Decimal, price: Decimal) -> Decimal:
     """Coins that so many contracts stand for at a price; positive."""
-    size = abs(contracts) * hedge.instrument.contract_size
-    return size if hedge.instrument.kind is Kind.LINEAR else size / price
+    size = abs(contracts) * instrument.contract_size
+    return size if instrument.kind is Kind.LINEAR else size / price
 
 
-def one_step(hedge: Hedge, price: Decimal) -> Decimal:
+def one_step(instrument: Instrument, price: Decimal) -> Decimal:
     """Coins of one step of the contract."""
-    return size_of(hedge, Contracts(hedge.instrument.step_contracts), price)
+    return size_of(instrument, Contracts(instrument.step_contracts), price)
+
+
+def least_order(instrument: Instrument, price: Decimal) -> Decimal:
+    """Coins of the smallest order that its market takes, or a step more."""
+    return one_step(instrument, price) + instrument.min_notional / price

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from fractions import Fraction
@@ -11,8 +11,10 @@ from random import Random
 
 from keeper.core.model import AccountId, Base, Hedge, InstrumentId
 from keeper.core.targets import Target
+from keeper.fuzz.carriers import legs_of
 from keeper.fuzz.options import HedgeOptions, Options
 from keeper.fuzz.virtual import Streams, VirtualClock
+from keeper.sim.calendar import quarterly, symbol_of
 from keeper.sim.defaults import inverse_market, linear_market, spot_market
 from keeper.sim.errors import SimError
 from keeper.sim.exchange import Exchange
@@ -47,12 +49,13 @@ COINS = {"BTC": D(5), "ETH": D(50)}
 START = {"BTC": 65_000.0, "ETH": 3_500.0}
 COIN_PLACES = D("0.00000001")
 NOT_HERE = frozenset(STREAM_FAULTS) | frozenset(TRANSFER_FAULTS) | {FaultKind.EXPIRED}
-"""The loop reads no streams, no hedge here stands on a dated contract, and nobody tops up margin."""
+"""The loop reads no streams, dated contracts end when it is their time, and nobody tops up margin."""
 VISIBLE_WITHIN_MS = 4_000
+FUTURES = (MarketKind.LINEAR, MarketKind.INVERSE)
 LATE_LOOKS = 24
 LATE_EVERY_SECONDS = 0.25
 
-MARKET_KEYS: Mapping[str, MarketKey] = {
+PERPETUALS: Mapping[str, MarketKey] = {
     "BTC/USDT:USDT": linear("BTCUSDT"),
     "ETH/USDT:USDT": linear("ETHUSDT"),
     "BTC/USD:BTC": inverse("BTCUSD_PERP"),
@@ -70,9 +73,13 @@ def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
     )
     book = ExchangeOptions(
         half_spread_bps=options.market.half_spread_bps, levels=4, first_level_notional=options.market.first_level,
-        flow_notional=options.styles.flow_notional,
+        flow_notional=options.styles.flow_notional, delivery_ms=options.carriers.delivery_ms,
     )  # fmt: skip
     exchange = Exchange(clock, options.seed, markets, book)
+    for dated in options.carriers.dated:
+        made = quarterly(exchange.market(PERPETUALS[dated.like]), dated.expires_at_ms, clock.now_ms())
+        exchange.add_market(made)
+        exchange.set_basis(made.key, dated.basis)
     exchange.add_account(API_KEY, SECRET)
     exchange.deposit(API_KEY, "USDT", D(100_000))
     for asset, coins in COINS.items():
@@ -84,8 +91,8 @@ def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
 
 def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
     """A hedge with its venue's facts filled in, as the wiring does it."""
-    instrument = observer.instrument(options.symbol)
-    collateral = observer.collateral(instrument)
+    first, *more = legs_of(options.carried, observer)
+    instrument, named = first.instrument, options.carried.symbols[0]
     return Hedge(
         name=options.name,
         assets=(instrument.base,),
@@ -96,9 +103,12 @@ def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
         band=options.band,
         exposure=options.exposure,
         unlisted=options.unlisted,
-        collateral=None if collateral is None else collateral[0],
+        collateral=first.collateral,
         max_slippage=options.max_slippage,
         execution=options.execution,
+        share=first.share,
+        more=tuple(more),
+        configured=InstrumentId(VENUE, named) if named != instrument.id.symbol else None,
     )
 
 
@@ -119,9 +129,10 @@ def arm(menu: FaultMenu, source: Random, options: Options) -> dict[FaultKind, Fr
     return drawn
 
 
-def market_keys(hedges: tuple[Hedge, ...]) -> dict[InstrumentId, MarketKey]:
-    """The exchange's name of each hedge's contract."""
-    return {hedge.instrument.id: MARKET_KEYS[hedge.instrument.id.symbol] for hedge in hedges}
+def market_keys(exchange: Exchange, hedges: tuple[Hedge, ...]) -> dict[InstrumentId, MarketKey]:
+    """The exchange's name of each contract of the hedges."""
+    known = {symbol_of(market): market.key for kind in FUTURES for market in exchange.markets(kind)}
+    return {each.id: known[each.id.symbol] for hedge in hedges for each in hedge.instruments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +157,13 @@ class World:
         self._levels = dict(START)
         self._moves = 0
 
-    def open_shorts(self, hedges: tuple[Hedge, ...]) -> None:
-        """What is open before the keeper first looks."""
-        for hedge, drawn in zip(hedges, self._options.hedges, strict=True):
+    def open_shorts(self, keys: Mapping[InstrumentId, MarketKey]) -> None:
+        """What is open before the keeper first looks; ``keys`` are the contracts of all hedges."""
+        for drawn in self._options.hedges:
             if drawn.short:
-                key = MARKET_KEYS[drawn.symbol]
-                quantity = drawn.short if key.kind is linear("").kind else D(100)
+                key = keys[InstrumentId(VENUE, drawn.carried.symbols[drawn.carried.short_on])]
+                quantity = drawn.short if key.kind is MarketKind.LINEAR else D(100)
                 self.exchange.foreign_trade(API_KEY, key, -quantity)
-            del hedge
 
     def tick(self) -> Flow | None:
         """The market moves, time is told, and perhaps the owner does something."""
@@ -177,7 +187,7 @@ class World:
         self.exchange.set_price(asset, D(repr(round(self._levels[asset], 2))))
 
     def _pay_funding(self) -> None:
-        key = self._market.choice(tuple(MARKET_KEYS.values()))
+        key = self._market.choice(tuple(PERPETUALS.values()))
         self.exchange.set_funding_rate(key, D(self._market.randint(-30, 30)) / 10_000)
         if self.exchange.market(key).status is MarketStatus.TRADING:
             self.exchange.apply_funding(key)
@@ -261,13 +271,12 @@ class World:
 
     # --- the end of trouble -----------------------------------------------------------------------------------------
 
-    def settle_down(self, hedges: tuple[Hedge, ...]) -> None:
+    def settle_down(self, named: Collection[MarketKey]) -> None:
         """Faults off and undone, enough margin, and nothing on the account that no hedge names."""
         self.menu.heal()
         self.is_calm = True
         self.exchange.deposit(API_KEY, "USDT", D(50_000_000), WalletKind.USDM)
         self.exchange.deposit(API_KEY, "BTC", D("0.5"), WalletKind.COINM)
-        named = {MARKET_KEYS[hedge.instrument.id.symbol] for hedge in hedges}
         for key, quantity in self.exchange.truth(API_KEY).positions.items():
             if key not in named or quantity > 0:
                 self.exchange.foreign_trade(API_KEY, key, -quantity)
