@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from keeper.core.instruments import AccountId, Leg
+from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Leg
+from keeper.core.roll_rules import RollRules
 from keeper.fuzz.virtual import START_MS
 from keeper.sim.calendar import day_of
 from keeper.venue.base import Observer, UnknownSymbolError
 
 D = Decimal
+VENUE = "main"
 SEVERAL_SHARE = 3
 """One seed in so many has hedges over several contracts; in about half of these one expires during the run."""
 RUN_TURNS = 500
@@ -52,12 +55,15 @@ ONE_EACH = CarrierOptions()
 class Carried:
     """The contracts of one hedge, in its order of preference or each with its share.
 
-    ``short_on`` is the place of the one that is short before the first look, where any is.
+    ``short_on`` is the place of the one that is short before the first look, where any is. ``could`` are contracts that
+    it may be rolled to beside those, by the rules of ``roll``; None: it is not rolled.
     """
 
     symbols: tuple[str, ...]
     shares: tuple[Decimal, ...] = ()
     short_on: int = 0
+    could: tuple[str, ...] = ()
+    roll: RollRules | None = None
 
 
 NOTHING = Carried(())
@@ -101,10 +107,31 @@ def _carried(source: Random, order: list[str]) -> Carried:
     return Carried(tuple(order), (), short_on)
 
 
-def legs_of(carried: Carried, observer: Observer) -> tuple[Leg, ...]:
-    """The legs as the wiring makes them: a dated contract that its venue lists no more is left out."""
+def legs_of(carried: Carried, observer: Observer, memory: HedgeMemory) -> tuple[Leg, ...]:
+    """The legs as the wiring makes them: a dated contract that its venue lists no more is left out.
+
+    Where none is left the hedge is carried by what it was rolled to; a hedge that never was is given the first of the
+    others by its owner, who would have to.
+    """
+    legs = _listed(observer, carried.symbols, carried.shares)
+    if not legs and memory.carrier is not None and memory.carrier_for == named_first(carried):
+        legs = _listed(observer, (memory.carrier.symbol,))
+    return legs or _listed(observer, carried.could[:1])
+
+
+def all_legs(carried: Carried, observer: Observer) -> tuple[Leg, ...]:
+    """Every contract in which this hedge may come to be short."""
+    return _listed(observer, (*carried.symbols, *carried.could), (*carried.shares, *(D(0) for _ in carried.could)))
+
+
+def named_first(carried: Carried) -> InstrumentId:
+    """The first contract of the configuration."""
+    return InstrumentId(VENUE, carried.symbols[0])
+
+
+def _listed(observer: Observer, symbols: Sequence[str], shares: Sequence[Decimal] = ()) -> tuple[Leg, ...]:
     legs: list[Leg] = []
-    for place, symbol in enumerate(carried.symbols):
+    for place, symbol in enumerate(symbols):
         try:
             instrument = observer.instrument(symbol)
         except UnknownSymbolError:
@@ -113,5 +140,5 @@ def legs_of(carried: Carried, observer: Observer) -> tuple[Leg, ...]:
             continue
         wallet = observer.collateral(instrument)
         at: AccountId | None = None if wallet is None else wallet[0]
-        legs.append(Leg(instrument, carried.shares[place] if carried.shares else None, at))
+        legs.append(Leg(instrument, shares[place] if any(shares) else None, at))
     return tuple(legs)

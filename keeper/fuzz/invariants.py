@@ -28,6 +28,7 @@ from keeper.core.model import (
 from keeper.fuzz.history import Note
 from keeper.fuzz.levers import Levers
 from keeper.fuzz.model import Model, canonical
+from keeper.fuzz.promises import Promises
 from keeper.fuzz.told import Told
 from keeper.fuzz.truth import Bounds, GroundTruth, least_order, one_step, size_of, widest
 from keeper.sim.events import (
@@ -99,6 +100,7 @@ class Invariants:
         """Orders that the run itself has left on the venue in the keeper's name."""
         self.levers: Levers
         self.ground: GroundTruth
+        self.promises: Promises
         self.told: Told
         self._model = model
         self._symbols: dict[MarketKey, InstrumentId] = {}
@@ -161,7 +163,7 @@ class Invariants:
         self._check_whole(order, who)
         self._check_price(order, who, now)
         for name, text in (
-            *self.told.against(order, self.ground.carriers[order.hedge].values()),
+            *self.told.against(order, self.ground.watched(order.hedge, order.instrument)),
             *self.levers.against(order),
         ):
             self._fail(name, text)
@@ -206,6 +208,9 @@ class Invariants:
             if event.market in self._symbols:
                 self.ground.look(now)
         elif isinstance(event, MoneyMoved | FundingSettled | PositionForced):
+            if isinstance(event, PositionForced):
+                for name, text in self.promises.delivered(event):
+                    self._fail(name, text)
             self.ground.look(now)
 
     def _order(self, event: OrderUpdated, now: float) -> None:
@@ -223,6 +228,10 @@ class Invariants:
                 self._fail("model", f"{order.market.symbol}: the history gives {said}, the exchange holds {have}")
             if order.origin is Origin.API and order.side is SimSide.BUY and have > 0 and order.reduce_only:
                 self._fail("net_long", f"{order.market.symbol} stands at {have} after a cover of ours")
+        sent = self._sent.get(canonical(order.client_order_id))
+        if event.fill is not None and sent is not None and sent.order.hedge not in self.told.flattened:
+            for name, text in self.promises.filled(sent.order, sent.epoch_began, now):
+                self._fail(name, text)
         if event.fill is not None or order.status is not OrderStatus.NEW:
             self.ground.look(now)
 
@@ -266,7 +275,7 @@ class Invariants:
 
     def _moved_at_once(self, hedge: Hedge, bounds: Bounds) -> Decimal:
         """What is covered to be sold on another contract: a slice inside the band, or the least that both take."""
-        if hedge.share is None:
+        if hedge.share is None and not self.ground.rolls:
             return ZERO
         least = max(
             least_order(instrument, mark) for instrument, mark in zip(hedge.instruments, bounds.marks, strict=True)

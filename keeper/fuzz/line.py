@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Mark, PlannedOrder, Position, WorkingOrder
-from keeper.core.quotes import Book
+from keeper.core.quotes import Book, Fees, FundingRate
 from keeper.fuzz.death import CrashError, Mortality, Point
 from keeper.fuzz.history import History
 from keeper.fuzz.options import Options
@@ -34,7 +34,7 @@ from keeper.venue.base import (
     VenueError,
     Wallet,
 )
-from keeper.venue.further import Books
+from keeper.venue.further import Books, FeeSchedules, FundingRates, Listings
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class Network:
         return tuple(self._tasks)
 
 
-class Reader(Observer, Books, Protocol):
+class Reader(Observer, Books, Listings, FundingRates, FeeSchedules, Protocol):
     """What reads a venue for a whole process."""
 
 
@@ -190,6 +190,18 @@ class Line:
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
         """Funding payments."""
         return await self._read("funding", lambda: self._observer.funding(instrument, since_ms))
+
+    def listed(self, base: str) -> Sequence[Instrument]:
+        """Contracts on a coin, as the last list of markets had them."""
+        return self._observer.listed(base)
+
+    async def funding_rates(self, instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
+        """Settled rates."""
+        return await self._read("funding rates", lambda: self._observer.funding_rates(instrument, since_ms))
+
+    async def fees(self, instrument: Instrument) -> Fees | None:
+        """What a trade costs."""
+        return await self._read("fees", lambda: self._observer.fees(instrument))
 
     async def clock_offset_ms(self) -> int:
         """Venue time minus ours."""

@@ -15,6 +15,7 @@ from typing import Any
 from keeper.core.execution import AT_ONCE, BPS, Execution
 from keeper.core.model import Band, ExposureMode, Unlisted
 from keeper.fuzz.carriers import NOTHING, ONE_EACH, Carried, CarrierOptions, draw_carriers
+from keeper.fuzz.rolls import POLL_SECONDS, RollOptions, draw_rolls
 from keeper.fuzz.styles import PLAIN, SPREAD_MARGIN, StyleOptions, draw_execution, draw_styles
 from keeper.fuzz.virtual import Streams
 from keeper.sim.faults import FaultKind
@@ -121,6 +122,7 @@ class Options:
     """Of a brake being pulled between two turns: the kill file, or a disk that is nearly full."""
     styles: StyleOptions = PLAIN
     carriers: CarrierOptions = ONE_EACH
+    rolls: RollOptions | None = None
     often: tuple[FaultKind, ...] = ()
     only_those: bool = False
 
@@ -133,11 +135,15 @@ class Options:
             "worked orders": self.styles.reads_books,
             "several contracts": any(len(each.carried.symbols) > 1 for each in self.hedges),
             "shares": any(each.carried.shares for each in self.hedges),
+            "rolls": self.rolls is not None,
+            "rolls in a quiet world": self.rolls is not None and self.rolls.quiet,
             "a contract expires": self.carriers.poll_seconds is not None and bool(self.carriers.dated),
         }
         return tuple(name for name, is_so in found.items() if is_so)
 
 
+NO_FLOWS = FlowOptions(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+GOOD_JOURNAL = JournalOptions(0.0, 0.0, 0.0, 30.0, 0.0)
 CLIENT_SHARE = 40
 DATABASE_SHARE = 25
 """One seed in so many takes the slow road, which is the real one."""
@@ -166,7 +172,7 @@ def draw(seed: int, **given: Any) -> Options:
         # A stream of its own: what was drawn before keeps its value for every seed.
         brake_chance=Streams(seed).of("brake options").choice((0.0, 0.0, 0.0, 0.005)),
     )
-    return replace(_with_carriers(_with_styles(drawn)), **given)
+    return replace(_with_rolls(_with_carriers(_with_styles(drawn))), **given)
 
 
 def _with_styles(drawn: Options) -> Options:
@@ -190,6 +196,32 @@ def _with_carriers(drawn: Options) -> Options:
     hedges = tuple(replace(each, carried=own) for each, own in zip(drawn.hedges, carried, strict=True))
     poll = drawn.poll_seconds if carriers.poll_seconds is None else carriers.poll_seconds
     return replace(drawn, hedges=hedges, carriers=carriers, poll_seconds=poll)
+
+
+def _with_rolls(drawn: Options) -> Options:
+    """The same run, its hedges in contracts that expire and are rolled in time, as a stream of their own draws."""
+    source = Streams(drawn.seed).of("rolls")
+    found = draw_rolls(source, tuple(each.symbol for each in drawn.hedges))
+    if found is None:
+        return drawn
+    rolls, carriers, carried = found
+    hedges = tuple(_rolled(source, each, own) for each, own in zip(drawn.hedges, carried, strict=True))
+    drawn = replace(
+        drawn, hedges=hedges, carriers=carriers, rolls=rolls, poll_seconds=POLL_SECONDS, margin=D(5_000_000)
+    )
+    if not rolls.quiet:
+        return drawn
+    return replace(drawn, flows=NO_FLOWS, journal=GOOD_JOURNAL, brake_chance=0.0, often=(), only_those=True)
+
+
+def _rolled(source: Random, hedge: HedgeOptions, carried: Carried) -> HedgeOptions:
+    """A hedge whose roll can be done in a run: a narrow band makes for hundreds of slices.
+
+    What is in a contract that it may roll to counts, or holds it, before it is the hedge's own as well.
+    """
+    act = source.choice((D("0.02"), D("0.05"), D("0.1")))
+    unlisted = Unlisted.COUNT if hedge.unlisted is Unlisted.IGNORE else hedge.unlisted
+    return replace(hedge, carried=carried, unlisted=unlisted, band=Band(act / 2, act, max(D("0.5"), act * 2)))
 
 
 def _hedges(source: Random) -> tuple[HedgeOptions, ...]:

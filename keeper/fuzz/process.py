@@ -10,9 +10,9 @@ from random import Random
 from keeper.alerts.channels import DeliveryError
 from keeper.alerts.delivery import AlertQueue, DeliverySettings
 from keeper.alerts.rules import Alert
-from keeper.chores import MARKETS, SETTINGS, Chores
+from keeper.chores import MARKETS, ROLLS, SETTINGS, Chores
 from keeper.core.limits import Limits
-from keeper.core.model import Contracts, CycleRecord, Hedge, InstrumentId, Quote, Snapshot
+from keeper.core.model import Contracts, CycleRecord, Hedge, HedgeMemory, InstrumentId, Quote, Snapshot
 from keeper.cycle import Desk, restore
 from keeper.daemon import Daemon, Listener, Rhythm
 from keeper.doubt import Standing
@@ -28,12 +28,14 @@ from keeper.journal.base import JournalError, Remembered
 from keeper.judging import Pace
 from keeper.observe import Observatory
 from keeper.preflight import Preflight, preflight
+from keeper.rollover import Rollover
 from keeper.service import Teller
 from keeper.venue.base import VenueError
 
 START_AGAIN_SECONDS = 2.0
 SETTINGS_SECONDS = 300.0
 MARKETS_SECONDS = 3_600.0
+ROLLS_SECONDS = 600.0
 UNFORESEEN_ALLOWED = "the journal failed"
 
 
@@ -82,7 +84,7 @@ class Parts:
 
     options: Options
     clock: VirtualClock
-    rebuild: Callable[[], tuple[Hedge, ...]]
+    rebuild: Callable[[Mapping[str, HedgeMemory]], tuple[Hedge, ...]]
     history: History
     invariants: Invariants
     inbox: Inbox
@@ -135,12 +137,15 @@ class Process:
         desk = await self._desk()
         teller = Teller(queue, parts.clock, 3_600.0, orders_are_sent=True)
         rhythm = Rhythm(poll_seconds=parts.options.poll_seconds)
-        self.chores = Chores({self._line.name: self._line}, {}, parts.rebuild, parts.clock)
+        venues = {self._line.name: self._line}
+        self.chores = Chores(venues, {}, lambda: parts.rebuild(desk.memories), parts.clock, rolls=Rollover(venues))
         self.daemon = Daemon(desk, parts.clock, rhythm, (teller, self._more), self.chores)
         reminders = [
             asyncio.ensure_future(self._remind(SETTINGS, SETTINGS_SECONDS)),
             asyncio.ensure_future(self._remind(MARKETS, MARKETS_SECONDS)),
         ]
+        if parts.options.rolls is not None:
+            reminders.append(asyncio.ensure_future(self._remind(ROLLS, ROLLS_SECONDS)))
         queue.start()
         try:
             await self.daemon.run()
@@ -187,7 +192,8 @@ class Process:
         while True:
             try:
                 await self._line.open()
-                hedges = parts.rebuild()
+                # What a hedge was rolled to may be all that is left of its contracts.
+                hedges = parts.rebuild({} if parts.options.rolls is None else await self._journal.memories())
                 checked = await preflight(hedges, {}, {self._line.name: self._line}, {})
                 run = await self._journal.start_run("testnet", "fuzz", parts.clock.now_ms())
                 desk = self._made(hedges, checked, run.tag, run.number)

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keeper.core.model import CycleRecord, Hedge, HedgeCycle, Hold, InstrumentId
+from keeper.core.model import CycleRecord, Hedge, HedgeCycle, HedgeMemory, Hold, InstrumentId
 from keeper.daemon import Daemon
+from keeper.fuzz.carriers import VENUE
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
 from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
@@ -18,6 +19,7 @@ from keeper.fuzz.model import Model
 from keeper.fuzz.options import Options, Transport, draw
 from keeper.fuzz.paper import Paper, PaperJournal
 from keeper.fuzz.process import Inbox, Parts, Process, Progress
+from keeper.fuzz.promises import Promises
 from keeper.fuzz.quiet import quiet_logs
 from keeper.fuzz.result import Result, Verdict, described, verdict_of
 from keeper.fuzz.store import Store, open_store
@@ -29,12 +31,12 @@ from keeper.fuzz.world import (
     LATE_EVERY_SECONDS,
     LATE_LOOKS,
     SECRET,
-    VENUE,
     World,
     arm,
     make_exchange,
     make_hedge,
     market_keys,
+    whole_hedge,
 )
 from keeper.sim.faults import FaultKind, FaultMenu
 from keeper.sim.local import LocalVenue
@@ -90,7 +92,6 @@ class Simulation:
         self.model = Model({market.key: market for market in self.exchange.markets()}, API_KEY)
         self._venue: tuple[Reader, Trader] = self._direct()
         self._let_go: Callable[[], None] = lambda: None
-        self._hedges: tuple[Hedge, ...] = ()
         self._keys: dict[InstrumentId, MarketKey] = {}
         self._store: Store = open_store(options.storage, self._streams.of("disk"))
         self.paper = Paper(options.journal, self._streams.of("journal"), self._host_clock, self.history)
@@ -149,9 +150,10 @@ class Simulation:
             self._venue = await self._client()
         else:
             await self._venue[0].open()
-        self._hedges = self._rebuild()
-        keys = self._keys = market_keys(self.exchange, self._hedges)
-        self.invariants.ground = GroundTruth(self.exchange, API_KEY, self._hedges, keys, self.model)
+        hedges = tuple(whole_hedge(each, self._venue[0]) for each in self._options.hedges)
+        keys = self._keys = market_keys(self.exchange, hedges)
+        self.invariants.ground = GroundTruth(self.exchange, API_KEY, hedges, keys, self.model)
+        self.invariants.promises = self._promises()
         self.invariants.told = Told(self.menu, keys, self._offset_ms, self.exchange.door.server_time_ms)
         self.invariants.name(keys)
         self.invariants.levers = self.levers
@@ -174,8 +176,9 @@ class Simulation:
     def _sent_while_banned(self, text: str) -> None:
         self.invariants.violate("sent_while_banned", text, self._true_clock.now_ms())
 
-    def _rebuild(self) -> tuple[Hedge, ...]:
-        return tuple(make_hedge(each, self._venue[0]) for each in self._options.hedges)
+    def _rebuild(self, memories: Mapping[str, HedgeMemory]) -> tuple[Hedge, ...]:
+        found = ((each, memories.get(each.name, HedgeMemory())) for each in self._options.hedges)
+        return tuple(make_hedge(each, self._venue[0], memory) for each, memory in found)
 
     async def _tick(self) -> None:
         seconds = self._options.poll_seconds * self._options.market.tick_polls
@@ -295,7 +298,8 @@ class Simulation:
         """Faults off: from here on everything has to come right by itself, but for what waits for a person."""
         self.history.note("calm")
         self._in_liveness = True
-        self.world.settle_down(self._keys.values())
+        self.world.settle_down(self._named())
+        self.invariants.promises.calm(self._loop.time())
         self.paper.is_calm = self.network.is_calm = True
         self.levers.release()
         self._host_clock.step_ms = 0
@@ -303,6 +307,17 @@ class Simulation:
         if self._process is not None:
             self._process.life.spare()
             self._process.remind()
+
+    def _named(self) -> tuple[MarketKey, ...]:
+        """The contracts that the hedges name now: in others that they could be rolled to nothing is theirs."""
+        daemon = None if self._process is None else self._process.daemon
+        if self._options.rolls is None or daemon is None:
+            return tuple(self._keys.values())
+        return tuple(self._keys[each.id] for hedge in daemon.desk.hedges for each in hedge.instruments)
+
+    def _promises(self) -> Promises:
+        rolls = self._options.rolls
+        return Promises(self.invariants.ground, is_quiet=rolls is not None and rolls.quiet)
 
     def _check_liveness(self, record: CycleRecord, daemon: Daemon) -> None:
         self._liveness_turns += 1
@@ -342,6 +357,8 @@ class Simulation:
             least = max(least_order(instrument, mark) for instrument, mark in zip(own, stand.marks, strict=True))
             limit = max(hedge.band.act * max(stand.protected, stand.protected * 0), 2 * least)
             codes = [reason.code for reason in decision.reasons] if isinstance(decision, Hold) else [str(decision)]
+            if cycle.memory.roll is not None:
+                found.append(f"{name}: still rolling to {cycle.memory.roll.target}")
             if abs(stand.drift) > limit:
                 found.append(f"{name}: drift {stand.drift} of {stand.protected}, {codes[:3]}")
             elif not isinstance(decision, Hold) or not all(code in STEADY for code in codes):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from keeper.core.model import ZERO, Contracts, ExposureMode, Hedge, Instrument, InstrumentId, Kind, Unlisted
+from keeper.core.roll_rules import RollRules
 from keeper.fuzz.model import Model
 from keeper.sim.exchange import Exchange
 from keeper.sim.types import MarketKey, MarketKind, Truth
@@ -79,8 +80,15 @@ class GroundTruth:
         self._listed = {keys[each.id] for hedge in hedges for each in hedge.instruments}
         self.hedges = {hedge.name: hedge for hedge in hedges}
         self.carriers = {hedge.name: {each.id: keys[each.id] for each in hedge.instruments} for hedge in hedges}
+        self.rolls = any(hedge.roll != RollRules() for hedge in hedges)
         self.instruments = {each.id: each for hedge in hedges for each in hedge.instruments}
         self.stands: dict[str, deque[Stand]] = {hedge.name: deque(maxlen=KEPT) for hedge in hedges}
+
+    def watched(self, name: str, ident: InstrumentId) -> tuple[MarketKey, ...]:
+        """The contracts that a hedge certainly has while an order of it goes to ``ident``."""
+        if not self.rolls:
+            return tuple(self.carriers[name].values())
+        return tuple(dict.fromkeys((self._keys[self.hedges[name].instrument.id], self._keys[ident])))
 
     def truth(self) -> Truth:
         """The account, whole."""
@@ -95,6 +103,10 @@ class GroundTruth:
     def now(self, name: str, at: float) -> Stand:
         """Where one hedge stands."""
         return self._stand(self.hedges[name], self.truth(), at)
+
+    def last(self, name: str) -> Stand | None:
+        """Where one hedge stood when it was last taken down."""
+        return self.stands[name][-1] if self.stands[name] else None
 
     def since(self, name: str, at: float) -> list[Stand]:
         """The stands of a hedge at or after then."""

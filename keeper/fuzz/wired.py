@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from keeper.fuzz.carriers import VENUE
 from keeper.fuzz.line import Reader
 from keeper.fuzz.virtual import VirtualClock
-from keeper.fuzz.world import API_KEY, SECRET, VENUE
+from keeper.fuzz.world import API_KEY, SECRET
 from keeper.sim.door import VenueClock
 from keeper.sim.exchange import Exchange
 from keeper.sim.wire.auth import Authenticator

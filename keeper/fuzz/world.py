@@ -9,9 +9,10 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from fractions import Fraction
 from random import Random
 
-from keeper.core.model import AccountId, Base, Hedge, InstrumentId
+from keeper.core.model import AccountId, Base, Hedge, HedgeMemory, InstrumentId, Leg
+from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Target
-from keeper.fuzz.carriers import legs_of
+from keeper.fuzz.carriers import VENUE, all_legs, legs_of, named_first
 from keeper.fuzz.options import HedgeOptions, Options
 from keeper.fuzz.virtual import Streams, VirtualClock
 from keeper.sim.calendar import quarterly, symbol_of
@@ -42,7 +43,6 @@ from keeper.sim.types import (
 from keeper.venue.base import Observer
 
 D = Decimal
-VENUE = "main"
 API_KEY = "fuzz-key-0f3a9c"
 SECRET = "canary-5c1e77d0b2"  # noqa: S105  the secret that must show nowhere; it opens nothing
 COINS = {"BTC": D(5), "ETH": D(50)}
@@ -89,10 +89,19 @@ def make_exchange(clock: VirtualClock, options: Options) -> Exchange:
     return exchange
 
 
-def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
+def make_hedge(options: HedgeOptions, observer: Observer, memory: HedgeMemory) -> Hedge:
     """A hedge with its venue's facts filled in, as the wiring does it."""
-    first, *more = legs_of(options.carried, observer)
-    instrument, named = first.instrument, options.carried.symbols[0]
+    return _made(options, legs_of(options.carried, observer, memory))
+
+
+def whole_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
+    """The hedge with every contract that it may come to have."""
+    return _made(options, all_legs(options.carried, observer))
+
+
+def _made(options: HedgeOptions, legs: tuple[Leg, ...]) -> Hedge:
+    first, *more = legs
+    instrument, named = first.instrument, named_first(options.carried)
     return Hedge(
         name=options.name,
         assets=(instrument.base,),
@@ -108,7 +117,8 @@ def make_hedge(options: HedgeOptions, observer: Observer) -> Hedge:
         execution=options.execution,
         share=first.share,
         more=tuple(more),
-        configured=InstrumentId(VENUE, named) if named != instrument.id.symbol else None,
+        configured=named if named != instrument.id else None,
+        roll=options.carried.roll or RollRules(),
     )
 
 
