@@ -11,7 +11,7 @@ from decimal import Decimal
 from random import Random
 
 from keeper.core.roll_rules import Fallback, RollRules, WhenTooDear
-from keeper.fuzz.carriers import FAR_MS, RUN_TURNS, Carried, CarrierOptions, DatedOptions
+from keeper.fuzz.carriers import FAR_MS, RUN_TURNS, SHARES, Carried, CarrierOptions, DatedOptions
 from keeper.fuzz.virtual import START_MS
 
 D = Decimal
@@ -45,7 +45,8 @@ def draw_rolls(
         # The perpetual and the far contract are where it may go, whether the hedge names them or not.
         beside = source.choice(((), (), (symbol,), (far.symbol,)))
         could = tuple(each for each in (symbol, far.symbol) if each not in beside)
-        carried.append(Carried((near.symbol, *beside), could=could, roll=_rules(source, seconds)))
+        shares = source.choice(((), SHARES[0], SHARES[1])) if beside else ()
+        carried.append(Carried((near.symbol, *beside), shares, could=could, roll=_rules(source, seconds)))
     options = CarrierOptions(tuple(dated), source.choice((0, 60_000)), POLL_SECONDS)
     return RollOptions(quiet), options, tuple(carried)
 

@@ -67,7 +67,7 @@ class Told:
         self._price_age_ms: dict[InstrumentId, int] = {}
         self._foreign: dict[MarketKey, Foreign] = {}
         self._lies_before = 0
-        self._believed = False
+        self._lied_last = self._believed = False
         self._remembers = False
         self.flattened: set[str] = set()
         """Hedges that the operator has at some time had covered to zero."""
@@ -75,7 +75,7 @@ class Told:
     def look(self) -> None:
         """A look begins."""
         self._believed = False
-        self._lies_before = self._told_lies()
+        self._lied_last, self._lies_before = self.lies() > 0, self._told_lies()
         for foreign in self._foreign.values():
             foreign.at_look = foreign.total
 
@@ -139,7 +139,9 @@ class Told:
         age_ms = self._price_age_ms.get(ident, 0)
         if age_ms > OLD_PRICE_MS:
             yield "stale_price", f"{who} is priced by an answer that was {age_ms / 1000:.0f} s old"
-        for key in carriers if order.side is Side.SELL and self._remembers and not self.lies() else ():
+        # Two wrong answers of the look before may have agreed about what was there.
+        lied = self.lies() or self._lied_last
+        for key in carriers if order.side is Side.SELL and self._remembers and not lied else ():
             foreign = self._foreign.get(key, Foreign())
             shrunk = foreign.at_look - foreign.read_before
             if shrunk > 0:

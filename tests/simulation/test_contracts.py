@@ -1,4 +1,4 @@
-"""Hedges over several contracts: what the seeds draw, and keepers that forget one contract over the other."""
+"""Hedges over several contracts, and rolls: what the seeds draw, and broken keepers that do not get away with it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ from typing import Any
 
 import pytest
 
+from keeper import rollover
 from keeper.core import hedge as core_hedge
+from keeper.core import routes
 from keeper.core.legs import leg_exposures
-from keeper.core.model import NO_BASE, NO_CONTRACTS, Base, LegExposure, Position, Reason, Snapshot
+from keeper.core.model import (
+    NO_BASE,
+    NO_CONTRACTS,
+    Base,
+    Contracts,
+    Exposure,
+    LegExposure,
+    Position,
+    Reason,
+    Roll,
+    Snapshot,
+)
+from keeper.core.routes import Route
+from keeper.fuzz.invariants import Invariants
 from keeper.fuzz.options import draw
 from keeper.fuzz.result import Result, Verdict
 from keeper.fuzz.run import run_seed
@@ -20,11 +35,11 @@ HUNT = 60
 HUNT_CYCLES = 150
 
 
-def hunted(kind: str, near: int = 1, **given: Any) -> Result:
+def hunted(kind: str, near: int = 1, cycles: int = HUNT_CYCLES, **given: Any) -> Result:
     """The first of sixty seeds that draw ``kind``, from ``near`` on, which does not pass."""
     seeds = (seed for seed in range(near, 100_000) if kind in draw(seed).kinds)
     for seed in (next(seeds) for _ in range(HUNT)):
-        result = run_seed(seed, HUNT_CYCLES, **given)
+        result = run_seed(seed, cycles, **given)
         if result.verdict is not Verdict.PASSED:
             return result
     pytest.fail(f"{HUNT} seeds did not notice")
@@ -35,18 +50,15 @@ def test_a_share_of_the_seeds_has_several_contracts() -> None:
     assert 150 < kinds["several contracts"] < 250
     assert kinds["shares"] > 40
     assert kinds["a contract expires"] > 60
+    assert kinds["rolls"] > 50
+    assert kinds["rolls in a quiet world"] > 12
     for seed in range(200):
         options = draw(seed)
         named = [symbol for hedge in options.hedges for symbol in hedge.carried.symbols]
         assert len(set(named)) == len(named), "no contract carries two hedges"
+        named += [symbol for hedge in options.hedges for symbol in hedge.carried.could]
+        assert len(set(named)) == len(named), "nor is one rolled to that carries another"
         assert {dated.symbol for dated in options.carriers.dated} <= set(named)
-
-
-def test_a_contract_that_expires_is_settled_in_the_run() -> None:
-    seed = next(seed for seed in range(1, 1_000) if "a contract expires" in draw(seed).kinds)
-    result = run_seed(seed, 500)
-    assert result.verdict is Verdict.PASSED
-    assert "a contract expires" in result.kinds
 
 
 def test_a_keeper_that_counts_one_contract_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +91,48 @@ def test_a_keeper_that_trades_past_a_contract_which_it_cannot_see_is_found(monke
         "several contracts", near=40, often=(FaultKind.READ_LOST, FaultKind.FOREIGN_TRADE, FaultKind.TRUNCATED)
     )
     assert result.name in ("sent_on_a_gap", "net_short", "over_hedged")
+
+
+async def never(*_: object) -> None:
+    """Chooses, and begins nothing."""
+
+
+def test_a_keeper_that_never_begins_its_rolls_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollover, "begin_roll", never)
+    assert hunted("rolls in a quiet world", cycles=450).name == "unhedged_expiry"
+
+
+def test_a_roll_that_moves_everything_at_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def whole(_: Exposure, __: LegExposure, ___: LegExposure, most: Contracts, *, closes: bool = False) -> Contracts:
+        return most
+
+    monkeypatch.setattr(routes, "_slice", whole)
+    assert hunted("rolls in a quiet world", cycles=450).name in ("left_band", "cover_without_cause")
+
+
+def test_a_roll_that_is_short_on_both_contracts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sells what it is about to cover first, and would cover then; where its own veto stops that, it stays too long."""
+    real = routes._roll_step
+
+    def selling_first(exposure: Exposure, roll: Roll) -> tuple[Route, ...]:
+        ways = real(exposure, roll)
+        target = next(leg for leg in exposure.legs if leg.id == roll.target)
+        return tuple(
+            Route(target, Base(-way.drift_base), way.reasons) if way.leg.id == roll.source else way for way in ways
+        )
+
+    monkeypatch.setattr(routes, "_roll_step", selling_first)
+    assert hunted("rolls", cycles=450).name in ("over_hedged", "net_short", "unhedged_expiry")
+
+
+def test_a_roll_that_covers_on_before_it_has_sold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = routes._roll_step
+
+    def covering_on(exposure: Exposure, roll: Roll) -> tuple[Route, ...]:
+        return real(replace(exposure, drift_base=NO_BASE), roll)
+
+    monkeypatch.setattr(routes, "_roll_step", covering_on)
+    assert hunted("rolls in a quiet world", cycles=450).name == "cover_without_cause"
+    # The law about the band sees it as well, after the fact.
+    monkeypatch.setattr(Invariants, "_check_cover", lambda *_: None)
+    assert hunted("rolls in a quiet world", cycles=450).name == "left_band"
