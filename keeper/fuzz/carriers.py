@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -113,7 +113,7 @@ def legs_of(carried: Carried, observer: Observer, memory: HedgeMemory) -> tuple[
     Where none is left the hedge is carried by what it was rolled to; a hedge that never was is given the first of the
     others by its owner, who would have to.
     """
-    legs = _listed(observer, carried.symbols, carried.shares)
+    legs = _listed(observer, carried.symbols, carried.shares, memory.successors)
     if not legs and memory.carrier is not None and memory.carrier_for == named_first(carried):
         legs = _listed(observer, (memory.carrier.symbol,))
     return legs or _listed(observer, carried.could[:1])
@@ -129,7 +129,13 @@ def named_first(carried: Carried) -> InstrumentId:
     return InstrumentId(VENUE, carried.symbols[0])
 
 
-def _listed(observer: Observer, symbols: Sequence[str], shares: Sequence[Decimal] = ()) -> tuple[Leg, ...]:
+def _listed(
+    observer: Observer,
+    symbols: Sequence[str],
+    shares: Sequence[Decimal] = (),
+    successors: Mapping[InstrumentId, InstrumentId] | None = None,
+) -> tuple[Leg, ...]:
+    """The legs of those that are listed; where one with a share is not, of what it was rolled to."""
     legs: list[Leg] = []
     for place, symbol in enumerate(symbols):
         try:
@@ -137,6 +143,9 @@ def _listed(observer: Observer, symbols: Sequence[str], shares: Sequence[Decimal
         except UnknownSymbolError:
             if "-" not in symbol:
                 raise
+            then = (successors or {}).get(InstrumentId(VENUE, symbol)) if any(shares) else None
+            if then is not None and then.symbol not in symbols:
+                legs += _listed(observer, (then.symbol,), (shares[place],))
             continue
         wallet = observer.collateral(instrument)
         at: AccountId | None = None if wallet is None else wallet[0]
