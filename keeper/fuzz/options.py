@@ -217,11 +217,10 @@ def _with_rolls(drawn: Options) -> Options:
 def _rolled(source: Random, hedge: HedgeOptions, carried: Carried) -> HedgeOptions:
     """A hedge whose roll can be done in a run: a narrow band makes for hundreds of slices.
 
-    What is in a contract that it may roll to counts, or holds it, before it is the hedge's own as well.
+    What others put into a contract that it may roll to holds it before that contract is the hedge's own.
     """
     act = source.choice((D("0.02"), D("0.05"), D("0.1")))
-    unlisted = Unlisted.COUNT if hedge.unlisted is Unlisted.IGNORE else hedge.unlisted
-    return replace(hedge, carried=carried, unlisted=unlisted, band=Band(act / 2, act, max(D("0.5"), act * 2)))
+    return replace(hedge, carried=carried, unlisted=Unlisted.HOLD, band=Band(act / 2, act, max(D("0.5"), act * 2)))
 
 
 def _hedges(source: Random) -> tuple[HedgeOptions, ...]:
