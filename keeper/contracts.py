@@ -10,8 +10,8 @@ import structlog
 from keeper.config import HedgeConfig
 from keeper.config.instruments import Choice
 from keeper.core.model import Contracts, HedgeMemory, Instrument, InstrumentId, Kind, Leg, Quote
-from keeper.errors import ConfigError
-from keeper.venue.base import Observer, UnknownSymbolError, UnreadMarketError, VenueError
+from keeper.errors import ConfigError, UnsafeError
+from keeper.venue.base import HostRefusedError, Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,8 @@ def build_legs(
             then = None if choice.share is None else memory.successors.get(choice.instrument)
             named = {each.instrument for each in entry.carriers}
             legs += [] if then is None or then in named else _carrier(then, observers, choice.share)
+        except HostRefusedError as error:
+            raise UnsafeError(f"{_key(entry, place)}: {error}") from error
         except VenueError as error:
             raise ConfigError(f"{_key(entry, place)}: {error}") from error
     if gone and not legs and memory.carrier is not None and memory.carrier_for == entry.instrument:

@@ -116,6 +116,17 @@ class GuardMixin:
         self.guard.check_endpoint(path, api, method, client.urls["api"], client.hostname)
         return cast("Any", super()).sign(path, api, method, {} if params is None else params, *more, **named)
 
+    async def fetch2(self, path: str, api: Any = "public", method: str = "GET", *more: Any, **named: Any) -> Any:
+        """One request of the client; a list of markets at a host that is not ours to ask is one that is missing."""
+        try:
+            return await cast("Any", super()).fetch2(path, api, method, *more, **named)
+        except HostRefusedError as failure:
+            unread = UNREAD_LISTS.get()
+            if unread is None:
+                raise
+            unread.append((failure, Answer(method, path)))
+            return dict(NO_ROWS)
+
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """Judge the final address, then send; what is raised is free of secrets, and only JSON is an answer."""
         guard = self.guard

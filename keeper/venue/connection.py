@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 
 from keeper.clock import Clock
 from keeper.core.model import Instrument
-from keeper.venue.base import BadReadingError, RateLimitedError, UnreachableError, UnreadMarketError, VenueError
+from keeper.venue.base import (
+    BadReadingError,
+    HostRefusedError,
+    RateLimitedError,
+    UnreachableError,
+    UnreadMarketError,
+    VenueError,
+)
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient
@@ -237,9 +244,11 @@ class Connection:
         markets = self.markets()
         if symbol not in markets and self.unlisted:
             self.missed.add(symbol)
-            raise UnreadMarketError(
+            refused = next((fault for fault in self.unlisted if isinstance(fault, HostRefusedError)), None)
+            kind = UnreadMarketError if refused is None else HostRefusedError
+            raise kind(
                 f"{self.name}:{symbol} is in no list of markets that could be read, and a list is missing: "
-                f"{self.unlisted[0]}"
+                f"{refused or self.unlisted[0]}"
             )
         if symbol not in markets:
             contracts = [

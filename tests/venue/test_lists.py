@@ -9,7 +9,7 @@ import pytest
 
 from keeper.config import Config
 from keeper.core.model import Hold
-from keeper.errors import VenueStartError
+from keeper.errors import UnsafeError, VenueStartError
 from keeper.look import look_once
 from keeper.venue.base import UnreadMarketError
 from keeper.wiring import open_house
@@ -111,6 +111,34 @@ async def test_a_keeper_that_runs_waits_for_the_list_of_its_contract(tmp_path: P
         with pytest.raises(VenueStartError, match="no list of markets that could be read"):
             async with open_house(config, live=False):
                 pass
+
+
+PARTS = {
+    "binance": {
+        "public": "/api/v3",
+        "private": "/api/v3",
+        "fapiPublic": "/fapi/v1",
+        "fapiPrivate": "/fapi/v1",
+        "fapiPrivateV2": "/fapi/v2",
+        "fapiPrivateV3": "/fapi/v3",
+    },
+    "bingx": {"spot": "/openApi", "swap": "/openApi"},
+}
+
+
+@pytest.mark.parametrize("exchange", PARTS)
+async def test_addresses_of_some_parts_show_these_parts(tmp_path: Path, exchange: str) -> None:
+    routes, symbol, asset, owned, held = account(exchange)
+    async with serving(routes) as (url, _):
+        table = ", ".join(f'{name} = "{url}{path}"' for name, path in PARTS[exchange].items())
+        config = config_over(exchange, f"{{ {table} }}", tmp_path, hedge(symbol, asset=asset))
+        (cycle,) = (await look_once(config)).hedges
+        assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
+        assert near(cycle.exposure.futures_base, held), cycle.exposure.blockers
+        assert "market_unread" in {reason.code for reason in cycle.exposure.blockers}
+        table = table.replace("fapiPublic", "eapiPublic").replace("swap", "contract")
+        with pytest.raises(UnsafeError, match="not an allowed host"):
+            await look_once(config_over(exchange, f"{{ {table} }}", tmp_path, hedge(symbol, asset=asset)))
 
 
 async def test_nothing_at_all_is_no_look(tmp_path: Path) -> None:

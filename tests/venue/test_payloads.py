@@ -70,12 +70,12 @@ def moved(tree: Any, url: str) -> Any:
 
 
 def config_over(exchange: str, url: str, folder: Path, hedge: str, more: str = "") -> Config:
-    """The configuration of a hedge on a venue whose every address is at ``url``."""
+    """The configuration of a hedge on a venue whose every address is at ``url``; or a table of addresses."""
     text = f"""mode = "dry-run"
 [venues.main]
 exchange = "{exchange}"
 [venues.main.ccxt.urls]
-api = "{url}"
+api = {url if url.startswith("{") else f'"{url}"'}
 [[hedges]]
 name = "it"
 {hedge}
