@@ -155,8 +155,7 @@ class Observatory:
     # -- wallets ---------------------------------------------------------------------------------------------------
 
     async def _read_wallet(self, look: Gathered, account: AccountId, remembered: Remembered) -> None:
-        place = self._places[account.venue]
-        first = await self._try(look, str(account), lambda: place.wallet(account.wallet))
+        first = await self._try(look, str(account), lambda: self._wallet(account))
         if first is None:
             return
         doubted = [
@@ -166,7 +165,7 @@ class Observatory:
         ]
         second: Wallet | None = None
         if doubted:
-            second = await self._try(look, str(account), lambda: place.wallet(account.wallet))
+            second = await self._try(look, str(account), lambda: self._wallet(account))
             if second is None:
                 return
         look.stated_at_ms.update({(account, asset): at_ms for asset, at_ms in first.stated_at_ms.items()})
@@ -217,7 +216,11 @@ class Observatory:
                     look.gaps.append(Gap(str(account), "unconfirmed_reading", text))
 
     async def _again(self, look: Gathered, account: AccountId) -> Wallet | None:
-        return await self._try(look, str(account), lambda: self._places[account.venue].wallet(account.wallet))
+        return await self._try(look, str(account), lambda: self._wallet(account))
+
+    async def _wallet(self, account: AccountId) -> Wallet:
+        """The wallet; a coin that nobody counts may be one that cannot be understood."""
+        return (await self._places[account.venue].wallet(account.wallet)).told(*self._assets_in(account))
 
     async def _unconfirmed(
         self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered

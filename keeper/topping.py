@@ -135,7 +135,8 @@ class TopUps:
             text = f"{plain(spent)} {policy.asset} were moved within a day; max_per_day is {plain(policy.max_per_day)}"
             return Reason("top_up_capped", f"{policy.target} needs margin, and {text}")
         try:
-            wallets = [await self._observers[name].wallet(at.wallet) for at in (policy.source, policy.target)]
+            ends = (policy.source, policy.target)
+            wallets = [(await self._observers[name].wallet(at.wallet)).told(policy.asset) for at in ends]
         except VenueError as error:
             return Reason("top_up_unread", f"{policy.target} needs margin, and a wallet cannot be read: {error}")
         source, target = (wallet.totals.get(policy.asset, ZERO) for wallet in wallets)
@@ -174,7 +175,8 @@ class TopUps:
         """Read both wallets and conclude, or say why not yet."""
         name = doubted.source.venue
         try:
-            wallets = [await self._observers[name].wallet(at.wallet) for at in (doubted.source, doubted.target)]
+            ends = (doubted.source, doubted.target)
+            wallets = [(await self._observers[name].wallet(at.wallet)).told(doubted.asset) for at in ends]
         except VenueError as error:
             return Reason("transfer_pending", f"{_told(doubted)}: a wallet cannot be read: {error}")
         source, target = (wallet.totals.get(doubted.asset, ZERO) for wallet in wallets)

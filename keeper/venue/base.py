@@ -120,6 +120,15 @@ class Wallet:
     account: AccountId
     totals: Mapping[str, Base]
     stated_at_ms: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Coins whose row is there and cannot be understood, with what is wrong: not known, which is not zero."""
+
+    def told(self, *assets: str) -> Wallet:
+        """This wallet, for whoever counts these coins of it; raises :class:`BadReadingError` where one is not known."""
+        fault = next((self.unread[asset] for asset in assets if asset in self.unread), None)
+        if fault is not None:
+            raise BadReadingError(f"{self.account}: {fault}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

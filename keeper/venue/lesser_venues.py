@@ -246,6 +246,13 @@ _MEXC_MARK = {
 }
 
 
+_MEXC_CONTRACTS = WalletRead(
+    (Read("contractPrivateGetAccountAssets", rows=("data",)),),
+    "currency",
+    # ``cashBalance`` is what may be withdrawn: the margin of positions is missing from it
+    signed_sum(("equity",), minus=("unrealized",)),
+)
+"""One wallet margins contracts of every kind."""
 _WEEX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate", "at_ms": "time"}
 
 OTHERS: Mapping[str, Capability] = {
@@ -300,8 +307,20 @@ OTHERS: Mapping[str, Capability] = {
         book_depths=(5, 10, 20, 50, 100, 500, 1000),
         candles_a_page=1000,
         rates=RateHistory(1000, never=is_inverse),
-        unified_wallets={"": {"type": "spot"}, "funding": {"type": "funding"}},
         wallets={
+            "": WalletRead(
+                (Read("spotV1PrivateGetAccountBalance", rows=("data", "balances")),),
+                "asset",
+                signed_sum(("free", "locked")),
+            ),
+            "funding": WalletRead(
+                (Read("fundV1PrivateGetAccountBalance", rows=("data", "assets")),),
+                "asset",
+                signed_sum(("free", "locked")),
+            ),
+            "linear": WalletRead(
+                (Read("swapV3PrivateGetUserBalance", rows=("data",)),), "asset", signed_sum(("balance",))
+            ),
             "inverse": WalletRead(
                 (Read("cswapV1PrivateGetUserBalance", rows=("data",)),), "asset", signed_sum(("balance",))
             ),
@@ -364,14 +383,12 @@ OTHERS: Mapping[str, Capability] = {
             ),
             at="settleTime",
         ),
-        unified_wallets={"": {"type": "spot"}},
         wallets={
-            "inverse": WalletRead(
-                (Read("contractPrivateGetAccountAssets", rows=("data",)),),
-                "currency",
-                # ``cashBalance`` is what may be withdrawn: the margin of positions is missing from it
-                signed_sum(("equity",), minus=("unrealized",)),
+            "": WalletRead(
+                (Read("spotPrivateGetAccount", rows=("balances",)),), "asset", signed_sum(("free", "locked"))
             ),
+            "linear": _MEXC_CONTRACTS,
+            "inverse": _MEXC_CONTRACTS,
         },
         collateral="inverse",
         products=(

@@ -28,16 +28,15 @@ from keeper.venue.further import AccountMargin
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import CANNOT_TELL, Ledger
 from keeper.venue.margins import Margins
-from keeper.venue.parsing import (
-    optional_positive,
-    unified_totals,
-    wallet_totals,
-)
+from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
 from keeper.venue.recipes import Product, Read, decimal_of, is_contract, near, stated
+from keeper.venue.wallets import unified_totals, wallet_totals
 
 T = TypeVar("T")
+MAY_BE_EMPTY = frozenset({"funding", "earn"})
+"""Wallets beside the main one, of which venues list what is there and nothing else."""
 
 
 class CcxtObserver:
@@ -76,17 +75,18 @@ class CcxtObserver:
     async def wallet(self, wallet: str) -> Wallet:
         """One wallet, whole, without unrealised PnL and net of debt."""
         capability = self._at.capability
+        unread: dict[str, str] = {}
         async with self._at.deadline():
             if wallet in capability.wallets:
                 recipe = capability.wallets[wallet]
                 pages = await together(*(self._at.rows(read, level=Urgency.POSITION) for read in recipe.reads))
                 rows = [row for page in pages for row in page]
-                totals = wallet_totals(rows, recipe, self._at.client.safe_currency_code)
+                totals = wallet_totals(rows, recipe, self._at.client.safe_currency_code, unread)
                 if recipe.open_pnl is not None:
                     await self._take_off_open_pnl(totals, *recipe.open_pnl)
             elif wallet in capability.unified_wallets:
                 params = dict(capability.unified_wallets[wallet])
-                totals = unified_totals(await self._at.unified("fetch_balance", params, level=Urgency.POSITION))
+                totals = unified_totals(await self._at.unified("fetch_balance", params, level=Urgency.POSITION), unread)
             else:
                 known = [name for name in {**capability.wallets, **capability.unified_wallets} if name]
                 listed = ", ".join(f'"{self.name}.{name}"' for name in known) or "none by name"
@@ -94,9 +94,11 @@ class CcxtObserver:
                     f'{self.name} has no wallet "{wallet}"{near(wallet, known)}; besides "{self.name}" '
                     f"alone there are: {listed}"
                 )
-        if not totals:
+        if unread and not totals:
+            raise BadReadingError(f"{self.name}: {next(iter(unread.values()))}")
+        if not totals and wallet not in MAY_BE_EMPTY:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
-        return Wallet(AccountId(self.name, wallet), totals)
+        return Wallet(AccountId(self.name, wallet), totals, unread=unread)
 
     async def _take_off_open_pnl(self, totals: dict[str, Base], read: Read, market_field: str, pnl_field: str) -> None:
         by_id = self._at.client.markets_by_id or {}

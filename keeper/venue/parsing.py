@@ -7,7 +7,7 @@ the derived fields beside it say, and no derived field ever makes a position.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from keeper.core.model import (
     NO_QUOTE,
     ZERO,
-    Base,
     Contracts,
     Instrument,
     InstrumentId,
@@ -27,7 +26,7 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.venue.base import BadReadingError, EmptyReadingError, Fill, OrderReport, OrderState, UnknownSymbolError
-from keeper.venue.recipes import Capability, Fields, Path, Row, WalletRead, decimal_of, shown, stated
+from keeper.venue.recipes import Capability, Fields, Path, Row, decimal_of, shown, stated
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
 NOTIONAL_TOLERANCE = Decimal("0.1")
@@ -181,41 +180,6 @@ def unknown_symbol(venue: str, symbol: str, symbols: Iterable[str]) -> UnknownSy
     close = difflib.get_close_matches(symbol, list(symbols), n=5, cutoff=0.5)
     hint = f"; the nearest are {', '.join(close)}" if close else ""
     return UnknownSymbolError(f'{venue} has no contract "{symbol}"{hint}', close)
-
-
-# Wallets
-
-
-def wallet_totals(rows: Iterable[Row], recipe: WalletRead, code_of: Callable[[str], str]) -> dict[str, Base]:
-    """Coins per asset; several rows of one asset are added up where the wallet has several."""
-    totals: dict[str, Decimal] = {}
-    for row in rows:
-        name = row.get(recipe.asset)
-        if not isinstance(name, str) or not name:
-            raise BadReadingError(f"a balance row has no {recipe.asset}")
-        try:
-            amount = recipe.total(row)
-        except BadReadingError as failure:
-            raise BadReadingError(f"{name}: {failure}") from None
-        code = code_of(name)
-        if code in totals and recipe.once:
-            raise BadReadingError(f"{code} has more than one row")
-        totals[code] = totals.get(code, ZERO) + amount
-    return {code: Base(amount) for code, amount in totals.items()}
-
-
-def unified_totals(balance: Row) -> dict[str, Base]:
-    """Totals of the client's unified balance, debt taken off."""
-    totals = balance.get("total")
-    if not isinstance(totals, Mapping):
-        raise BadReadingError("the balance has no total")
-    debts = balance.get("debt") or {}
-    found: dict[str, Base] = {}
-    for code, amount in totals.items():
-        owed = debts.get(code) if isinstance(debts, Mapping) else None
-        net = decimal_of(amount, f"{code} total") - (decimal_of(owed, f"{code} debt") if owed is not None else ZERO)
-        found[str(code)] = Base(net)
-    return found
 
 
 # Positions

@@ -48,7 +48,8 @@ from keeper.venue.base import (
 )
 from keeper.venue.capabilities import capability_of
 from keeper.venue.guard import pin_loggers
-from keeper.venue.parsing import UNIFIED_FIELDS, position_row, unified_totals
+from keeper.venue.parsing import UNIFIED_FIELDS, position_row
+from keeper.venue.wallets import unified_totals
 from tests.core.build import EPOCH, approve, hedge, linear, look, snapshot
 from tests.loop.house import KEY as HOUSE_KEY
 from tests.loop.house import House

@@ -141,3 +141,47 @@ async def test_a_linear_hedge_is_seen_without_any_price(tmp_path: Path, exchange
     assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
     assert near(cycle.exposure.futures_base, held), cycle.exposure.blockers
     assert cycle.plan is None or not cycle.plan.orders
+
+
+BLANK: dict[str, tuple[str, Any]] = {
+    "binance": ("/api/v3/account", {"balances": [{"asset": "BTC", "free": 4.5, "locked": "0.50"}, {"asset": "X"}]}),
+    "bingx": (
+        "/openApi/spot/v1/account/balance",
+        {
+            "code": "0",
+            "data": {"balances": [{"asset": "LTC", "free": 1.5, "locked": "0.5"}, {"asset": "X", "free": ""}]},
+        },
+    ),
+    "mexc": (
+        "/api/v3/account",
+        {"balances": [{"asset": "BTC", "free": 1.5, "locked": 0.5}, {"asset": "X", "free": None}]},
+    ),
+    "weex": (
+        "/api/v3/account/",
+        {"balances": [{"asset": "ETH", "free": 3, "locked": "0"}, {"asset": "X", "free": ""}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("exchange", BLANK)
+async def test_a_coin_that_is_not_told_is_the_fault_of_those_who_count_it(tmp_path: Path, exchange: str) -> None:
+    routes, symbol, asset, owned, _ = account(exchange)
+    path, told = BLANK[exchange]
+    routes[path] = told
+    cycle = await seen(exchange, routes, tmp_path, hedge(symbol, asset=asset))
+    assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
+    mine = hedge(symbol, asset=asset).replace(f'asset = "{asset}"', f'assets = ["{asset}", "X"]\nbeta = {{ X = "1" }}')
+    cycle = await seen(exchange, routes, tmp_path, mine)
+    assert cycle.exposure.exposure_base is None
+    assert any("X" in reason.text and "not a number" in reason.text for reason in cycle.exposure.blockers)
+
+
+async def test_an_empty_side_wallet_holds_nothing_and_an_empty_main_one_is_not_believed(tmp_path: Path) -> None:
+    routes = binance([SHORT], [])
+    routes["/sapi/v1/asset/get-funding-asset"] = []
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.funding"'))
+    assert near(cycle.exposure.exposure_base, "5"), cycle.exposure.blockers
+    routes["/api/v3/account"] = {"balances": []}
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.funding"'))
+    assert cycle.exposure.exposure_base is None
+    assert "empty_reading" in {reason.code for reason in cycle.exposure.blockers}

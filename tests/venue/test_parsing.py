@@ -26,12 +26,11 @@ from keeper.venue.parsing import (
     order_report,
     position_row,
     rows_at,
-    unified_totals,
     unknown_symbol,
-    wallet_totals,
     working_order,
 )
 from keeper.venue.recipes import decimal_of
+from keeper.venue.wallets import unified_totals, wallet_totals
 from tests.venue.helpers import COIN_MARGINED, KINDS, coin_market
 
 D = Decimal

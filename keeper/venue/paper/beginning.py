@@ -38,7 +38,8 @@ async def _of_the_real_one(market: Market, terms: Terms) -> tuple[Wallets, Openi
     source, wallets = market.source, dict[str, Mapping[str, Decimal]]()
     for name in terms.read_wallets:
         try:
-            wallets[name] = dict((await source.wallet(name)).totals)
+            read = await source.wallet(name)
+            wallets[name] = dict(read.told(*read.unread).totals)
         except EmptyReadingError:
             if name == "" or name in terms.needed_wallets:
                 raise

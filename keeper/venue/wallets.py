@@ -1,0 +1,58 @@
+"""From a venue's rows to coins per asset: what one row does not tell hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+from keeper.core.model import ZERO, Base
+from keeper.venue.base import BadReadingError
+from keeper.venue.recipes import Row, WalletRead, decimal_of
+
+
+def wallet_totals(
+    rows: Iterable[Row], recipe: WalletRead, code_of: Callable[[str], str], unread: dict[str, str] | None = None
+) -> dict[str, Base]:
+    """Coins per asset; several rows of one asset are added up where the wallet has several.
+
+    An amount that is not one is kept in ``unread`` with what is wrong; without it, it is an error of the whole wallet.
+    """
+    totals: dict[str, Decimal] = {}
+    seen: set[str] = set()
+    for row in rows:
+        name = row.get(recipe.asset)
+        if not isinstance(name, str) or not name:
+            raise BadReadingError(f"a balance row has no {recipe.asset}")
+        code = code_of(name)
+        if code in seen and recipe.once:
+            raise BadReadingError(f"{code} has more than one row")
+        seen.add(code)
+        try:
+            totals[code] = totals.get(code, ZERO) + recipe.total(row)
+        except BadReadingError as failure:
+            _not_told(code, f"{name}: {failure}", unread)
+    return {code: Base(amount) for code, amount in totals.items() if code not in (unread or ())}
+
+
+def unified_totals(balance: Row, unread: dict[str, str] | None = None) -> dict[str, Base]:
+    """Totals of the client's unified balance, debt taken off; ``unread`` as for :func:`wallet_totals`."""
+    totals = balance.get("total")
+    if not isinstance(totals, Mapping):
+        raise BadReadingError("the balance has no total")
+    debts = balance.get("debt") or {}
+    found: dict[str, Base] = {}
+    for code, amount in totals.items():
+        owed = debts.get(code) if isinstance(debts, Mapping) else None
+        try:
+            net = decimal_of(amount, f"{code} total") - (decimal_of(owed, f"{code} debt") if owed is not None else ZERO)
+        except BadReadingError as failure:
+            _not_told(str(code), str(failure), unread)
+        else:
+            found[str(code)] = Base(net)
+    return found
+
+
+def _not_told(code: str, text: str, unread: dict[str, str] | None) -> None:
+    if unread is None:
+        raise BadReadingError(text)
+    unread[code] = text
