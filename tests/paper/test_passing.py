@@ -157,3 +157,34 @@ async def test_a_contract_that_ends_is_settled_whether_or_not_a_keeper_runs(
         assert await house.wallet(wallet, asset) == own[asset]
         refused = await house.paper.submit(house.order(Side.SELL, contracts, "64500", near.id.symbol))
         assert getattr(refused, "code", None) in ("market_closed", "unknown_symbol")
+
+
+async def test_rates_are_asked_for_from_the_first_trade_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from the account's beginning: a venue that gives a hundred an answer would be asked for years of them."""
+    async with bench(tmp_path) as house:
+        house.clock.advance(400 * 24 * HOUR)
+        opened_ms, asked = house.clock.now_ms(), []
+        real = house.source.funding_rates
+
+        async def noted(instrument: Instrument, since_ms: int) -> tuple[FundingRate, ...]:
+            asked.append(since_ms)
+            return await real(instrument, since_ms)
+
+        monkeypatch.setattr(house.source, "funding_rates", noted)
+        await sell(house, "2")
+        await house.held()
+        assert asked == [opened_ms + 1]
+
+
+async def test_an_order_that_rests_costs_no_write_while_nothing_happens(tmp_path: Path) -> None:
+    async with bench(tmp_path) as house:
+        await house.done(house.order(Side.SELL, "2", "65100", force="PO"))
+        await house.paper.positions()
+        before = house.file.stat().st_mtime_ns
+        for _ in range(3):
+            house.later(5)
+            await house.paper.positions()
+        assert house.file.stat().st_mtime_ns == before
+        house.price("65300")
+        assert not (await house.paper.positions()).working
+        assert house.file.stat().st_mtime_ns > before

@@ -332,9 +332,10 @@ class Account:
         return tuple(Payment(row["at_ms"], Decimal(row["amount"]), row["asset"]) for row in rows)
 
     def funded_until_ms(self, symbol: str) -> int:
-        """Until when settlements have been asked for; from the account's beginning on."""
-        begun = self.begun
-        return int(self._fact(f"funded {symbol}") or (0 if begun is None else begun.at_ms))
+        """Until when settlements have been asked for; there is nothing to ask for before the first trade."""
+        row = self._store.row("SELECT MIN(at_ms) AS at_ms FROM trades WHERE symbol = ?", symbol)
+        first = 0 if row is None or row["at_ms"] is None else int(row["at_ms"])
+        return max(first, int(self._fact(f"funded {symbol}") or 0))
 
     def funded(self, symbol: str, until_ms: int) -> None:
         """Keep until when settlements have been asked for; it never goes back."""

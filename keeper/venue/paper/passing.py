@@ -7,12 +7,13 @@ missed is paid at the next start, on the position that was held at its own momen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal
 
 import structlog
 
 from keeper.core.model import ZERO, Side
+from keeper.core.quotes import Level
 from keeper.venue.base import UnknownSymbolError, VenueError
 from keeper.venue.further import NotOfferedError
 from keeper.venue.paper.account import Account, Held, Order
@@ -153,9 +154,11 @@ class Passage:
         book = await self._market.source.book(instrument)
         if fees is None:
             return  # an order is not taken in without them; the venue has stopped telling
-        now_ms = self._market.now_ms()
+        now_ms, sides = self._market.now_ms(), ((Side.SELL, book.asks), (Side.BUY, book.bids))
+        if not any(self._is_moved(symbol, side, levels) for side, levels in sides):
+            return  # nothing to write
         with self._account.change():
-            for side, levels in ((Side.SELL, book.asks), (Side.BUY, book.bids)):
+            for side, levels in sides:
                 taken = still_taken(levels, self._account.taken(symbol, side))
                 for order in self._account.open_orders(symbol):
                     if order.side is side:
@@ -171,6 +174,18 @@ class Passage:
                     if got:
                         self._account.fill(order, instrument, got, order.price, fees.maker, now_ms)
                 self._account.keep_taken(symbol, side, taken)
+
+    def _is_moved(self, symbol: str, side: Side, levels: Sequence[Level]) -> bool:
+        """Whether a side of the book does anything to our orders, or is another one where we have taken from it."""
+        taken = self._account.taken(symbol, side)
+        if still_taken(levels, taken) != taken:
+            return True
+        met = [order for order in self._account.open_orders(symbol) if order.side is not side]
+        return any(
+            (order.reduce_only and self._closable(order) <= 0)
+            or take(order.side, order.price, order.remaining, levels, taken)
+            for order in met
+        )
 
     def _closable(self, order: Order) -> Decimal:
         return closable(self._account, order.symbol, order.side, order.remaining)
