@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.alerts.rules import Alert, Severity, Throttle, ThrottleMemory, alerts_for
-from keeper.core.model import Halt, HedgeCycle, HedgeMemory, Hold, OutcomeState, Reason, Side
-from tests.alerts.stories import GAP, START_MS, hedge_cycle, order, outcome, rebalance, record
+from keeper.core.model import Halt, HedgeCycle, HedgeMemory, Hold, InstrumentId, OutcomeState, Reason, Roll, Side
+from tests.alerts.stories import GAP, HEDGE, START_MS, hedge_cycle, order, outcome, rebalance, record
 
 QUIET = hedge_cycle("0")
 
@@ -56,6 +56,12 @@ def test_drift_beyond_warn_is_told_once_and_its_end_too() -> None:
 
 def test_a_drift_of_exactly_warn_is_inside() -> None:
     assert told(QUIET, hedge_cycle("0.02")) == {}
+
+
+def test_what_a_step_of_a_roll_leaves_open_is_no_warning_while_it_is_inside_the_band() -> None:
+    rolling = HedgeMemory(roll=Roll(HEDGE.instrument.id, InstrumentId("main", "BTC/USDT:USDT-270326"), START_MS))
+    keys = {drift: told(QUIET, hedge_cycle(drift, memory=rolling)) for drift in ("0.03", "0.05", "0.051")}
+    assert [drift for drift, alerts in keys.items() if "drift" in alerts] == ["0.051"]
 
 
 def test_a_drift_that_cannot_be_seen_is_neither_beyond_nor_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from keeper.core.hedge import decide
 from keeper.core.limits import ApprovedPlan, RefusedPlan
-from keeper.core.model import Contracts, ExposureMode, Hold, Instrument, Rebalance, Side, WorkingOrder
+from keeper.core.model import Contracts, ExposureMode, Hold, Instrument, Quote, Rebalance, Side, WorkingOrder
 from keeper.core.orders import Epoch, client_order_id, is_ours, plain, plan
 from tests.core.build import EPOCH, D, approve, hedge, inverse, linear, look, snapshot
 
@@ -56,6 +57,15 @@ def test_large_orders_are_sliced() -> None:
     assert [order.contracts for order in approved.orders] == [D("3.846"), D("3.846"), D("2.308")]
     assert all(order.contracts * 65000 <= 250000 for order in approved.orders)
     assert len({order.client_id for order in approved.orders}) == 3
+
+
+def test_no_slice_of_a_cover_leaves_behind_what_could_not_be_covered_by_itself() -> None:
+    strict = replace(linear(), min_notional=Quote(D(600)), min_notional_on_covers=True)
+    of = hedge(strict)
+    approved = approve(look(of, snapshot(of, "65000", {"BTC": "0"}, "-7.69"))[0], max_order="250000")
+    assert isinstance(approved, ApprovedPlan)
+    assert [order.contracts for order in approved.orders] == [D("3.842"), D("3.837"), D("0.011")]
+    assert sum(order.contracts for order in approved.orders) == D("7.69")
 
 
 def test_the_keepers_cap_clips_with_a_reason() -> None:
