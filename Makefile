@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint types contracts wheel lock clean
+.PHONY: demo test bench lint types contracts wheel lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/keeper demo $(ARGS)
@@ -15,6 +15,10 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n auto --maxprocesses 4 $(ARGS)
+
+# How fast the simulation is: ratios in one run.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/simulation.py $(ARGS)
 
 wheel: $(VENV)/.dev
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

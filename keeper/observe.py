@@ -158,9 +158,10 @@ class Observatory:
         first = await self._try(look, str(account), lambda: self._wallet(account))
         if first is None:
             return
+        assets = self._assets_in(account)
         doubted = [
             asset
-            for asset in self._assets_in(account)
+            for asset in assets
             if self._jumped(first.totals.get(asset, NO_BASE), remembered.holdings.get((account, asset)))
         ]
         second: Wallet | None = None
@@ -170,7 +171,7 @@ class Observatory:
                 return
         look.stated_at_ms.update({(account, asset): at_ms for asset, at_ms in first.stated_at_ms.items()})
         believed, read_at_ms = True, self._clock.now_ms()
-        for asset in self._assets_in(account):
+        for asset in assets:
             value = first.totals.get(asset, NO_BASE)
             fault = None
             if asset in doubted and second is not None:
@@ -182,7 +183,7 @@ class Observatory:
                 look.holdings[(account, asset)] = value
                 if value > 0:
                     self._zero_since_ms.pop((account, asset), None)
-        for asset in first.totals.keys() - set(self._assets_in(account)):
+        for asset in first.totals.keys() - set(assets):
             # The other coins are kept as well: a sale shows as money that came in.
             look.holdings[(account, asset)] = first.totals[asset]
         if believed:
@@ -197,12 +198,16 @@ class Observatory:
         moving: dict[AccountId, None] = {}
         for hedge in self.hedges:
             accounts = accounts_of(hedge)
+            if len(accounts) < 2:
+                continue
             keys = [(account, asset) for account in accounts for asset in self._assets_in(account)]
             changed = any(
                 look.holdings.get(key) != remembered.holdings.get(key, look.holdings.get(key)) for key in keys
             )
-            if len(accounts) > 1 and changed:
+            if changed:
                 moving.update(dict.fromkeys(accounts))
+        if not moving:
+            return
         for account, again in zip(moving, await asyncio.gather(*(self._again(look, a) for a in moving)), strict=True):
             for asset in self._assets_in(account):
                 first = look.holdings.get((account, asset))
@@ -291,7 +296,8 @@ class Observatory:
             if account in hedge.spot:
                 wanted += hedge.assets
             wanted += (leg.instrument.settle for leg in hedge.legs if leg.collateral == account)
-            wanted += [asset for asset in hedge.assets if account in files_of(hedge, asset)]
+            if account.venue == FILE:
+                wanted += [asset for asset in hedge.assets if account in files_of(hedge, asset)]
         return tuple(dict.fromkeys(wanted))
 
     def _instruments(self) -> Iterator[Instrument]:

@@ -55,7 +55,8 @@ def all_reasons(cycle: HedgeCycle) -> tuple[Reason, ...]:
     own = (decision.reason,) if isinstance(decision, Halt) else decision.reasons
     planned = cycle.plan.reasons if cycle.plan is not None else ()
     exposure = cycle.exposure
-    return tuple(dict.fromkeys((*own, *cycle.reasons, *planned, *exposure.blockers, *exposure.sell_blockers)))
+    said = (*own, *cycle.reasons, *planned, *exposure.blockers, *exposure.sell_blockers)
+    return said if len(said) < 2 else tuple(dict.fromkeys(said))  # most say one thing, and are asked for many times
 
 
 def decision_word(cycle: HedgeCycle) -> str:

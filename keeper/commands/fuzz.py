@@ -80,7 +80,8 @@ def _summary(total: Tally) -> None:
     out = sys.stdout.write
     out(
         f"{total.seeds} seeds, {total.cycles} cycles, {total.hours:.0f} virtual hours, {total.orders} orders, "
-        f"{total.restarts} restarts, {sum(total.fired.values())} faults, {total.checks} checks\n"
+        f"{total.restarts} restarts, {sum(total.fired.values())} faults, {total.checks} checks, "
+        f"{total.rate:.0f} cycles a second a core\n"
     )
     out("drawn: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.kinds.items())) + "\n")
     out("faults fired: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.fired.items())) + "\n")

@@ -33,6 +33,8 @@ def file_account(path: str) -> AccountId:
 
 def files_of(hedge: Hedge, asset: str | None = None) -> tuple[AccountId, ...]:
     """The files that state coins of this hedge, each once; with ``asset``, those that state that one."""
+    if not hedge.statements:
+        return ()
     wanted = (each for each in hedge.statements if asset is None or each.asset == asset)
     return tuple(dict.fromkeys(each.account for each in wanted if each.account.venue == FILE))
 

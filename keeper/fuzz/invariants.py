@@ -39,7 +39,7 @@ from keeper.sim.events import (
     PositionForced,
     PriceChanged,
 )
-from keeper.sim.types import MarketKey, Order, OrderStatus, Origin
+from keeper.sim.types import MarketKey, Order, OrderStatus, Origin, Truth
 from keeper.sim.types import Side as SimSide
 
 ZERO = Decimal(0)
@@ -174,9 +174,10 @@ class Invariants:
         """A turn was written: does the model agree with the exchange, and does nothing told hold a secret?"""
         self.checked += 1
         self.told.turn()
-        for text in self._model.disagreements(self.ground.truth()):
+        truth = self.ground.truth()
+        for text in self._model.disagreements(truth):
             self._fail("model", text)
-        self._check_resting()
+        self._check_resting(truth)
         for hedge in record.hedges:
             if isinstance(hedge.decision, Rebalance) and hedge.exposure.blockers:
                 self._fail("decided_on_a_gap", f"{hedge.exposure.hedge.name} trades past {hedge.exposure.blockers}")
@@ -300,14 +301,12 @@ class Invariants:
             text = f"{order.client_order_id} shorts {size} more ({working} work); the target lacks {bounds.drift}"
             self._fail("over_hedged", text)
 
-    def _check_resting(self) -> None:
+    def _check_resting(self, truth: Truth) -> None:
         """What rests after a turn is within what is owned, or was tried to be taken back in that very turn.
 
         An order that no answer has shown yet is not known to rest.
         """
-        resting = [
-            order for order in self.ground.truth().accepted_orders if order.is_open and order.side is SimSide.SELL
-        ]
+        resting = [order for order in truth.accepted_orders if order.is_open and order.side is SimSide.SELL]
         if not resting:
             return
         unseen = {intent.client_id for intent in self.unresolved() if intent.outcome.state is OutcomeState.UNKNOWN}

@@ -34,10 +34,11 @@ class Levers:
             min_free_bytes=FLOOR_BYTES,
             free_bytes=lambda _: SHORT_OF if self.disk else PLENTY,
         )
+        self._killed = replace(self._brakes, kill_file=Path("/"))
 
     def __call__(self) -> Standing:
         """What the present look finds."""
-        self._seen = replace(self._brakes, kill_file=Path("/") if self.kill else None)()
+        self._seen = (self._killed if self.kill else self._brakes)()
         return self._seen
 
     def turn(self) -> None:

@@ -32,6 +32,7 @@ class Tally:
     orders: int = 0
     restarts: int = 0
     checks: int = 0
+    cpu_seconds: float = 0.0
     fired: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -45,11 +46,17 @@ class Tally:
         self.orders += result.orders
         self.restarts += result.restarts
         self.checks += result.checks
+        self.cpu_seconds += result.cpu_seconds
         self.fired.update(result.fired)
         self.kinds.update(result.kinds)
         self.verdicts[result.verdict.value] += 1
         if result.verdict is not Verdict.PASSED:
             self.failures.append(result)
+
+    @property
+    def rate(self) -> float:
+        """Cycles a second of one processor."""
+        return self.cycles / self.cpu_seconds if self.cpu_seconds else 0.0
 
     @property
     def never_fired(self) -> tuple[str, ...]:
@@ -75,6 +82,7 @@ class Tally:
             "orders": self.orders,
             "restarts": self.restarts,
             "checks": self.checks,
+            "cycles_a_second_a_core": round(self.rate),
             "verdicts": dict(sorted(self.verdicts.items())),
             "drawn": dict(sorted(self.kinds.items())),
             "faults_fired": {kind: self.fired[kind] for kind in MENU},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -40,6 +40,7 @@ class Result:
     """What a seed showed. ``name`` is the invariant that did not hold, ``hours`` are virtual.
 
     ``kinds`` are what was drawn that not every run has.
+    ``cpu_seconds`` is the processor's time, the one thing that another run of the seed does not repeat.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Result:
     kinds: tuple[str, ...]
     options: dict[str, Any]
     last: tuple[str, ...] = ()
+    cpu_seconds: float = field(default=0.0, compare=False)
 
     @property
     def reproduce(self) -> str:

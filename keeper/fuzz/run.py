@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,12 +63,14 @@ STEADY = ("within_band", "below_minimum", "nothing_to_protect")
 
 def run_seed(seed: int, cycles: int = CYCLES, **given: Any) -> Result:
     """Run one seed to its verdict; ``given`` options are not drawn."""
+    began = time.process_time()
     loop = VirtualLoop()
     simulation = Simulation(loop, draw(seed, **given), cycles)
     try:
         with quiet_logs(simulation.invariants.on_text):
             asyncio.set_event_loop(loop)
-            return loop.run_until_complete(simulation.run())
+            result = loop.run_until_complete(simulation.run())
+            return dataclasses.replace(result, cpu_seconds=time.process_time() - began)
     finally:
         simulation.close()
         asyncio.set_event_loop(None)

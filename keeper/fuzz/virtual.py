@@ -9,8 +9,12 @@ import asyncio
 import random
 import selectors
 import types
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from contextvars import Context
+from typing import Any, TypeVarTuple
+
+Given = TypeVarTuple("Given")
 
 START_MS = 1_763_640_000_000
 """Where wall time begins in every run (UTC milliseconds)."""
@@ -53,16 +57,31 @@ class _Jump(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is a number."""
 
+    _ready: deque[asyncio.Handle]
+
     def __init__(self) -> None:
-        self._now = 0.0
+        self.now = 0.0
+        """Seconds since it was made, for whoever asks too often to call for it."""
         super().__init__(_Jump(self._pass))
 
     def _pass(self, seconds: float) -> None:
-        self._now += seconds
+        self.now += seconds
 
     def time(self) -> float:
         """Seconds since the loop was made."""
-        return self._now
+        return self.now
+
+    def get_debug(self) -> bool:
+        """Never: every handle asks."""
+        return False
+
+    def call_soon(
+        self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As the parent does, without asking whether the loop is closed or debugged: the simulation calls often."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
 
 class VirtualClock:
@@ -75,11 +94,11 @@ class VirtualClock:
 
     def now_ms(self) -> int:
         """Wall time, milliseconds since the Unix epoch (UTC)."""
-        return self._start_ms + self.step_ms + int(self._loop.time() * 1000 + 0.5)
+        return self._start_ms + self.step_ms + int(self._loop.now * 1000 + 0.5)
 
     def monotonic(self) -> float:
         """Seconds since the loop was made; never steps."""
-        return self._loop.time()
+        return self._loop.now
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the loop's timer; zero or less yields once."""

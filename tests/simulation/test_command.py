@@ -24,6 +24,7 @@ def test_a_run_that_passes_says_so_in_one_document() -> None:
     assert document["passed"]
     assert document["cycles"] >= 120
     assert document["faults_fired"]["stale"] >= 0
+    assert document["cycles_a_second_a_core"] > 0
 
 
 def test_a_failure_prints_the_line_that_shows_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
