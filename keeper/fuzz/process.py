@@ -138,7 +138,9 @@ class Process:
         teller = Teller(queue, parts.clock, 3_600.0, orders_are_sent=True)
         rhythm = Rhythm(poll_seconds=parts.options.poll_seconds)
         venues = {self._line.name: self._line}
-        self.chores = Chores(venues, {}, lambda: parts.rebuild(desk.memories), parts.clock, rolls=Rollover(venues))
+        # Where no rolls are drawn, a contract that expires is settled: what is held to no roll must not begin one.
+        rolls = None if parts.options.rolls is None else Rollover(venues)
+        self.chores = Chores(venues, {}, lambda: parts.rebuild(desk.memories), parts.clock, rolls=rolls)
         self.daemon = Daemon(desk, parts.clock, rhythm, (teller, self._more), self.chores)
         reminders = [
             asyncio.ensure_future(self._remind(SETTINGS, SETTINGS_SECONDS)),
