@@ -384,6 +384,8 @@ class Observatory:
             except EmptyReadingError:
                 second = Position(instrument, NO_CONTRACTS)  # neither the list nor the question by name shows it
             except VenueError as error:
+                if row is None and isinstance(error, UnknownSymbolError):
+                    continue  # not listed any more, and in no list of positions: it was settled with its contract
                 look.gaps.append(
                     Gap(futures_source(venue), error.code, f"{ident} was {plain(before)} contracts: {error}")
                 )

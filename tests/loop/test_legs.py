@@ -167,6 +167,23 @@ async def test_an_expired_contract_hands_over_to_the_next_leg(house: LegsHouse) 
     assert (house.held(NEAR_LINEAR), house.held(MAIN_PERP)) == (D(0), D(-5))
 
 
+async def test_a_contract_that_was_delisted_while_no_keeper_ran_does_not_hold_the_others(house: LegsHouse) -> None:
+    await house.venue.open()
+    await house.carry(house.symbol(NEAR_LINEAR), PERP, shares=("0.4", "0.6"))
+    await house.open()
+    await house.turn(4)
+    assert (house.held(NEAR_LINEAR), house.held(MAIN_PERP)) == (D(-2), D(-3))
+    await house.crash()
+    await expire(house)
+    house.exchange.set_status(NEAR_LINEAR, MarketStatus.DELISTED)
+    house.hedges.clear()
+    await house.carry(PERP)  # what is left of the configuration's contracts
+    await house.open()
+    record = await house.turn(3)
+    assert not [gap for gap in record.snapshot.gaps if gap.code == "unknown_symbol"]
+    assert house.held(MAIN_PERP) == D(-5)
+
+
 async def test_without_another_leg_it_holds_and_pages(house: LegsHouse) -> None:
     await house.venue.open()
     await house.carry(house.symbol(NEAR_LINEAR))
