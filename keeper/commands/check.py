@@ -183,6 +183,8 @@ def _shown(value: object) -> str:
         return plain(value)
     if isinstance(value, SecretStr):
         plain_text = value.get_secret_value()
+        if not plain_text:
+            return "not set"  # a paper account of figures needs no key
         return plain_text if plain_text.startswith("sqlite") else MASK
     if isinstance(value, float):
         return f"{value:g}"

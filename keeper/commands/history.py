@@ -36,6 +36,8 @@ _FIGURE = re.compile(r"-?\d{1,15}(\.\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _DECIMALS_SHOWN = 6
 _LONG = ("why", "said", "instrument", "total")
+_WORDS = 34
+"""Characters that a column of words should have before it is broken into lines."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +62,8 @@ class _Section:
     lines: tuple[tuple[str, ...], ...]
     left_out: tuple[str, ...] = ()
     """Columns for programs, which a screen has no room for."""
+    dispensable: tuple[str, ...] = ()
+    """Columns that a narrow screen goes without, the first one first, so that words have room."""
 
 
 def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -> None:
@@ -166,7 +170,10 @@ def _cycles(cycles: Sequence[CycleRow], limit: int) -> _Section:
         "from", "to", "cycles", "hedge", "decision", "exposure_base", "futures_base", "hedge_ratio", "target_ratio",
         "drift_ratio", "why",
     )  # fmt: skip
-    return _Section("Cycles", columns, tuple(line for _, line in lines[-limit:]), ("to", "target_ratio", "drift_ratio"))
+    return _Section(
+        "Cycles", columns, tuple(line for _, line in lines[-limit:]), ("to", "target_ratio", "drift_ratio"),
+        ("exposure_base", "futures_base", "hedge_ratio"),
+    )  # fmt: skip
 
 
 def _orders(orders: Iterable[OrderRow]) -> _Section:
@@ -200,12 +207,13 @@ def _orders(orders: Iterable[OrderRow]) -> _Section:
             intent.client_id,
             intent.outcome.text,
             cost.style,
-            _number(cost.slippage),
+            _share(cost.slippage),
             _fees(cost.fees, complete=cost.fees_complete),
         )
         for intent, cost in ((row.intent, row.cost) for row in orders)
     )
-    return _Section("Orders", columns, lines, ("hedge", "id", "style", "slippage", "fees"))
+    left_out = ("hedge", "id", "style", "slippage", "fees")
+    return _Section("Orders", columns, lines, left_out, ("price", "contracts", "instrument", "outcome"))
 
 
 def _costs(costs: Iterable[HedgeCosts]) -> _Section:
@@ -215,7 +223,7 @@ def _costs(costs: Iterable[HedgeCosts]) -> _Section:
             each.hedge,
             str(each.orders),
             _number(each.filled_notional),
-            _number(each.mean_slippage),
+            _share(each.mean_slippage),
             _fees(each.fees, complete=each.fees_complete),
         )
         for each in costs
@@ -298,10 +306,10 @@ def _show(headline: str, sections: Sequence[_Section]) -> None:
         table = Table(
             title=section.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )
-        shown = [place for place, column in enumerate(section.columns) if column not in section.left_out]
+        shown = _shown(section, console.width)
         for place in shown:
             numbers = all(_FIGURE.fullmatch(line[place]) or not line[place] for line in section.lines)
-            heading = section.columns[place].removesuffix("_base").replace("_", " ")
+            heading = _heading(section.columns[place])
             table.add_column(
                 heading, overflow="fold", justify="right" if numbers else "left", no_wrap=heading not in _LONG
             )
@@ -309,6 +317,23 @@ def _show(headline: str, sections: Sequence[_Section]) -> None:
             # As Text: what a venue said may hold brackets, which Rich would read as its own markup.
             table.add_row(*(Text(_for_the_eye(line[place])) for place in shown))
         console.print(table)
+
+
+def _shown(section: _Section, width: int) -> list[int]:
+    """The places of the columns that a screen of that width shows: what it goes without makes room for the words."""
+    shown = [place for place, column in enumerate(section.columns) if column not in section.left_out]
+    takes = {place: max(len(_for_the_eye(line[place])) for line in section.lines) for place in shown}
+    for column in section.dispensable:
+        needs = sum(min(_WORDS, takes[at]) if section.columns[at] in _LONG else takes[at] for at in shown)
+        headings = sum(max(0, len(_heading(section.columns[at])) - takes[at]) for at in shown)
+        if needs + headings + len(shown) <= width:
+            break
+        shown.remove(section.columns.index(column))
+    return shown
+
+
+def _heading(column: str) -> str:
+    return column.removesuffix("_base").replace("_", " ")
 
 
 def _for_the_eye(cell: str) -> str:
@@ -368,6 +393,11 @@ def _time(at_ms: int) -> str:
 def _number(value: Decimal | None) -> str:
     """Digits without an exponent; nothing for what was not known."""
     return "" if value is None else f"{value:f}"
+
+
+def _share(value: Decimal | None) -> str:
+    """A share of the price, to ten thousandths of a basis point; the JSON document has all digits."""
+    return "" if value is None else _number(round(value, 8))
 
 
 def _why(reason: Reason) -> str:

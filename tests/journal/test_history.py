@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -134,6 +135,19 @@ def test_on_a_terminal_there_are_tables(
     assert "6 cycles, 2 orders, 1 fills" in page
     assert "(within_band)" in page
     assert "[bold]-2010[/bold]" in page, "what a venue says is never taken for markup"
+
+
+def test_a_narrow_terminal_goes_without_figures_so_that_words_have_room(
+    journal_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    history(journal_url, hedge=None, limit=20, as_json=False)
+    page = capsys.readouterr().out
+    assert "exposure" not in page
+    assert "(within_band)" in page, "no word is broken"
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", page)
+    assert [line for line in bare.splitlines() if len(line.rstrip()) > 80] == []
 
 
 def test_a_journal_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
