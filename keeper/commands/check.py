@@ -18,6 +18,7 @@ from rich.text import Text
 from keeper.commands.loading import check_journal, load_for_venues
 from keeper.config import BandConfig, Config, Mode
 from keeper.config.client_options import endpoints
+from keeper.config.credentials import STAND_IN
 from keeper.config.execution import ExecutionConfig
 from keeper.config.problems import is_credential
 from keeper.config.traps import traps
@@ -183,7 +184,7 @@ def _shown(value: object) -> str:
         return plain(value)
     if isinstance(value, SecretStr):
         plain_text = value.get_secret_value()
-        if not plain_text:
+        if plain_text == STAND_IN:
             return "not set"  # a paper account of figures needs no key
         return plain_text if plain_text.startswith("sqlite") else MASK
     if isinstance(value, float):

@@ -16,7 +16,7 @@ from keeper.config.problems import Problems
 
 _MAX_BYTES = 64 * 1024
 _PEM = "-----BEGIN "
-_STAND_IN = "-"
+STAND_IN = "-"
 """Takes the place of a credential whose absence has been noted, so that the other keys are still checked."""
 
 
@@ -57,7 +57,7 @@ def resolve(document: Mapping[str, Any], base: Path, environ: Mapping[str, str],
                         ("venues", str(venue), credential),
                         f'is missing; set the environment variable {variable}, or {path[2]} = "FILE" in this table',
                     )
-                text = _STAND_IN
+                text = STAND_IN
             if text is not None:
                 table[credential] = _checked(text, (*path[:2], credential), problems)
     return tuple(warnings)
@@ -93,7 +93,7 @@ def _checked(text: object, path: tuple[str, ...], problems: Problems) -> str:
     """One word, or a PEM block; anything else is a slip of the hand."""
     if not isinstance(text, str) or not text.strip():
         problems.add(path, "is empty; give the credential alone, on one line")
-        return _STAND_IN
+        return STAND_IN
     text = text.strip()
     if not text.startswith(_PEM) and (not text.isprintable() or any(c.isspace() for c in text)):
         problems.add(path, "holds blanks or line breaks; give the credential alone, on one line")
@@ -109,12 +109,12 @@ def _from_file(
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode):
             problems.add(path, "names something that is not a plain file; name the file that holds the credential")
-            return _STAND_IN
+            return STAND_IN
         with file.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             problems.add(path, "names a file that is too large to hold a credential alone")
-            return _STAND_IN
+            return STAND_IN
         text = content.decode("utf-8")
     except (OSError, RuntimeError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not readable as text"
@@ -124,7 +124,7 @@ def _from_file(
             f"names a file that cannot be read ({why}; looked in {searched}); give a path that this "
             "user can read, relative to the config file or absolute",
         )
-        return _STAND_IN
+        return STAND_IN
     if mode & stat.S_IROTH:
         warnings.append(f"{'.'.join(path)}: the file can be read by every user of this machine; chmod 600 it")
     return text
