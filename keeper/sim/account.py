@@ -120,6 +120,8 @@ class OrderLog:
         self._open: dict[MarketKey, dict[int, None]] = {}
         self._by_client: dict[tuple[MarketKey, str], int] = {}
         self._by_market: dict[MarketKey, list[int]] = {}
+        self._ours: dict[int, Order] = {}
+        self._others: dict[int, Order] = {}
         self._by_origin: tuple[tuple[Order, ...], tuple[Order, ...]] | None = None
 
     def put(self, order: Order) -> None:
@@ -128,6 +130,7 @@ class OrderLog:
             self._by_client[order.market, order.client_order_id] = order.order_id
             self._by_market.setdefault(order.market, []).append(order.order_id)
         self._orders[order.order_id] = order
+        (self._ours if order.origin is Origin.API else self._others)[order.order_id] = order
         self._by_origin = None
         opened = self._open.setdefault(order.market, {})
         if order.is_open:
@@ -151,6 +154,10 @@ class OrderLog:
         opened = self._open.get(key)
         return tuple(self._orders[order_id] for order_id in opened) if opened else ()
 
+    def has_opened(self, key: MarketKey) -> bool:
+        """Whether any order of a market is open."""
+        return bool(self._open.get(key))
+
     def all_open(self, kind: MarketKind | None = None) -> tuple[Order, ...]:
         """Open orders of a product or of all, oldest first."""
         found = [
@@ -165,9 +172,7 @@ class OrderLog:
     def by_origin(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
         """All orders in the order of acceptance: those that the key has placed, and those that others have."""
         if self._by_origin is None:
-            ours = tuple(order for order in self._orders.values() if order.origin is Origin.API)
-            others = tuple(order for order in self._orders.values() if order.origin is not Origin.API)
-            self._by_origin = (ours, others)
+            self._by_origin = (tuple(self._ours.values()), tuple(self._others.values()))
         return self._by_origin
 
 

@@ -146,13 +146,15 @@ class Forced:
     def liquidate_if_due(self, account: Account) -> None:
         """Close every position whose margin balance is below its maintenance margin."""
         for kind in (MarketKind.LINEAR, MarketKind.INVERSE):
-            if not account.futures[kind].has_position():
+            wallet = account.futures[kind]
+            if not wallet.has_position():
                 continue
-            markets = [market for market in self._state.markets.values() if market.kind is kind]
-            for market in markets:
+            used = {key for key, _ in wallet.positions}
+            held = [market for market in self._state.markets.values() if market.key in used]
+            for market in held:
                 self._liquidate_isolated(account, market)
-            for asset in dict.fromkeys(market.settle for market in markets):
-                self._liquidate_cross(account, kind, asset, [each for each in markets if each.settle == asset])
+            for asset in dict.fromkeys(market.settle for market in held):
+                self._liquidate_cross(account, kind, asset)
 
     def _liquidate_isolated(self, account: Account, market: Market) -> None:
         if not self._is_isolated(account, market):
@@ -172,12 +174,13 @@ class Forced:
             if lost > own:  # no more than the position's own wallet is at stake
                 self._insure(account, market, lost - own)
 
-    def _liquidate_cross(self, account: Account, kind: MarketKind, asset: str, markets: list[Market]) -> None:
-        crossed = [market for market in markets if not self._is_isolated(account, market)]
-        if not any(account.futures[kind].has_position(market.key) for market in crossed):
-            return
+    def _liquidate_cross(self, account: Account, kind: MarketKind, asset: str) -> None:
         pool = self._valuation.cross(account, kind, asset)
         if pool.margin_balance >= pool.maintenance:
+            return
+        markets = [each for each in self._state.markets.values() if each.kind is kind and each.settle == asset]
+        crossed = [market for market in markets if not self._is_isolated(account, market)]
+        if not any(account.futures[kind].has_position(market.key) for market in crossed):
             return
         self._cancel_orders(account, crossed)
         for market in crossed:

@@ -116,13 +116,18 @@ class Valuation:
 
     def cross(self, account: Account, kind: MarketKind, asset: str, extra: Extra | None = None) -> CrossMargin:
         """The cross pool of a margin asset, with an order that is being considered."""
-        wallet = account.futures[kind].balances.get(asset, ZERO)
+        product = account.futures[kind]
+        wallet = product.balances.get(asset, ZERO)
         unrealised = initial = maintenance = ZERO
+        considered = None if extra is None else extra.market
+        used = {key for key, _ in product.positions}
         for market in self._markets(kind, asset):
+            if market.key not in used and market.key != considered and not account.orders.has_opened(market.key):
+                continue  # most markets of an account that hedges a coin or two
             isolated = self.settings(account, market).margin_mode is MarginMode.ISOLATED
             mark = self._state.mark(market)
-            for side in _SIDES[account.futures[kind].dual_side]:
-                held = account.futures[kind].positions.get((market.key, side), _FLAT)
+            for side in _SIDES[product.dual_side]:
+                held = product.positions.get((market.key, side), _FLAT)
                 position, orders = self.initial_margin(account, market, side, extra)
                 initial += orders
                 if isolated:
