@@ -153,7 +153,7 @@ def _rest(journal_url: str, poll_seconds: float, hedges: Sequence[Protected]) ->
         yield f'ratio = "{plain(hedge.ratio)}"'
         yield f"band = {band}"
         yield from hedge.rules
-        yield 'max_slippage = "0.005"                 # a day in minutes moves far between a look and an order'
+        yield 'max_slippage = "0.005"                 # room for a price that moves between a look and an order'
         yield ""
     yield "[limits]"
     yield 'max_order_notional = "500000"          # quote money; larger orders are sliced'
