@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from keeper.alerts.channels import AppriseChannel, Channel, DeliveryError, WebhookChannel, channel_for
 from keeper.alerts.delivery import REDACTED, AlertQueue, DeliverySettings, LaneCounters, open_alerts, redact
 from keeper.alerts.rules import Alert, Severity
-from keeper.clock import ManualClock
+from keeper.clock import ManualClock, SystemClock
 from keeper.errors import ConfigError
 from tests.alerts.stories import START_MS
 
@@ -30,10 +30,15 @@ def alert(text: str = "text", severity: Severity = Severity.WARNING, key: str = 
 
 
 async def until(done: Callable[[], bool]) -> None:
-    """Let the other tasks run until it is so; the deadline is for a test that fails."""
-    async with asyncio.timeout(5):
+    """Let the other tasks run until it is so; the deadline is for a test that fails.
+
+    What takes long runs in a thread (apprise is loaded there), which needs the interpreter more than this loop does.
+    """
+    spins = 0
+    async with asyncio.timeout(30):
         while not done():
-            await ManualClock().sleep(0)
+            spins += 1
+            await (ManualClock().sleep(0) if spins < 1_000 else SystemClock().sleep(0.002))
 
 
 class Inbox:
