@@ -62,11 +62,15 @@ async def rally_findings(
     return findings
 
 
-def _wanted(exposure: Exposure, leg: LegExposure) -> Fraction:
-    """Quote money that a leg is short, or will be once the hedge is built: the larger one."""
+def _wanted(exposure: Exposure, leg: LegExposure) -> Fraction | None:
+    """Quote money that a leg is short, or will be once the hedge is built: the larger one.
+
+    None where the position, the price or the hedge's target is not known: that may be any short.
+    """
+    if exposure.target_base is None or leg.position is None or leg.mark is None:
+        return None
     now = max(Fraction(0), short_of(leg))
-    first = leg.id == exposure.hedge.instrument.id
-    if not first or exposure.target_base is None or leg.mark is None:
+    if leg.id != exposure.hedge.instrument.id:
         return now
     return max(now, -Fraction(exposure.target_base) * Fraction(leg.mark.mark))
 
@@ -80,19 +84,24 @@ def _finding(
     leg: LegExposure,
     sharing: list[tuple[Exposure, LegExposure]],
     snapshot: Snapshot,
-    shorts: Mapping[InstrumentId, Fraction],
+    wanted: Mapping[InstrumentId, Fraction | None],
     policy: MarginConfig,
 ) -> Finding:
     subject = f"hedges.{exposure.hedge.name}: {leg.id}"
+    linear = leg.leg.instrument.kind is not Kind.INVERSE
+    told = "a rally can liquidate it" if linear else "a rally liquidates it once the short is more than its coins"
     if leg.margin is None or leg.mark is None:
-        why = "its margin cannot be read here, so at which price is not told"
-        linear = leg.leg.instrument.kind is not Kind.INVERSE
-        told = "a rally can liquidate it" if linear else "a rally liquidates it once the short is more than its coins"
-        return Finding(subject, None, f"{told}; {why}")
+        return Finding(subject, None, f"{told}; its margin cannot be read here, so at which price is not told")
     if leg.margin.isolated:
         price = leg.margin.liquidation_price
         where = "at a price that is not told" if price is None else f"at {rounded(str(price), 1)}"
         return Finding(subject, None, f"a rally liquidates it {where}: its margin is its own (isolated)")
+    shorts = {ident: short for ident, short in wanted.items() if short is not None}
+    unknown = dict.fromkeys(other.hedge.name for other, each in sharing if each.id not in shorts)
+    if unknown:
+        names = " and ".join(f"hedges.{name}" for name in unknown)
+        text = f"what {names} will be short is not known (see above), so at which price is not told"
+        return Finding(subject, None, f"{told}; {text}")
     curve = curve_of(sharing, snapshot, shorts)
     return _judged(subject, leg, curve, leg.margin.account, policy)
 
