@@ -6,6 +6,8 @@ unsafe; 1 anything else. A message names the thing, what was wrong, and what to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class KeeperError(Exception):
     """Something a person has to put right; ``str()`` of it is the whole message."""
@@ -29,3 +31,10 @@ class UnsafeError(KeeperError):
     """Doing it would be unsafe, so it is refused."""
 
     exit_code = 4
+
+
+def told_together(problems: Sequence[str], of: str) -> str:
+    """One message of several problems, each a line of a list below what they are problems ``of``; one alone is it."""
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join([f"{of} has {len(problems)} problems:", *(f"  - {problem}" for problem in problems)])

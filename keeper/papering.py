@@ -9,7 +9,7 @@ from keeper.clock import Clock
 from keeper.config import Config
 from keeper.config.paper import PaperConfig
 from keeper.core.model import ZERO, Hedge, Instrument, Kind
-from keeper.errors import ConfigError, UnsafeError
+from keeper.errors import ConfigError, UnsafeError, told_together
 from keeper.journal.base import Event, Journal
 from keeper.journal.url import file_of
 from keeper.venue.base import VenueError
@@ -102,7 +102,7 @@ async def refuse_unready(config: Config, hedges: Sequence[Hedge], venues: Mappin
                 f"for it; add it, as in {remedy}"
             ] = None
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(told_together(list(faults), str(config.path)))
 
 
 async def _has_no_fees(venue: PaperVenue, instrument: Instrument) -> bool:

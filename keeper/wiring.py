@@ -27,7 +27,7 @@ from keeper.core.model import (
 )
 from keeper.core.rehearsal import in_earnest, rehearsing
 from keeper.cycle import Desk, restore
-from keeper.errors import ConfigError, KeeperError, UnsafeError
+from keeper.errors import ConfigError, KeeperError, UnsafeError, told_together
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
@@ -246,7 +246,7 @@ def build_hedges(
             key, _, text = str(error).partition(": ")
             faults.append(f'{config.path}: hedges[{index}].{key} (hedge "{entry.name}"): {text}')
     if faults:
-        raise ConfigError("\n".join(faults))
+        raise ConfigError(told_together(faults, str(config.path)))
     return tuple(hedges)
 
 

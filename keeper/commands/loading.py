@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keeper import logs
 from keeper.config import Config, load_config, secrets
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, told_together
 
 ExchangeCheck = Callable[[str], None]
 """Raises :class:`ConfigError` when there is no exchange of that id."""
@@ -67,4 +67,4 @@ def check_exchanges(config: Config, exchange_check: ExchangeCheck) -> None:
         except ConfigError as error:
             problems.append(f"{config.path}: venues.{name}.exchange: {error}")
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(told_together(problems, str(config.path)))

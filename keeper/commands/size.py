@@ -13,7 +13,7 @@ from keeper.core.model import ONE, ZERO, Base, Kind, Quote, Side
 from keeper.core.orders import plain
 from keeper.core.sizing import Sizing, SizingInput, contract_value, exposure_value
 from keeper.core.sizing import size as compute
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, told_together
 
 _positive = number(above="0")
 _not_negative = number(at_least="0")
@@ -67,7 +67,7 @@ def _read(flags: SizeFlags) -> SizingInput:
         raise ConfigError(f"--kind {error}") from None
     values = _numbers(flags, kind, problems)
     if problems:
-        raise ConfigError("\n".join([*problems, f"for example: {_EXAMPLES[kind]}"]))
+        raise ConfigError(f"{told_together(problems, 'keeper size')}\nfor example: {_EXAMPLES[kind]}")
     exposure: Fraction
     base_price: Decimal | None
     if kind is Kind.INDEX:

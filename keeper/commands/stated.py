@@ -15,7 +15,7 @@ from keeper.core.margin import Curve, coins, money, position
 from keeper.core.model import ONE, ZERO, Kind
 from keeper.core.sizing import contract_value
 from keeper.core.stress import Coins, Leg, Line, Pool
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, told_together
 
 _positive = number(above="0")
 _not_negative = number(at_least="0")
@@ -70,7 +70,7 @@ def from_flags(flags: Mapping[str, str]) -> tuple[StatedHedge, ...]:
 
     hedge = _read("stated", flags, note)
     if hedge is None:
-        raise ConfigError("\n".join([*problems, f"for example: {EXAMPLE}"]))
+        raise ConfigError(f"{told_together(problems, 'keeper stress')}\nfor example: {EXAMPLE}")
     return (hedge,)
 
 
@@ -96,7 +96,7 @@ def from_file(path: Path) -> tuple[StatedHedge, ...]:
     if len(set(names)) != len(names):
         problems.append(f"{path}: two hedges have one name; give each a name of its own")
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(told_together(problems, str(path)))
     return tuple(hedges)
 
 

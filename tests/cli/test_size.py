@@ -161,6 +161,13 @@ def test_bad_flags_exit_2_and_say_what_to_do(text: str, says: list[str]) -> None
         assert part in result.stderr
 
 
+def test_several_faults_are_one_message_with_a_line_for_each() -> None:
+    lines = keeper("size", "--spot", "5").stderr.splitlines()
+    assert lines[0] == "error: keeper size has 3 problems:"
+    assert [line[:6] for line in lines[1:4]] == ["  - --"] * 3
+    assert lines[4].startswith("for example: keeper size")
+
+
 AMOUNTS = st.decimals(min_value=0, max_value=10**6, places=8)
 STEPS = st.sampled_from([Decimal(text) for text in ("0", "0.001", "0.1", "1", "0.3", "7")])
 
