@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from keeper.errors import KeeperError
+from keeper.errors import ConfigError
 from keeper.fuzz.pool import Tally, failure_of, run_seeds, tally
 from keeper.fuzz.result import Result, Verdict
 
@@ -32,14 +32,14 @@ class FuzzFlags:
 def first_seed(text: str | None) -> int:
     """The first seed: a decimal number, or the beginning of a commit's hash; drawn when nothing is given.
 
-    Raises :class:`KeeperError` for what is neither.
+    Raises :class:`ConfigError` for what is neither.
     """
     if text is None:
         return secrets.randbits(32)
     try:
         return int(text) if text.isdecimal() else int(text[:16], 16) & ((1 << SEED_BITS) - 1)
     except ValueError:
-        raise KeeperError(f"--seed {text}: give a number, or a commit's hash") from None
+        raise ConfigError(f"--seed {text}: give a number, or a commit's hash") from None
 
 
 def fuzz(flags: FuzzFlags, as_json: bool) -> int:

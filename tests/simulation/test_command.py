@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from keeper.cli import app
 from keeper.commands.fuzz import first_seed
 from keeper.core.model import PlannedOrder
-from keeper.errors import KeeperError
+from keeper.errors import ConfigError
 from keeper.execute import OrderExecutor
 from keeper.venue.base import Submission
 
@@ -45,5 +45,7 @@ def test_a_commit_is_a_seed() -> None:
     assert first_seed("59") == 59
     assert first_seed("f7bd7f3") == 0xF7BD7F3
     assert 0 <= first_seed("f" * 40) < 2**63
-    with pytest.raises(KeeperError, match="commit's hash"):
+    with pytest.raises(ConfigError, match="commit's hash"):
         first_seed("latest")
+    done = CliRunner().invoke(app, ["fuzz", "--seeds", "1", "--seed", "zz", "--cycles", "5"])
+    assert done.exit_code == 2, "the command line is wrong, and no run has failed"
