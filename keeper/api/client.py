@@ -8,7 +8,7 @@ from urllib.parse import quote
 import aiohttp
 
 from keeper.api.bind import parse_bind, show_bind
-from keeper.errors import KeeperError
+from keeper.errors import ConfigError, KeeperError
 
 _LOOK_SECONDS = 10.0
 _ORDER_SECONDS = 90.0
@@ -27,7 +27,8 @@ def hedge_path(hedge: str, verb: str) -> str:
 async def ask(bind: str, token: str, method: str, path: str) -> dict[str, Any]:
     """One request to the keeper on ``bind``; yields its JSON answer, also that of an unhealthy keeper (503).
 
-    Raises :class:`KeeperError` where no keeper listens, where it refuses the token, or where it says no.
+    Raises :class:`KeeperError` where no keeper listens, where it refuses the token, or where it says no, and of these
+    :class:`ConfigError` where it says that the question is wrong.
     """
     host, port = parse_bind(bind)  # loopback only: the token is sent nowhere else
     where = show_bind(host, port)
@@ -86,7 +87,10 @@ def _judge(status: int, document: dict[str, Any] | None, where: str) -> dict[str
         raise NotThereError(f"what listens on {where} is not a keeper (HTTP {status}); set [api] bind to the keeper's")
     error = document.get("error")
     if isinstance(error, dict):
-        raise KeeperError(str(error.get("text", f"the keeper on {where} refused (HTTP {status})")))
+        text = str(error.get("text", f"the keeper on {where} refused (HTTP {status})"))
+        # What was asked cannot be done as it was asked: the command line is wrong, and the keeper is not.
+        asked_wrongly = status == 400 or error.get("code") == "unknown_hedge"
+        raise ConfigError(text) if asked_wrongly else KeeperError(text)
     if status >= 400 and "ok" not in document:
         raise KeeperError(f"the keeper on {where} refused (HTTP {status})")
     return document

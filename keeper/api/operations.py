@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Protocol
 
 from keeper.api.wishes import steering_json
+from keeper.config.values import nearest
 from keeper.core.depth import slippage_of
 from keeper.core.model import HedgeCycle, HedgeMemory, Outcome, PlannedOrder, Roll
 from keeper.core.steering import Wish
-from keeper.errors import KeeperError
+from keeper.errors import ConfigError
 from keeper.report import hedge_json, iso_utc, plain
 
+_MAX_NAMES = 20
 
-class UnknownHedgeError(KeeperError):
-    """No hedge has that name; ``near`` lists the names that may have been meant."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        self.near = tuple(difflib.get_close_matches(name, known, n=3, cutoff=0.5))
-        shown = self.near or tuple(known[:10])
-        meant = f"did you mean {' or '.join(shown)}?" if self.near else f"there are: {', '.join(shown) or 'none'}"
-        super().__init__(f"no hedge is named {name[:80]!r}; {meant}")
+class UnknownHedgeError(ConfigError):
+    """No hedge has that name, in whatever was asked; ``near`` lists the names that may have been meant.
+
+    Every command says it in the same words, and ends in the same way.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = tuple(known)
+        self.near = tuple(difflib.get_close_matches(name, names, n=3, cutoff=0.5))
+        shown = [*names[:_MAX_NAMES], *(["…"] if len(names) > _MAX_NAMES else [])]
+        super().__init__(
+            f"no hedge is named {name[:80]!r}{nearest(name, names)}; it knows: {', '.join(shown) or 'none yet'}"
+        )
 
 
 class Operations(Protocol):

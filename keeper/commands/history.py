@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keeper.api.operations import UnknownHedgeError
 from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import Event, JournalError
@@ -104,8 +105,7 @@ async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) ->
                 "or [journal] url names another place"
             )
         if hedge is not None and hedge not in (known := await reader.memories()):
-            names = ", ".join(known) or "none yet"
-            raise ConfigError(f"--hedge {hedge}: the journal {reader.name} knows no such hedge (it knows: {names})")
+            raise UnknownHedgeError(hedge, known)
         return _Found(
             journal=reader.name,
             summary=await reader.summary(),

@@ -12,9 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keeper.api.operations import UnknownHedgeError
 from keeper.commands.loading import load_for_venues
 from keeper.config import Config
-from keeper.config.values import nearest, number
+from keeper.config.values import number
 from keeper.errors import ConfigError
 from keeper.roll_report import render_rolls, roll_json
 
@@ -32,9 +33,7 @@ def roll(config_path: Path, hedge: str | None, horizon: str | None, as_json: boo
     config = load_for_venues(config_path)
     names = [each.name for each in config.hedges]
     if hedge is not None and hedge not in names:
-        raise ConfigError(
-            f"there is no hedge {hedge} in {config.path}{nearest(hedge, names)}; it has: {', '.join(names)}"
-        )
+        raise UnknownHedgeError(hedge, names)
     try:
         days = None if horizon is None else _HORIZON(horizon)
     except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from keeper.api.client import hedge_path
+from keeper.api.operations import UnknownHedgeError
 from keeper.api.wishes import wish_of
 from keeper.commands.status import keeper_of, print_json, show
 from keeper.core.steering import TargetError
@@ -66,8 +67,9 @@ def _standing(state: Mapping[str, Any], hedge: str) -> dict[str, Any]:
     for each in state["hedges"]:
         if each["name"] == hedge:
             return {"hedge": hedge, **{key: each[key] for key in keys}}
-    known = ", ".join(each["name"] for each in state["hedges"]) or "none yet"
-    raise KeeperError(f"the running keeper has no figures of a hedge {hedge!r}; it has: {known}")
+    if not state["hedges"]:
+        raise KeeperError("the running keeper has completed no cycle yet, so it has no figures; ask again soon")
+    raise UnknownHedgeError(hedge, [each["name"] for each in state["hedges"]])
 
 
 def _lines(document: Mapping[str, Any]) -> list[Any]:

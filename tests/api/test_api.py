@@ -178,9 +178,9 @@ async def test_an_unknown_hedge_is_told_with_the_names_near_it(where: str) -> No
     assert status == 404
     assert document["error"]["code"] == "unknown_hedge"
     assert document["error"]["near"] == ["btc"]
-    assert document["error"]["text"] == "no hedge is named 'btx'; did you mean btc?"
+    assert document["error"]["text"] == "no hedge is named 'btx' (did you mean \"btc\"?); it knows: btc, eth"
     _, far = await call(where, "POST", "/api/v1/hedges/zzzz/pause")
-    assert "there are: btc, eth" in far["error"]["text"]
+    assert "no hedge is named 'zzzz'; it knows: btc, eth" in far["error"]["text"]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ async def test_the_client_asks_and_understands_each_answer(where: str, daemon: P
     assert (await ask(where, TOKEN, "POST", hedge_path("eth", "pause")))["paused"] is True
     daemon.last_completed_seconds = None
     assert (await ask(where, TOKEN, "GET", "/api/v1/health"))["ok"] is False
-    with pytest.raises(KeeperError, match="did you mean eth"):
+    with pytest.raises(KeeperError, match='did you mean "eth"'):
         await ask(where, TOKEN, "POST", hedge_path("et", "resume"))
     with pytest.raises(KeeperError, match="Not Found"):
         await ask(where, TOKEN, "POST", hedge_path("a/../eth", "resume"))

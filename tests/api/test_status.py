@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,16 @@ async def test_flatten_asks_first_and_without_a_terminal_wants_to_be_told(
 
 
 async def test_a_name_that_is_not_there_is_told_with_the_near_one(config: Path, daemon: PaperDaemon) -> None:
-    with pytest.raises(KeeperError, match="did you mean btc"):
-        await asyncio.to_thread(pause, config, "btcc")
+    told = r"no hedge is named 'btcc' \(did you mean \"btc\"\?\); it knows: btc, eth"
+    for command in (pause, resume, partial(flatten, confirmed=True)):
+        with pytest.raises(ConfigError, match=told) as caught:
+            await asyncio.to_thread(command, config, "btcc")
+        assert caught.value.exit_code == 2, "the name was wrong, and nothing else"
+    with pytest.raises(ConfigError, match=told):
+        await asyncio.to_thread(target, config, "btcc", TargetFlags(ratio="0.3"), False)
+    with pytest.raises(ConfigError, match=told):
+        await asyncio.to_thread(roll_now, config, "btcc", None, True, None, None, False)
+    assert daemon.told == []
     daemon.names = ("btc",)  # the keeper that runs was started before the config was changed
     with pytest.raises(KeeperError, match="pause: done for btc; not for eth: no hedge is named 'eth'"):
         await asyncio.to_thread(pause, config, None)
@@ -123,7 +132,7 @@ async def test_without_a_flag_it_says_where_the_target_is(
 ) -> None:
     await asyncio.to_thread(target, config, "btc", TargetFlags(), False)
     assert "btc: target ratio 0.6, set by the configuration" in capsys.readouterr().out
-    with pytest.raises(KeeperError, match="has no figures of a hedge 'xrp'; it has: btc"):
+    with pytest.raises(ConfigError, match="no hedge is named 'xrp'; it knows: btc"):
         await asyncio.to_thread(target, config, "xrp", TargetFlags(), False)
     assert daemon.told == []
 
@@ -138,7 +147,7 @@ async def test_flags_that_make_no_sense_are_the_command_lines_fault(config: Path
         with pytest.raises(ConfigError, match=text) as caught:
             await asyncio.to_thread(target, config, "btc", flags, False)
         assert caught.value.exit_code == 2
-    with pytest.raises(KeeperError, match="outside of min_ratio"):
+    with pytest.raises(ConfigError, match="outside of min_ratio"):  # it is the keeper that says so, of the same fault
         await asyncio.to_thread(target, config, "btc", TargetFlags(ratio="1.5"), False)
     assert daemon.told == []
 
@@ -183,7 +192,7 @@ async def test_a_roll_is_ordered_of_the_running_keeper(
     told = capsys.readouterr().out
     assert "btc: rolls from main:BTC/USDT:USDT to main:BTC/USDT:USDT-270326" in told.replace("\n", " ")
     assert "paused: it goes on once it is resumed" in told
-    with pytest.raises(KeeperError, match="btc cannot be rolled to nowhere"):
+    with pytest.raises(ConfigError, match="btc cannot be rolled to nowhere"):
         await asyncio.to_thread(roll_now, config, "btc", None, True, "nowhere", None, False)
     with pytest.raises(ConfigError, match="rolls one hedge: name it"):
         await asyncio.to_thread(roll_now, config, None, None, True, None, None, False)
