@@ -86,7 +86,7 @@ class Chores:
         self._times = times or Times()
         self._due: dict[str, None] = {FUNDING: None, ROLLS: None}
         self._refused: set[InstrumentId] = set()
-        self._funding_from_ms = clock.now_ms() - DAY_MS
+        self._funding_from_ms: dict[InstrumentId, int] = {}
 
     @contextmanager
     def scheduled(self, wake: Callable[[], None]) -> Iterator[None]:
@@ -155,9 +155,12 @@ class Chores:
         desk.observatory.standing = checked.standing
 
     async def _markets(self, desk: Desk) -> None:
-        """Load steps, ticks and minimums anew, and say what changed."""
-        for observer in self._observers.values():
-            await observer.open()
+        """Load steps, ticks and minimums anew, and say what changed; a venue that fails keeps what it knew."""
+        for name, observer in self._observers.items():
+            try:
+                await observer.open()
+            except VenueError as error:
+                log.warning("chore_failed", chore=MARKETS, venue=name, text=str(error))
         try:
             hedges = tuple(self._rebuild())
         except ConfigError as error:
@@ -173,16 +176,26 @@ class Chores:
                     log.warning("market_changed", hedge=hedge.name, was=str(old), now=str(new))
 
     async def _funding(self, desk: Desk) -> None:
-        """Book what the venues' ledgers say was paid since the last time; what is known already is left alone."""
-        began_ms = self._clock.now_ms()
+        """Book what the venues' ledgers say was paid since the last time; what is known already is left alone.
+
+        Each contract has a time of its own: one that fails is asked again from where it stood, and holds up no other.
+        """
         for instrument in {i.id: i for hedge in desk.hedges for i in hedge.instruments}.values():
-            entries = await self._observers[instrument.id.venue].funding(instrument, self._funding_from_ms)
+            if instrument.expires_at_ms is not None:
+                continue  # what expires pays no funding, and a venue may refuse to be asked for it
+            began_ms = self._clock.now_ms()
+            since_ms = self._funding_from_ms.setdefault(instrument.id, began_ms - DAY_MS)
+            try:
+                entries = await self._observers[instrument.id.venue].funding(instrument, since_ms)
+            except VenueError as error:
+                log.warning("chore_failed", chore=FUNDING, instrument=str(instrument.id), text=str(error))
+                continue
             for_us = await desk.journal.funding(entries)
+            # An hour of overlap: ledgers lag, and an entry seen twice is booked once.
+            self._funding_from_ms[instrument.id] = began_ms - DAY_MS // 24
             if for_us:
                 text = ", ".join(f"{plain(entry.amount)} {entry.asset}" for entry in entries[-for_us:])
                 log.info("funding", instrument=str(instrument.id), received=text)
-        # An hour of overlap: ledgers lag, and an entry seen twice is booked once.
-        self._funding_from_ms = began_ms - DAY_MS // 24
 
     async def _estimates(self, desk: Desk) -> None:
         """Estimate the betas whose term has come; the target moves here and nowhere else."""

@@ -64,6 +64,7 @@ from keeper.venue.base import (
     VenueError,
     Wallet,
 )
+from keeper.venue.further import NotOfferedError
 
 
 class LocalVenue(LocalFurther):
@@ -151,7 +152,9 @@ class LocalVenue(LocalFurther):
         return Base(total)
 
     async def funding(self, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
-        """Funding payments from the wallet's income."""
+        """Funding payments from the wallet's income; a client refuses to ask for those of a contract that expires."""
+        if instrument.expires_at_ms is not None:
+            raise NotOfferedError(f"{instrument.id}: the funding of perpetual contracts alone can be asked for")
         key = self._key_of(instrument.id)
         rows = self._ask(partial(self.exchange.income, self._key, key.kind, key=key, income=IncomeKind.FUNDING_FEE))
         return tuple(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from keeper.chores import Chores
 from keeper.commands.roll import rolls_document
 from keeper.core.model import Hold
 from keeper.cycle import turn
@@ -16,7 +17,7 @@ from keeper.look import look_once
 from keeper.report import plan_document
 from keeper.rolling import begin_roll
 from keeper.sim.defaults import index_market, inverse_market, linear_market, spot_market
-from keeper.sim.types import MarketStatus, WalletKind, linear
+from keeper.sim.types import MarketStatus, WalletKind, inverse, linear
 from keeper.wiring import open_house
 from tests.e2e.grounds import KEY, D, OwnGround, config_of, own_ground
 from tests.e2e.test_golden import settle
@@ -181,3 +182,24 @@ async def test_a_share_that_was_rolled_is_known_though_its_first_contract_is_gon
             assert isinstance(record.hedges[0].decision, Hold)
         assert held(ground, "BTCUSDT_270326") == 0
         assert held(ground, "BTCUSDT") == pytest.approx(D("-0.45"), abs=D("0.02"))
+
+
+async def test_funding_of_a_perpetual_beside_a_contract_that_expires_is_booked(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        exchange = ground.exchange
+        near = linear_market("BTC", "0.1", ("0.001", "1000", "120"), "5", suffix="_270326", expiry_ms=QUARTER_MS)
+        exchange.add_market(near)
+        ground.deposit("BTC", "1", WalletKind.COINM)
+        shares = (("BTC/USDT:USDT-270326", "0.2"), ("BTC/USDT:USDT", "0.4"), ("BTC/USD:BTC", "0.4"))
+        legs = ", ".join(f'{{ instrument = "main:{symbol}", share = "{share}" }}' for symbol, share in shares)
+        config = config_of(ground, tmp_path, hedge("btc", f'instruments = [{legs}]\nratio = "1"'))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+            assert held(ground, "BTCUSDT_270326") < 0
+            for key in (linear("BTCUSDT"), inverse("BTCUSD_PERP")):
+                exchange.set_funding_rate(key, D("0.0005"))
+                exchange.apply_funding(key)
+            await Chores(house.venues.observers, {}, list, house.clock)(house.desk)
+            total = await house.desk.journal.funding_total()
+        assert {(ident.symbol, asset) for ident, asset in total} == {("BTC/USDT:USDT", "USDT"), ("BTC/USD:BTC", "BTC")}
+        assert all(amount > 0 for amount in total.values()), "shorts are paid at a rate above zero"
