@@ -69,6 +69,8 @@ class Judgement:
     """The exposure as the leg has it that the plan is for."""
     worth: Decimal = ONE
     """What one base unit of that leg counts for in the hedge."""
+    elsewhere: Base = NO_BASE
+    """What of the drift this plan leaves to the other contracts."""
     withdraw: Intent | None = None
     """Our resting order that is to be taken back; nothing is sent in the same turn."""
 
@@ -269,9 +271,10 @@ def _judge_one(
             why = "; ".join(reason.text for reason in verdict.reasons)
             notes = (*notes, Reason("roll_stuck", f"the roll to {memory.roll.target} waits: {why}"))
         return Judgement(exposure, memory, Hold(verdict.reasons), step.plan, reasons=notes)
-    placed = as_approved(step.plan, verdict, step.exposure.drift_base or NO_BASE, step.leg.worth)
+    worth, elsewhere = step.leg.worth, step.elsewhere
+    placed = as_approved(step.plan, verdict, step.exposure.drift_base or NO_BASE, worth, elsewhere)
     reasons = (*verdict.reasons, *notes)
-    return Judgement(exposure, memory, step.decision, placed, verdict, reasons, step.exposure, step.leg.worth)
+    return Judgement(exposure, memory, step.decision, placed, verdict, reasons, step.exposure, worth, elsewhere)
 
 
 def _worked(
@@ -288,12 +291,13 @@ def _worked(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One leg's part of a decision, planned; ``exposure`` is that leg's."""
+    """One leg's part of a decision, planned; ``exposure`` is that leg's, ``elsewhere`` the part of the others."""
 
     leg: LegExposure
     exposure: Exposure
     decision: Rebalance
     plan: OrderPlan
+    elsewhere: Base = NO_BASE
 
 
 def _step(
@@ -311,7 +315,16 @@ def _step(
     steps = [_planned(bench, exposure, way, (*decision.reasons, *way.reasons), epoch, rests=rests) for way in ways]
     if not steps:
         return Hold(unusable(exposure))
-    return next((step for step in steps if step.plan.orders), steps[0])
+    return _of_the_whole(next((step for step in steps if step.plan.orders), steps[0]), decision.drift_base)
+
+
+def _of_the_whole(step: _Step, drift: Base) -> _Step:
+    """The step with what it leaves of the hedge's drift to the other contracts: the plan's residual tells it."""
+    elsewhere = Base(drift - step.decision.drift_base)
+    if not elsewhere:
+        return step
+    planned = replace(step.plan, residual_base=Base(step.plan.residual_base + elsewhere))
+    return replace(step, plan=planned, elsewhere=elsewhere)
 
 
 def _planned(

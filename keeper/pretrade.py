@@ -44,7 +44,8 @@ async def _fit(judgement: Judgement, books: Mapping[str, Books], limits: Limits)
     if isinstance(verdict, RefusedPlan):
         return replace(judgement, decision=Hold(verdict.reasons), approved=None)
     news = tuple(reason for reason in verdict.reasons if reason not in approved.reasons)
-    placed = as_approved(judgement.plan, verdict, exposure.drift_base or NO_BASE, judgement.worth)
+    drift = exposure.drift_base or NO_BASE
+    placed = as_approved(judgement.plan, verdict, drift, judgement.worth, judgement.elsewhere)
     return replace(judgement, plan=placed, approved=verdict, reasons=(*judgement.reasons, *news))
 
 

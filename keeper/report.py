@@ -98,7 +98,7 @@ def hedge_json(cycle: HedgeCycle) -> dict[str, Any]:
         "drift_notional": _figure(exposure.drift_notional),
         "decision": decision_word(cycle),
         "reasons": [{"code": reason.code, "text": reason.text} for reason in all_reasons(cycle)],
-        "orders": [_order_json(order) for order in _next_orders(cycle)],
+        "orders": [_order_json(order, of_several=len(exposure.legs) > 1) for order in _next_orders(cycle)],
         "residual_base": _figure(_residual(cycle)),
         "legs": [_leg_json(leg) for leg in exposure.legs],
         "margin": _margin_json(exposure),
@@ -160,7 +160,7 @@ def _next_orders(cycle: HedgeCycle) -> Sequence[PlannedOrder]:
 def _residual(cycle: HedgeCycle) -> Decimal | None:
     if cycle.plan is not None:
         return cycle.plan.residual_base
-    # Without a plan nothing was found too small to place; without a drift nobody can say so.
+    # Without a plan nothing was left over by one; without a drift nobody can say so.
     return None if cycle.exposure.drift_base is None else Decimal(0)
 
 
@@ -187,8 +187,10 @@ def _margin_json(exposure: Exposure) -> dict[str, Any] | None:
     }
 
 
-def _order_json(order: PlannedOrder) -> dict[str, Any]:
-    return {
+def _order_json(order: PlannedOrder, *, of_several: bool) -> dict[str, Any]:
+    # Where a hedge has one contract it is named above; of several, two venues may have one symbol.
+    named = {"instrument": str(order.instrument)} if of_several else {}
+    return named | {
         "symbol": order.instrument.symbol,
         "side": order.side.value,
         "contracts": plain(order.contracts),
@@ -350,16 +352,30 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {held['source']}: {rounded(held['amount'], 8)} {held['asset']}{since}", style="dim")
     if hedge.get("margin") is not None:
         yield Text(f"  {_margin_line(hedge['margin'])}", style=_LEVEL_STYLE.get(hedge["margin"]["level"], "dim"))
+    yield from _orders_told(hedge, base, quote)
+    for reason in hedge["reasons"]:
+        yield Text(f"  {reason['code']}: {reason['text']}", style="dim")
+
+
+def _orders_told(hedge: Mapping[str, Any], base: str, quote: str) -> Iterable[Text]:
+    """The orders, each with its contract where the hedge has several, and what none of them covers."""
+    from rich.text import Text
+
+    several = len(hedge.get("legs", ())) > 1
     for order in hedge["orders"]:
         cover = ", reduce-only" if order["reduce_only"] else ""
+        on = f" of {order['instrument']}" if "instrument" in order else ""
+        money = order["symbol"].partition("/")[2].partition(":")[0] if on else quote
         yield Text(
-            f"  {order['side']} {rounded(order['contracts'], 8)} contracts ({rounded(order['amount_base'], 6)} {base}, "
-            f"{rounded(order['notional'], 2)} {quote}) at {order['price']} {order['type']} "
-            f"{order['time_in_force']}{cover}"
+            f"  {order['side']} {rounded(order['contracts'], 8)} contracts{on} "
+            f"({rounded(order['amount_base'], 6)} {base}, {rounded(order['notional'], 2)} {money}) "
+            f"at {order['price']} {order['type']} {order['time_in_force']}{cover}"
         )
     if not hedge["orders"]:
         yield Text("  no order")
-    if hedge["residual_base"] not in {None, "0"}:
-        yield Text(f"  left over: {rounded(hedge['residual_base'], 8)} {base}, too small to place")
-    for reason in hedge["reasons"]:
-        yield Text(f"  {reason['code']}: {reason['text']}", style="dim")
+    if hedge["residual_base"] in {None, "0"}:
+        return
+    why = "no order covers it yet"
+    if not several and any(reason["code"] == "below_minimum" for reason in hedge["reasons"]):
+        why = "too small to place"
+    yield Text(f"  left over: {rounded(hedge['residual_base'], 8)} {base}, {why}")

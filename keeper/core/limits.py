@@ -12,6 +12,7 @@ from decimal import Decimal
 from keeper.core.depth import fitting, walk
 from keeper.core.margins import MarginPolicy
 from keeper.core.model import (
+    NO_BASE,
     NO_QUOTE,
     ONE,
     ZERO,
@@ -114,14 +115,18 @@ def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> A
     return ApprovedPlan(orders, position.contracts, reasons, _SEAL)
 
 
-def as_approved(planned: OrderPlan, approved: ApprovedPlan, drift: Base, worth: Decimal = ONE) -> OrderPlan:
+def as_approved(
+    planned: OrderPlan, approved: ApprovedPlan, drift: Base, worth: Decimal = ONE, elsewhere: Base = NO_BASE
+) -> OrderPlan:
     """The plan with the orders as they were approved, and what is then not placed (positive: still to short).
 
     ``drift`` is in the leg's base units, of which one is worth ``worth`` of the hedge's; the residual is in the latter.
+    ``elsewhere`` is what of the hedge's drift is left to its other contracts.
     """
     placed = sum((order.amount_base for order in approved.orders), ZERO)
     left = drift - placed if drift > 0 else drift + placed
-    return replace(planned, orders=approved.orders, residual_base=Base(left * worth if worth != ONE else left))
+    left = left * worth if worth != ONE else left
+    return replace(planned, orders=approved.orders, residual_base=Base(left + elsewhere if elsewhere else left))
 
 
 def fit_to_book(

@@ -405,7 +405,10 @@ class PlannedOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderPlan:
-    """What would restore the target: slices in order, and what is too small to place (positive: still to short)."""
+    """What would restore the target: slices in order, and what they leave open (positive: still to short).
+
+    Of a hedge with several contracts the slices are for the one whose turn it is.
+    """
 
     hedge: str
     orders: tuple[PlannedOrder, ...]

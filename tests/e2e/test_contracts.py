@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from keeper.chores import Chores
 from keeper.commands.roll import rolls_document
@@ -14,7 +15,7 @@ from keeper.core.model import Hold
 from keeper.cycle import turn
 from keeper.errors import ConfigError
 from keeper.look import look_once
-from keeper.report import plan_document
+from keeper.report import plan_document, render_plan
 from keeper.rolling import begin_roll
 from keeper.sim.defaults import index_market, inverse_market, linear_market, spot_market
 from keeper.sim.types import MarketStatus, WalletKind, inverse, linear
@@ -203,3 +204,35 @@ async def test_funding_of_a_perpetual_beside_a_contract_that_expires_is_booked(t
             total = await house.desk.journal.funding_total()
         assert {(ident.symbol, asset) for ident, asset in total} == {("BTC/USDT:USDT", "USDT"), ("BTC/USD:BTC", "BTC")}
         assert all(amount > 0 for amount in total.values()), "shorts are paid at a rate above zero"
+
+
+async def test_a_plan_of_several_contracts_tells_what_its_orders_leave_to_the_others(tmp_path: Path) -> None:
+    shares = (("BTC/USDT:USDT", "0.7"), ("BTC/USDT:USDT-270326", "0.3"))
+    legs = ", ".join(f'{{ instrument = "main:{symbol}", share = "{share}" }}' for symbol, share in shares)
+    async with own_ground({"BTC": "3"}) as ground:
+        near = linear_market("BTC", "0.1", ("0.001", "1000", "120"), "5", suffix="_270326", expiry_ms=QUARTER_MS)
+        ground.exchange.add_market(near)
+        config = config_of(ground, tmp_path, hedge("btc", f'instruments = [{legs}]\nratio = "1"'))
+        look = await look_once(config)
+        document = plan_document("testnet", look.taken_at_ms, look.hedges)
+        (shown,) = document["hedges"]
+        assert (shown["drift_base"], shown["residual_base"]) == ("3", "0.9")
+        assert [(each["instrument"], each["amount_base"]) for each in shown["orders"]] == [
+            ("main:BTC/USDT:USDT", "2.1"),
+        ]  # fmt: skip
+        console = Console(width=200, record=True)
+        console.print(render_plan(document))
+        text = console.export_text()
+        assert "sell 2.1 contracts of main:BTC/USDT:USDT (2.1 BTC, 136500 USDT)" in text
+        assert "left over: 0.9 BTC, no order covers it yet" in text
+        async with open_house(config, live=False) as house:
+            (first,) = (await turn(house.desk)).hedges
+            assert first.plan is not None
+            assert first.plan.residual_base == D("0.9"), "the same in a turn, with the visible book looked at"
+            await settle(house.desk)
+        assert held(ground, "BTCUSDT") + held(ground, "BTCUSDT_270326") == pytest.approx(D(-3), abs=D("0.05"))
+        ground.exchange.withdraw(KEY, "BTC", D(2))
+        (shown,) = plan_document("testnet", 0, (await look_once(config)).hedges)["hedges"]
+        (cover,) = shown["orders"]
+        assert cover["side"] == "buy"
+        assert D(shown["residual_base"]) == D(shown["drift_base"]) + D(cover["amount_base"]) < 0
