@@ -16,7 +16,7 @@ import structlog
 
 from keeper.candidates import Markets, carried_from, compared
 from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Reason
-from keeper.core.roll import Act, Choice, candidates_of, cheapest_other, choose, is_due
+from keeper.core.roll import Act, Choice, candidates_of, cheapest_other, choose, is_due, refused_target
 from keeper.core.roll_rules import CANDIDATE_WORDS
 from keeper.core.roll_state import RollRefusedError, carried, rolling
 from keeper.cycle import Desk
@@ -99,17 +99,17 @@ class Rollover:
         present, now_ms = _present(seats, out_of), desk.clock.now_ms()
         markets = self._markets[present.id.venue]
         taken = {each.id for each in rolling(seats) if each.id != present.id}
-        rules = hedge.roll
+        rules, listed = hedge.roll, markets.listed(present.base)
         if to is not None:
             word = to if to in CANDIDATE_WORDS or ":" not in to else _with_venue(to, present.id.venue)
-            listed = [each for each in markets.listed(present.base) if each.id not in taken]
-            named = candidates_of(present, listed, (word,), now_ms)
+            named = candidates_of(present, [each for each in listed if each.id not in taken], (word,), now_ms)
             if not named:
-                able = ", ".join(each.id.symbol for each in candidates_of(present, listed, (), now_ms))
-                raise RollRefusedError(f"{present.id} cannot be rolled to {to}; it can to: {able or 'nothing listed'}")
+                raise refused_target(present, listed, taken, to, now_ms)
             rules = replace(rules, candidates=(str(named[0].id),))
         holds = await carried_from(markets, present, desk.remembered.positions.get(present.id))
         comparison = await compared(markets, holds, rules, now_ms, taken)
+        if len(comparison.candidates) == 1:
+            raise refused_target(present, listed, taken, None, now_ms)
         target = named[0] if to is not None else cheapest_other(comparison, rules)
         choice = Choice(Act.ROLL, Reason("roll_ordered", f"ordered by hand: to {target.id.symbol}"), target)
         detail = json.dumps(roll_json(name, holds, comparison, choice, rules), separators=(",", ":"))

@@ -9,7 +9,7 @@ such a candidate has no price, and never a price of zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
@@ -86,6 +86,52 @@ def candidates_of(
     chosen = {each.id for word in wanted for each in named.get(word, ())}
     chosen |= {each.id for each in ordered if str(each.id) in wanted}
     return tuple(each for each in ordered if each.id in chosen)
+
+
+def refused_target(
+    present: Instrument, listed: Sequence[Instrument], taken: Collection[InstrumentId], word: str | None, now_ms: int
+) -> RollRefusedError:
+    """Why the present contract cannot be rolled to ``word`` (None: to whatever is cheapest), and to which it can.
+
+    ``taken`` are contracts that carry another part of the hedge.
+    """
+    alike = sorted((each for each in listed if _is_like(present, each) and each.id != present.id), key=_expiry)
+    able = candidates_of(present, [each for each in alike if each.id not in taken], (), now_ms)
+    if not able:
+        return RollRefusedError(f"{present.id} can be rolled to nothing: {_why_nowhere(present, alike, taken)}")
+    names = ", ".join(each.id.symbol for each in able)
+    if word is None:
+        return RollRefusedError(f"of roll.candidates {present.id} can be rolled to none; name one with --to: {names}")
+    meant = next((each for each in (present, *alike) if _is_meant(each, word)), None)
+    if meant is None:
+        why = "nothing like it is listed by that name"
+    elif meant is present:
+        why = "that is where it is"
+    else:
+        why = f"{meant.id.symbol} {_CARRIES}" if meant.id in taken else "that expires no later"
+    return RollRefusedError(f"{present.id} cannot be rolled to {word}: {why}; it can to: {names}")
+
+
+_CARRIES = "carries a part of this hedge already"
+
+
+def _is_meant(instrument: Instrument, word: str) -> bool:
+    return word in (str(instrument.id), instrument.id.symbol) or (
+        word == CANDIDATE_WORDS[0] and instrument.expires_at_ms is None
+    )
+
+
+def _why_nowhere(present: Instrument, alike: Sequence[Instrument], taken: Collection[InstrumentId]) -> str:
+    carrying = [f"{each.id.symbol} {_CARRIES}" for each in alike if each.id in taken]
+    if present.expires_at_ms is None:
+        return ", and ".join([*carrying, f"nothing {'else ' if carrying else ''}that expires is listed"])
+    if not any(each.expires_at_ms is None for each in alike):
+        carrying.append("no perpetual is listed")
+    return ", and ".join([*carrying, "nothing that expires later is listed"])
+
+
+def _expiry(instrument: Instrument) -> tuple[int, InstrumentId]:
+    return instrument.expires_at_ms or 0, instrument.id
 
 
 def _is_like(present: Instrument, other: Instrument) -> bool:
@@ -360,7 +406,7 @@ def cheapest_other(comparison: Comparison, rules: RollRules) -> Instrument:
     able = [each for each in moving if each.is_open]
     if not able:
         told = (reason.text for each in moving for reason in (*each.unpriced, *_as_tuple(each)))
-        why = "; ".join(dict.fromkeys(told)) or "nothing else is listed"
+        why = "; ".join(dict.fromkeys(told))
         raise RollRefusedError(f"no other contract can be compared ({why}); name one with --to")
     best = max(able, key=lambda each: each.flows.net if each.flows is not None else ZERO)
     cost = ZERO if best.net_annual is None else -best.net_annual

@@ -22,6 +22,7 @@ from keeper.core.roll import (
     due_note,
     is_due,
     is_last_moment,
+    refused_target,
 )
 from keeper.core.roll_rules import Fallback, RollRules, WhenTooDear
 from tests.core.build import D, inverse, linear
@@ -357,6 +358,21 @@ def test_candidates_can_be_named() -> None:
     assert candidates_of(NEAR, listed, ("second", "perpetual"), NOW) == (PERPETUAL, half_year)
     assert candidates_of(NEAR, listed, (str(half_year.id),), NOW) == (half_year,)
     assert candidates_of(NEAR, listed, ("main:BTC/USDT:USDT-999999",), NOW) == ()
+
+
+def test_a_roll_to_nowhere_says_why_each_contract_that_is_listed_is_no_place() -> None:
+    listed, perpetual = [NEAR, PERPETUAL, QUARTER], {PERPETUAL.id}
+    carries = f"{PERPETUAL.id.symbol} carries a part of this hedge already"
+    for word in (None, "perpetual", NEAR.id.symbol):
+        told = str(refused_target(QUARTER, listed, perpetual, word, NOW))
+        assert told == (f"{QUARTER.id} can be rolled to nothing: {carries}, and nothing that expires later is listed")
+    told = str(refused_target(QUARTER, [NEAR, QUARTER], (), None, NOW))
+    assert told.endswith("to nothing: no perpetual is listed, and nothing that expires later is listed")
+    assert str(refused_target(PERPETUAL, [PERPETUAL], (), None, NOW)).endswith("nothing that expires is listed")
+    told = str(refused_target(PERPETUAL, listed, {NEAR.id, QUARTER.id}, None, NOW))
+    assert told.endswith("carries a part of this hedge already, and nothing else that expires is listed")
+    told = str(refused_target(NEAR, listed, perpetual, "perpetual", NOW))
+    assert told == f"{NEAR.id} cannot be rolled to perpetual: {carries}; it can to: {QUARTER.id.symbol}"
 
 
 def test_a_perpetual_is_compared_with_every_expiry() -> None:

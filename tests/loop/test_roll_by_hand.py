@@ -95,9 +95,9 @@ async def test_what_is_too_dear_has_to_be_named(ten: Ten) -> None:
 async def test_what_makes_no_sense_is_refused_and_changes_nothing(ten: Ten) -> None:
     await ten.build()
     for to, out_of, words in (
-        ("BTC/USDT:USDT-991231", None, "it can to: BTC/USDT:USDT, "),
-        (ten.near, None, "cannot be rolled to"),
-        ("ETH/USDT:USDT", None, "cannot be rolled to"),
+        ("BTC/USDT:USDT-991231", None, "nothing like it is listed by that name; it can to: BTC/USDT:USDT, "),
+        (ten.near, None, "cannot be rolled to .*: that is where it is; it can to: BTC/USDT:USDT, "),
+        ("ETH/USDT:USDT", None, "cannot be rolled to ETH/USDT:USDT: nothing like it is listed"),
         (None, "BTC/USDT:USDT", "is not carried by BTC/USDT:USDT; it is by: main:"),
     ):
         with pytest.raises(RollRefusedError, match=words):
@@ -142,3 +142,29 @@ async def test_a_keeper_that_only_looks_says_what_it_would_do_and_begins_nothing
     assert json.loads(event.detail)["target"] == "main:BTC/USDT:USDT", "what it would do is on record"
     with pytest.raises(RollRefusedError, match="sends no orders"):
         await looks.ordered(ten.desk, "btc", "perpetual", None)
+
+
+async def test_what_was_rolled_out_of_the_perpetual_can_be_rolled_back_by_hand(ten: Ten) -> None:
+    """One contract is configured, the perpetual; it is no less a place to go to for that."""
+    await ten.build(first="BTC/USDT:USDT")
+    for to, back in ((ten.far, "that is where it is"), ("perpetual", "that is where it is")):
+        await order(ten, to)
+        await ten.turn(MOVE)
+        with pytest.raises(RollRefusedError, match=back):
+            await order(ten, to)
+        assert ten.held() == ([0, -5, 0] if to == ten.far else [0, 0, -5])
+    with pytest.raises(RollRefusedError, match="cannot be rolled to perpetual: that is where it is; it can to: "):
+        await order(ten, "perpetual")
+
+
+async def test_from_the_last_of_its_line_it_goes_back_to_the_perpetual_only(ten: Ten) -> None:
+    await ten.build(RollRules(max_cost_annual=D(10)), funding="0.0003")
+    await order(ten, "next")
+    await ten.turn(MOVE)
+    with pytest.raises(RollRefusedError, match=r"that expires no later; it can to: BTC/USDT:USDT$"):
+        await order(ten, ten.near)
+    ten.hedges[0] = replace(ten.hedges[0], roll=replace(ten.hedges[0].roll, candidates=("next",)))
+    await ten.crash()
+    await ten.open()
+    with pytest.raises(RollRefusedError, match=r"of roll\.candidates .* to none; name one with --to: BTC/USDT:USDT"):
+        await order(ten)

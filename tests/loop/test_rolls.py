@@ -34,7 +34,14 @@ class Ten(House):
     near: str
     far: str
 
-    async def build(self, rules: RollRules | None = None, *, basis: str = "0.02", funding: str = "0.0001") -> None:
+    async def build(
+        self,
+        rules: RollRules | None = None,
+        *,
+        basis: str = "0.02",
+        funding: str = "0.0001",
+        first: str | None = None,
+    ) -> None:
         now = self.clock.now_ms()
         near, far = now + 10 * DAY_MS, now + 100 * DAY_MS
         for suffix, expiry in (("_NEAR", near), ("_FAR", far)):
@@ -45,12 +52,12 @@ class Ten(House):
         await self.venue.open()
         listed = {each.expires_at_ms: each.id.symbol for each in self.venue.listed("BTC") if each.quote == "USDT"}
         self.near, self.far = listed[near], listed[far]
-        await self.hedge(self.near)
+        await self.hedge(first or self.near)
         if rules is not None:
             self.hedges[0] = replace(self.hedges[0], roll=rules)
         await self.open()
         await self.turn(3)
-        assert self.position(NEAR) == -5
+        assert self.position(PERPETUAL if first else NEAR) == -5
 
     def funding(self, rate: str) -> None:
         """Settle the perpetual at this rate from now on, and as often as it takes to be its mean."""
