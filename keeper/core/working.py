@@ -13,6 +13,7 @@ from keeper.core.changing import changed
 from keeper.core.execution import Execution, Programme, Style, due_seconds, open_base, slices_due
 from keeper.core.model import (
     NO_BASE,
+    ONE,
     ZERO,
     Base,
     Decision,
@@ -181,7 +182,10 @@ def _waiting(
     elapsed = elapsed_seconds(programme, now.at_ms)
     done = slices_due(execution, programme, elapsed)
     seconds = due_seconds(execution, programme.seed, done) - elapsed if done < execution.slices else ZERO
-    text = f"slice {done} of {execution.slices} is through; the next is due in {max(seconds, ZERO):.0f} s"
+    due = f"in {seconds:.0f} s" if seconds >= ONE / 2 else "now"
+    text = f"slice {done} of {execution.slices} is through; the next is due {due}"
+    if not done:
+        text = f"no slice of {execution.slices} is through yet; the first is due {due}"
     return _none_wanted(Hold((Reason("waiting_for_slice", text), *decision.reasons)), memory, resting)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,12 +61,21 @@ async def test_it_is_built_in_slices_and_through_before_its_deadline(house: Hous
 
 
 async def test_while_it_waits_it_says_for_what(house: House) -> None:
-    await opened(house, replace(TWAP, jitter=D(1), over_seconds=D(6000)))
-    await house.turn()
+    house.began_ms = house.clock.now_ms()  # type: ignore[attr-defined]
+    await opened(house, replace(TWAP, slices=5, jitter=D(1), over_seconds=D(6000)))
+    await until(house, 1200)
     cycle = await house.one()
     assert isinstance(cycle.decision, Hold)
     assert cycle.decision.reasons[0].code == "waiting_for_slice"
-    assert "of 6 is through; the next is due in" in cycle.decision.reasons[0].text
+    assert "slice 1 of 5 is through; the next is due in" in cycle.decision.reasons[0].text
+
+
+@pytest.mark.parametrize(("jitter", "due"), [("1", r"in \d\d+ s"), ("0.0003", "now")])
+async def test_before_its_first_slice_it_says_when_that_is_due(house: House, jitter: str, due: str) -> None:
+    await opened(house, replace(TWAP, jitter=D(jitter), over_seconds=D(6000)))
+    decision = (await house.one()).decision
+    assert isinstance(decision, Hold)
+    assert re.fullmatch(f"no slice of 6 is through yet; the first is due {due}", decision.reasons[0].text)
 
 
 async def test_a_restart_goes_on_where_it_was(house: House) -> None:
