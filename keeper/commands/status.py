@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from keeper.api.client import NotThereError, ask, hedge_path
 from keeper.api.token import read_token, token_path
+from keeper.config import Mode
 from keeper.core.model import Band
 from keeper.errors import KeeperError
 from keeper.report import render_plan
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from keeper.config import Config
+
+_TRADING = {
+    "pause": "paused; no order is sent for it",
+    "resume": "resumed; it trades again",
+    "flatten": "target zero until it is resumed; bought back once nothing holds it",
+}
+_LOOKING = {
+    "pause": "paused; no order is planned for it",
+    "resume": "resumed; it plans again",
+    "flatten": "target zero until it is resumed; that is planned, and in dry-run nothing is bought back",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +114,7 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
     if refused:
         achieved = f"{verb}: done for {', '.join(done) or 'none'}; not for "
         raise KeeperError(achieved + "; ".join(refused))
-    effect = {
-        "pause": "paused; no order is sent for it",
-        "resume": "resumed; it trades again",
-        "flatten": "target zero until it is resumed; bought back once nothing holds it",
-    }[verb]
+    effect = (_LOOKING if config.mode is Mode.DRY_RUN else _TRADING)[verb]
     show(*(Text(f"{name}: {effect}") for name in done))
 
 

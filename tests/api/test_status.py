@@ -81,6 +81,18 @@ async def test_one_hedge_or_all_of_them_are_paused_and_resumed(
     assert "btc: paused; no order is sent for it" in capsys.readouterr().out
 
 
+async def test_in_a_dry_run_nothing_is_said_to_trade(
+    config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPER_MODE", "dry-run")
+    await asyncio.to_thread(resume, config, "btc")
+    await asyncio.to_thread(flatten, config, "btc", True)
+    assert daemon.told == ["resume btc", "flatten btc"]
+    told = capsys.readouterr().out
+    assert "btc: resumed; it plans again" in told
+    assert "in dry-run nothing is" in told
+
+
 async def test_flatten_asks_first_and_without_a_terminal_wants_to_be_told(
     config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
