@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from keeper.checking import hindrances, rolls_told
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
 from keeper.core import stated
-from keeper.core.model import NO_BASE, Hedge, HedgeCycle, Reason, Snapshot
+from keeper.core.model import NO_BASE, Hedge, HedgeCycle, HedgeMemory, Reason, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
 from keeper.doubt import Standing
 from keeper.errors import KeeperError
 from keeper.holdings_files import HoldingsFiles
-from keeper.journal.base import JournalError
+from keeper.journal.base import JournalError, Remembered
 from keeper.journal.reader import JournalReader
 from keeper.judging import Judgement, LookOnly, expected_of, judge
 from keeper.measures import brakes_of, doubt_of, limits_of, pace_of, wanted_of
@@ -102,12 +103,23 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
             log.warning("check_failed", text=str(error))
             # what stops orders may have gone unseen: the figures are shown, and no order is planned on them
             observatory.standing = Standing(blocks=(("*", Reason("check_failed", str(error))),))
-        bench = LookOnly(hedges, clock, limits_of(config), pace_of(config), memories)
-        snapshot, _ = await observatory.observe(remembered, expected_of(bench))
-        judged = judge(bench, snapshot, Epoch("000000", 0, 0), {})
+        snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
         cycles = tuple(_as_cycle(judgement) for judgement in judged)
         yield Seen(Look(snapshot.taken_at_ms, cycles, snapshot), venues)
+
+
+async def _judged(
+    config: Config,
+    observatory: Observatory,
+    memories: dict[str, HedgeMemory],
+    remembered: Remembered,
+    clock: Clock,
+) -> tuple[Snapshot, tuple[Judgement, ...]]:
+    """One look at everything, and what is to be done about it."""
+    bench = LookOnly(observatory.hedges, clock, limits_of(config), pace_of(config), memories)
+    snapshot, _ = await observatory.observe(remembered, expected_of(bench))
+    return snapshot, judge(bench, snapshot, Epoch("000000", 0, 0), {})
 
 
 def _as_cycle(judgement: Judgement) -> HedgeCycle:
@@ -123,12 +135,22 @@ async def _reader(config: Config) -> JournalReader:
 
 
 async def check_connect(config: Config) -> tuple[Finding, ...]:
-    """Connect, read and report, for ``keeper check --connect``; sends and sets nothing."""
+    """Connect, read and report, for ``keeper check --connect``; sends, sets and writes nothing."""
     clock = SystemClock()
-    async with open_venues(config, clock, patience_seconds=0.0) as venues:
-        built = build_hedges(config, venues.observers)
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(await _reader(config))
+        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
+        try:
+            refuse_other_modes(config, (await reader.summary()).last_mode if reader.exists else None)
+            kept, remembered = await reader.memories(), await reader.remembered()
+        except JournalError as error:
+            raise KeeperError(f"the journal cannot be read: {error}") from error
+        built = build_hedges(config, venues.observers, kept)
         await refuse_unready(config, built, venues.papers)
-        hedges = await betas_of(config, built, venues.observers, clock).refresh(built)
+        known = {hedge.name: memory_at_start(hedge, kept, venues.observers) for hedge in built}
+        memories = stood(built, known, will_trade=will_trade(config))
+        seated = seat(built, memories, venues.observers)
+        hedges = await betas_of(config, built, venues.observers, clock).refresh(seated)
         findings: list[Finding] = []
         for name, observer in venues.observers.items():
             try:
@@ -157,9 +179,14 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
         except VenueError as error:
             raise start_error(config, whose(config, error), error) from error
-        files = files_of(config, clock)
-        rallies = await rally_findings(hedges, venues.observers, clock, config.margin, files)
-        return (*findings, *checked.findings, *rallies)
+        findings += [*checked.findings, *rolls_told(hedges, memories)]
+        observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
+        observatory.brakes, observatory.also_watched = brakes_of(config), checked.also_watched
+        observatory.reads_margins = True
+        snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
+        findings += hindrances(judged, findings)
+        seen = [judgement.exposure for judgement in judged]
+        return (*findings, *rally_findings(seen, snapshot, config.margin))
 
 
 async def _look_at_statements(hedges: Sequence[Hedge], files: HoldingsFiles, clock: Clock) -> list[Finding]:

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from keeper.clock import Clock
 from keeper.config import HedgeConfig
 from keeper.config.margin import MarginConfig
-from keeper.core.hedge import assess
 from keeper.core.margin import Curve, as_decimal
-from keeper.core.margin_duty import with_margin
 from keeper.core.margins import AccountMargin
-from keeper.core.model import Exposure, Hedge, HedgeMemory, InstrumentId, Kind, LegExposure, Snapshot
+from keeper.core.model import Exposure, InstrumentId, Kind, LegExposure, Snapshot
 from keeper.core.portfolio import curve_of, pool_name, portfolio_beta, short_of
-from keeper.journal.base import Remembered
-from keeper.observe import Observatory
 from keeper.preflight import Finding
 from keeper.report import rounded
-from keeper.venue.base import Observer, Wallets
 
 FAR = 9
 """A rise by so many times the price is none to prepare for: a fee alone takes a full coin-margined hedge that near."""
@@ -37,19 +31,11 @@ def by_its_kind(hedge: HedgeConfig) -> str:
     )
 
 
-async def rally_findings(
-    hedges: Sequence[Hedge],
-    observers: Mapping[str, Observer],
-    clock: Clock,
-    margin: MarginConfig,
-    files: Wallets | None = None,
-) -> list[Finding]:
-    """One finding a contract, with the price where it can be told; hedges that share an account count together."""
-    observatory = Observatory(hedges, observers, clock, files=files)
-    observatory.reads_margins = True
-    snapshot, _ = await observatory.observe(Remembered({}, {}, None), {})
-    listed = {instrument.id for hedge in hedges for instrument in hedge.instruments}
-    seen = [with_margin(assess(hedge, snapshot, listed), snapshot, None, HedgeMemory())[0] for hedge in hedges]
+def rally_findings(seen: Sequence[Exposure], snapshot: Snapshot, margin: MarginConfig) -> list[Finding]:
+    """One finding a contract, with the price where it can be told; hedges that share an account count together.
+
+    ``seen`` are all hedges as a look judged them, with their margins and the contracts that carry them now.
+    """
     shorts = {leg.id: _wanted(exposure, leg) for exposure in seen for leg in exposure.legs}
     findings: list[Finding] = []
     for exposure in seen:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from keeper.config.margin import MarginConfig
 from keeper.core.model import AccountId
+from keeper.core.orders import Epoch
+from keeper.journal.base import Remembered
+from keeper.judging import LookOnly, Pace, judge
+from keeper.observe import Observatory
 from keeper.preflight import Finding
 from keeper.rally import rally_findings
 from keeper.sim.types import MarginMode, WalletKind, linear
@@ -15,7 +19,11 @@ REDUCES = MarginConfig.model_validate({"reduce": "0.85"})
 
 
 async def told(house: House, margin: MarginConfig | None = None) -> list[Finding]:
-    return await rally_findings(house.hedges, {"main": house.venue}, house.clock, margin or MarginConfig())
+    observatory = Observatory(house.hedges, {"main": house.venue}, house.clock)
+    observatory.reads_margins = True
+    snapshot, _ = await observatory.observe(Remembered({}, {}, None), {})
+    judged = judge(LookOnly(house.hedges, house.clock, house.limits, Pace(), {}), snapshot, Epoch("000000", 0, 0), {})
+    return rally_findings([judgement.exposure for judgement in judged], snapshot, margin or MarginConfig())
 
 
 async def linear_house(folder: Path, money: str) -> House:

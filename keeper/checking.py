@@ -1,0 +1,56 @@
+"""What one look, with the journal behind it, tells ``keeper check --connect`` of each hedge."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from keeper.core.model import Halt, Hedge, HedgeMemory
+from keeper.core.roll_state import carrier_of, is_split, named_first, successor_of
+from keeper.judging import Judgement
+from keeper.preflight import Finding
+
+TOLD = frozenset(
+    {"clock_offset", "beta_refused", "stale_holding", "future_holding", "file_unreadable", "file_malformed"}
+)
+"""Codes of what has a finding of its own."""
+PASSING = frozenset(
+    {
+        *("unreachable", "rate_limited", "stale_price", "no_price", "bad_price", "bad_reading", "venue_error"),
+        *("unconfirmed_reading", "unconfirmed_position", "unexplained_zero", "market_unread"),
+        *("awaiting_position", "unresolved_order", "own_order_working", "transfer_pending"),
+    }
+)
+"""Codes of what holds orders now and may be over at the next look."""
+HELD = frozenset({"paused", "halted"})
+
+
+def rolls_told(hedges: Sequence[Hedge], memories: Mapping[str, HedgeMemory]) -> Iterator[Finding]:
+    """Which hedges are carried by a contract that they were rolled to, or are rolling."""
+    for hedge in hedges:
+        subject, memory = f"hedges.{hedge.name}", memories.get(hedge.name, HedgeMemory())
+        named = [leg.instrument.id for leg in hedge.legs if leg.share] if is_split(hedge) else [named_first(hedge)]
+        for ident in named:
+            now = successor_of(hedge, memory, ident) if is_split(hedge) else carrier_of(hedge, memory)
+            if now != ident:
+                yield Finding(subject, True, f"rolled to {now}; the file still names {ident}")
+        if memory.roll is not None:
+            yield Finding(subject, True, f"rolling from {memory.roll.source} to {memory.roll.target}")
+
+
+def hindrances(judged: Sequence[Judgement], told: Collection[Finding]) -> Iterator[Finding]:
+    """What holds every order of a hedge: a failure, or a warning where it may pass by itself or a person wants it so.
+
+    What ``told`` has said already is not said again.
+    """
+    said = [finding.text for finding in told if finding.ok is False]
+    for judgement in judged:
+        subject = f"hedges.{judgement.exposure.hedge.name}"
+        # That no contract can be traded is told by what stands in the way of each.
+        for reason in (each for each in judgement.exposure.blockers if each.code != "no_usable_leg"):
+            if reason.code not in TOLD and not any(text in reason.text for text in said):
+                yield Finding(subject, None if reason.code in PASSING else False, f"every order waits: {reason.text}")
+        decision = judgement.decision
+        reasons = (decision.reason,) if isinstance(decision, Halt) else decision.reasons
+        for reason in reasons:
+            if isinstance(decision, Halt) or reason.code in HELD:
+                yield Finding(subject, None, reason.text)
