@@ -133,7 +133,7 @@ async def _set(
 
 def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reason]], findings: list[Finding]) -> None:
     source = futures_source(venue)
-    two_sided = "position mode is hedge (two-sided) mode; switch the account to one-way mode"
+    two_sided = "position mode is hedge mode (two-sided); switch the account to one-way mode"
     findings.append(_said(venue, facts.one_way, "position mode is one-way", two_sided))
     if facts.one_way is False:
         blocks.append(_two_sided(venue))
