@@ -248,7 +248,10 @@ class _Teller:
         beyond = _beyond_warn(self.cycle)
         if beyond is None:
             return  # what cannot be seen is neither beyond nor back
-        if beyond:
+        if beyond and self.cycle.memory.flattened:
+            # Somebody ordered it: what is still to be bought back is no drift. Told again while it does not end.
+            yield self._alert("drift", Severity.INFO, "being flattened", f"{_standing(self.cycle)}.")
+        elif beyond:
             warn = plain(self.cycle.exposure.hedge.band.warn)
             text = f"{_standing(self.cycle)}; warn is {warn}."
             yield self._alert("drift", Severity.WARNING, "drift beyond warn", text)

@@ -54,6 +54,17 @@ def test_drift_beyond_warn_is_told_once_and_its_end_too() -> None:
     assert listener.hears(hedge_cycle("-0.03")) == ["btc: drift beyond warn"]
 
 
+def test_what_an_ordered_flatten_has_still_to_buy_back_warns_nobody() -> None:
+    flattened = HedgeMemory(flattened=True)
+    listener = Listener()
+    assert told(QUIET, hedge_cycle("-0.6", memory=flattened))["drift"].severity is Severity.INFO
+    assert listener.hears(hedge_cycle("-0.6", memory=flattened)) == ["btc: being flattened"]
+    assert listener.hears(hedge_cycle("-0.3", memory=flattened)) == []
+    assert listener.hears(hedge_cycle("-0.3", memory=flattened), after_seconds=3600) == ["btc: being flattened"]
+    assert listener.hears(hedge_cycle("0", memory=flattened)) == []
+    assert listener.hears(hedge_cycle("0.6")) == ["btc: drift beyond warn"]
+
+
 def test_a_drift_of_exactly_warn_is_inside() -> None:
     assert told(QUIET, hedge_cycle("0.02")) == {}
 
