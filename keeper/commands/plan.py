@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from keeper.commands.loading import load_for_venues
+from keeper.commands.printing import console
 from keeper.report import plan_document, render_plan
-
-_PIPE_WIDTH = 1_000
 
 
 def plan(config_path: Path, as_json: bool) -> None:
@@ -25,11 +24,7 @@ def plan(config_path: Path, as_json: bool) -> None:
         json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
         return
-    from rich.console import Console
-
     bands = {hedge.name: hedge.band.to_core() for hedge in config.hedges}
-    # Into a pipe nothing is broken into lines of 80 characters: this is for grep.
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    console = Console(width=width)
-    console.print(render_plan(document, bands))
-    console.print("One look: nothing was sent, nothing was written.", style="dim")
+    page = console()
+    page.print(render_plan(document, bands))
+    page.print("One look: nothing was sent, nothing was written.", style="dim")

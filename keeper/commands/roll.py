@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from keeper.api.operations import UnknownHedgeError
 from keeper.commands.loading import load_for_venues
+from keeper.commands.printing import console
 from keeper.config import Config
 from keeper.config.values import number
 from keeper.errors import ConfigError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from keeper.core.model import HedgeCycle
     from keeper.core.roll_rules import RollRules
 
-_PIPE_WIDTH = 1_000
 _HORIZON = number(at_least="1", at_most="730", unit="(days)")
 
 
@@ -43,12 +43,9 @@ def roll(config_path: Path, hedge: str | None, horizon: str | None, as_json: boo
         json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
         return
-    from rich.console import Console
-
-    # Into a pipe nothing is broken into lines of 80 characters: this is for grep.
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    console.print(render_rolls(document))
-    console.print("One look: nothing was sent, nothing was written.", style="dim")
+    page = console()
+    page.print(render_rolls(document))
+    page.print("One look: nothing was sent, nothing was written.", style="dim")
 
 
 def roll_now(

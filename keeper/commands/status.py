@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from keeper.api.client import NotThereError, ask, hedge_path
 from keeper.api.token import read_token, token_path
+from keeper.commands.printing import console
 from keeper.config import Mode
 from keeper.core.model import Band
 from keeper.errors import KeeperError
@@ -169,11 +170,9 @@ def _picture(state: Mapping[str, Any], bands: Mapping[str, Band]) -> Sequence[Re
 
 def show(*parts: RenderableType) -> None:
     """Print for people."""
-    from rich.console import Console
-
-    console = Console()  # colours on a terminal only
+    page = console()
     for part in parts:
-        console.print(part)
+        page.print(part)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keeper.commands import stated
+from keeper.commands.printing import console
 from keeper.config.values import number
 from keeper.core.margin import as_decimal
 from keeper.core.stress import Line, Pool, Step, step
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from keeper.look import Look
 
-_PIPE_WIDTH = 1_000
 _MAX_MOVES = 50
 _NOW = Fraction(0)
 _percent = number(above="-100", at_most="100000", unit="percent")
@@ -179,27 +179,31 @@ def _figure(number: Fraction | None) -> str | None:
 
 
 def _show(document: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    page = console(highlight=False)
     if document["source"] == "live":
-        console.print(Text(f"mode {document['mode']} · {document['taken_at']}", style="bold"))
+        page.print(Text(f"mode {document['mode']} · {document['taken_at']}", style="bold"))
     hedges = document["hedges"]
     for entry in hedges:
-        console.print(Text(_heading(entry), style="bold"))
-        console.print(_table(entry))
+        page.print(Text(_heading(entry), style="bold"))
+        page.print(_table(entry))
         for reason in entry.get("reasons", ()):
-            console.print(Text(f"  {reason['code']}: {reason['text']}", style="dim"))
+            page.print(Text(f"  {reason['code']}: {reason['text']}", style="dim"))
     if len(hedges) > 1:
-        console.print(Text("all together", style="bold"))
-        console.print(_table(document["total"]))
-    console.print(Text("Money is quote money. Nothing is traded between now and then.", style="dim"))
+        page.print(Text("all together", style="bold"))
+        page.print(_table(document["total"]))
+    page.print(Text("Money is quote money. Nothing is traded between now and then.", style="dim"))
 
 
 def _heading(entry: Mapping[str, Any]) -> str:
     instrument = f": {entry['instrument']}" if "instrument" in entry else ""
-    words = [f"{entry['name']}{instrument}", f"value {_money(entry['value'])}", f"ratio {_share(entry['hedge_ratio'])}"]
+    nothing = "?" if entry["value"] is None else "-"
+    words = [
+        f"{entry['name']}{instrument}",
+        f"value {_money(entry['value'])}",
+        f"ratio {_share(entry['hedge_ratio'], nothing)}",
+    ]
     if entry.get("portfolio_beta") is not None:
         words.append(f"portfolio beta {_share(entry['portfolio_beta'])}")
     if entry["margin_ratio"] is not None:
@@ -222,8 +226,10 @@ def _table(entry: Mapping[str, Any]) -> Table:
         distance = seen["liquidation_distance"]
         cells = [f"{'+' if percent > 0 else ''}{plain(percent)} %"]
         cells += [_money(seen[key]) for key in ("spot_pnl", "futures_pnl", "net_pnl", "ending_value")]
-        cells += [_share(seen["hedge_ratio"]), _share(seen["margin_ratio"])]
-        cells.append("gone" if seen["liquidated"] else _percentage(distance))
+        # What has no ratio is one thing, what could not be read another.
+        nothing = "?" if seen["ending_value"] is None else "-"
+        cells += [_share(seen["hedge_ratio"], nothing), _share(seen["margin_ratio"], nothing)]
+        cells.append("gone" if seen["liquidated"] else _percentage(distance, nothing))
         table.add_row(*(Text(cell) for cell in cells), style="red" if seen["liquidated"] else "")
     return table
 
@@ -236,9 +242,9 @@ def _money(figure: str | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}".removesuffix(".00")
 
 
-def _share(figure: str | None) -> str:
-    return "-" if figure is None else plain(Decimal(f"{Decimal(figure):.4f}"))
+def _share(figure: str | None, nothing: str = "-") -> str:
+    return nothing if figure is None else plain(Decimal(f"{Decimal(figure):.4f}"))
 
 
-def _percentage(figure: str | None) -> str:
-    return "-" if figure is None else f"{Decimal(figure) * 100:+.1f} %"
+def _percentage(figure: str | None, nothing: str) -> str:
+    return nothing if figure is None else f"{Decimal(figure) * 100:+.1f} %"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from keeper.commands.stress import of_look
+from keeper.commands.stress import _show, of_look
 from keeper.look import look_once
 from keeper.sim.types import WalletKind
 from keeper.wiring import open_house
@@ -67,12 +67,20 @@ async def test_a_full_coin_margined_hedge_is_worth_the_same(tmp_path: Path) -> N
         assert abs(D(seen["hedge_ratio"]) - 1) < D("0.001")
 
 
-async def test_what_cannot_be_seen_is_null_for_its_hedge_and_for_the_total(tmp_path: Path) -> None:
+async def test_what_cannot_be_seen_is_null_for_its_hedge_and_for_the_total(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with own_ground() as ground:
-        hedges = hedge_toml() + hedge_toml("ETH/USDT:USDT", "0.5", "eth", "ETH", spot='["main.funding"]')
+        gone = 'holdings_file = [{ path = "./cold.csv", max_age_seconds = 3600 }]'
+        hedges = hedge_toml() + hedge_toml("ETH/USDT:USDT", "0.5", "eth", "ETH", more=gone)
         found = await stressed(ground, tmp_path, hedges)
     btc, eth = found["hedges"]
     assert btc["value"] is not None
     assert eth["value"] is None
     assert {reason["code"] for reason in eth["reasons"]}
     assert found["total"]["moves"][0]["net_pnl"] is None
+    _show({"source": "live", "mode": "testnet", "taken_at": "now", **found})
+    page = capsys.readouterr().out
+    shown = page[page.index("eth: ") : page.index("Money is")]
+    assert "value ? · ratio ?" in shown
+    assert " - " not in shown, "what is not known is not what there is none of"
