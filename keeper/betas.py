@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -184,7 +184,8 @@ def _markets(hedge: Hedge, wanted: WantedSlope) -> tuple[str, ...]:
 
 def _terms_of(hedge: Hedge, wanted: WantedSlope) -> str:
     """What a slope was estimated on; another contract is another slope, and other terms make it due."""
-    what = wanted.terms if wanted.stated is None else f"{wanted.stated} {wanted.terms}"
+    what = " ".join(f"{each.name}={getattr(wanted.terms, each.name)}" for each in fields(wanted.terms))
+    what = what if wanted.stated is None else f"{wanted.stated} {what}"
     return f"{hedge.instrument.id} {what} {wanted.symbol or ''}".rstrip()
 
 
@@ -230,4 +231,6 @@ def _tell(hedge: str, old: Slope, new: Slope) -> None:
     if new.refused is not None and new.refused != old.refused:
         log.warning("beta_refused", hedge=hedge, asset=new.asset, text=new.refused)
     if new.beta != old.beta:
-        log.info("beta", hedge=hedge, asset=new.asset, was=str(old.beta), now=str(new.beta), method=new.method.value)
+        known = {"was": old.beta, "now": new.beta}  # what was not known is left out
+        figures = {key: str(beta) for key, beta in known.items() if beta is not None}
+        log.info("beta", hedge=hedge, asset=new.asset, **figures, method=new.method.value)

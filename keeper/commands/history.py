@@ -19,13 +19,14 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper.api.operations import UnknownHedgeError
+from keeper.commands.said import said_of
 from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import Event, JournalError
 from keeper.journal.costs import HedgeCosts
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.journal.url import file_of
-from keeper.report import rounded
+from keeper.report import plain, rounded
 from keeper.venue.base import Fill
 
 _LOOK_BACK = 5_000
@@ -278,18 +279,8 @@ def _targets(events: Iterable[Event]) -> _Section:
 
 
 def _events(events: Iterable[Event]) -> _Section:
-    lines = tuple((_time(event.at_ms), event.kind, event.subject, _chosen(event)) for event in events)
+    lines = tuple((_time(event.at_ms), event.kind, event.subject, said_of(event)) for event in events)
     return _Section("Chosen and done beside orders", ("at", "what", "about", "said"), lines)
-
-
-def _chosen(event: Event) -> str:
-    """What a choice came to, and why; of anything else all that is known of it."""
-    detail = json.loads(event.detail)
-    if not isinstance(detail, dict) or "decision" not in detail or not detail.get("reasons"):
-        return event.detail
-    target = f" to {detail['target']}" if detail.get("target") else ""
-    reasons = "; ".join(f"{reason['text']} ({reason['code']})" for reason in detail["reasons"])
-    return f"{detail['decision']}{target}: {reasons}"
 
 
 def _show(headline: str, sections: Sequence[_Section]) -> None:
@@ -382,7 +373,7 @@ def _plain(value: Any, name: str = "") -> Any:
         return [_plain(item) for item in value]
     if name.endswith("_ms") and value is not None:
         return _time(value)
-    return _number(value) if isinstance(value, Decimal) else value
+    return f"{value:f}" if isinstance(value, Decimal) else value
 
 
 def _time(at_ms: int) -> str:
@@ -391,8 +382,11 @@ def _time(at_ms: int) -> str:
 
 
 def _number(value: Decimal | None) -> str:
-    """Digits without an exponent; nothing for what was not known."""
-    return "" if value is None else f"{value:f}"
+    """At most 12 decimals without trailing zeros; nothing for what was not known. The JSON document has all digits."""
+    if value is None:
+        return ""
+    # A figure too small to be cut must not read as zero.
+    return plain(Decimal(f"{value:.12f}") or value)
 
 
 def _share(value: Decimal | None) -> str:

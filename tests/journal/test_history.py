@@ -58,7 +58,7 @@ def test_a_quiet_time_is_one_line_that_says_why(journal_url: str, capsys: pytest
     ]  # fmt: skip
     quiet, sale, after = lines[2:5]
     assert quiet == [
-        "2025-11-20T12:00:05.000Z", "2025-11-20T12:00:15.000Z", "3", "btc", "hold", "", "-3.0", "0.6", "0.6", "0.03",
+        "2025-11-20T12:00:05.000Z", "2025-11-20T12:00:15.000Z", "3", "btc", "hold", "", "-3", "0.6", "0.6", "0.03",
         "drift 0.01 is within act 0.05 (within_band)",
     ]  # fmt: skip
     assert (sale[2], sale[4], sale[10]) == ("1", "rebalance", "drift 0.60 is above act 0.05 (drift_above_act)")
@@ -69,11 +69,70 @@ def test_orders_and_fills_say_what_became_of_them(journal_url: str, capsys: pyte
     history(journal_url, hedge="btc", limit=20, as_json=False)
     lines = printed(capsys)
     filled, refused = lines[lines.index(["# orders"]) + 2 :][:2]
-    assert filled[2:9] == ["main:BTC/USDT:USDT", "sell", "3.000", "64935.0", "filled", "3", "64935.0"]
+    assert filled[2:9] == ["main:BTC/USDT:USDT", "sell", "3", "64935", "filled", "3", "64935"]
     assert (refused[6], refused[10]) == ("rejected", "[bold]-2010[/bold] no margin")
     (execution,) = lines[lines.index(["# fills"]) + 2 :][:1]
     assert execution[3:7] == ["1.5", "64935.5", "-0.01 USDT", "t-1"]
-    assert lines[-1] == ["main:BTC/USDT:USDT", "1.50", "USDT"]
+    assert lines[-1] == ["main:BTC/USDT:USDT", "1.5", "USDT"]
+
+
+def test_a_pipe_has_figures_without_a_tail_and_json_all_of_their_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detail = {"verb": "set", "from": None, "to": "ratio 0.3", "over_seconds": 60, "steps": None}
+
+    async def told() -> None:
+        journal = await opened(tmp_path)
+        await journal.cycle(cycle(1, drift="0.1428571428571428571428571429"), NOTHING)
+        await journal.cycle(cycle(2, SELL, drift="0.00000000000000001"), NOTHING)
+        await journal.cycle(cycle(3, drift="0.100000"), NOTHING)
+        await journal.event(Event("target", "btc", START_MS, json.dumps(detail)))
+        await journal.close()
+
+    asyncio.run(told())
+    history(url_of(tmp_path), hedge=None, limit=3, as_json=False)
+    lines = printed(capsys)
+    assert [line[9] for line in lines[2:5]] == ["0.142857142857", "0.00000000000000001", "0.1"]
+    [asked] = lines[lines.index(["# targets that were set"]) + 2 :]
+    assert asked[5] == "0.016666666667"
+    history(url_of(tmp_path), hedge=None, limit=3, as_json=True)
+    cycles = json.loads(capsys.readouterr().out)["cycles"]
+    assert [row["drift_ratio"] for row in cycles][::2] == ["0.1428571428571428571428571429", "0.100000"]
+
+
+def test_what_was_chosen_beside_orders_is_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    estimate = {"r2": 0.49312, "outside": {"ratio": 0.5121, "low": 0.4, "high": 0.6}}
+    slopes = [
+        {"asset": "SOL", "method": "ols", "beta": "0.72681", "estimate": estimate, "refused": None},
+        {"asset": "ETH", "method": "stated", "beta": "1.1", "estimate": None, "refused": None},
+        {"asset": "XRP", "method": "ewma", "beta": None, "estimate": None, "refused": "too little is known"},
+    ]
+    wallets = {"": {"BTC": "5", "USDT": "100000"}, "linear": {"USDT": "2.50"}}
+    positions = {"BTC/USDT:USDT": {"contracts": "-3", "entry": "65000"}}
+    moved = {"amount": "10.0", "asset": "USDT", "source": {"venue": "main", "wallet": ""}, "state": "moved"}
+    moved["target"] = {"venue": "main", "wallet": "linear"}
+    told = (
+        ("beta", {"slopes": slopes[:2]}, "SOL 0.7268 (ols, R² 0.493, 0.512 out of sample); ETH 1.1 (stated)"),
+        ("beta", {"slopes": slopes[2:]}, "XRP ? (ewma), refused: too little is known"),
+        ("paper_account", {"at_ms": 1, "read": None, "wallets": {"": wallets[""]}, "positions": {}},
+         "began with BTC 5, USDT 100000"),
+        ("paper_account", {"at_ms": 1, "read": [""], "wallets": wallets, "positions": positions},
+         "began with BTC 5, USDT 100000, USDT 2.5 in linear, BTC/USDT:USDT -3 at 65000, read of the real account"),
+        ("transfer", moved, "10 USDT from main to main.linear: moved"),
+        ("later", {"unknown": 1}, '{"unknown": 1}'),
+    )  # fmt: skip
+
+    async def written() -> None:
+        journal = await opened(tmp_path)
+        for place, (kind, detail, _) in enumerate(told):
+            await journal.event(Event(kind, "x", START_MS + place, json.dumps(detail)))
+        await journal.close()
+
+    asyncio.run(written())
+    history(url_of(tmp_path), hedge=None, limit=9, as_json=False)
+    lines = printed(capsys)
+    shown = lines[lines.index(["# chosen and done beside orders"]) + 2 :]
+    assert [line[3] for line in shown] == [words for _, _, words in told]
 
 
 def test_the_limit_counts_lines_and_keeps_the_newest(journal_url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -11,6 +13,7 @@ from random import Random
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from keeper.alerts.rules import alerts_for
 from keeper.betas import KIND, Betas, WantedSlope
@@ -97,6 +100,19 @@ async def house(tmp_path: Path) -> AsyncIterator[CrossHouse]:
     made = CrossHouse(tmp_path)
     yield made
     await made.close()
+
+
+async def test_no_journal_and_no_log_tells_of_it_in_python(house: CrossHouse) -> None:
+    with capture_logs() as logs:
+        await house.start()
+    [told] = [entry for entry in logs if entry["event"] == "beta"]
+    assert "was" not in told, "nothing was known before"
+    assert told["now"] == str(house.beta)
+    assert house.desk is not None
+    [event] = await house.desk.journal.events(KIND, "btc")
+    terms = json.loads(event.detail)["slopes"][0]["terms"]
+    assert terms.startswith("main:BTC/USDT:USDT method=ols bar_ms=3600000 lookback=240 ")
+    assert not re.search(r"[<>(']", event.detail)
 
 
 async def test_the_short_follows_from_the_estimate(house: CrossHouse) -> None:
