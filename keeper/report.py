@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNKNOWN = "?"
+_IN_FORCE = {"PO": "post-only"}
 _LEVEL_STYLE = {"warn": "yellow", "block": "red", "reduce": "bold red"}
 _DECISION_STYLE = {"hold": "green", "rebalance": "yellow", "halt": "bold red"}
 
@@ -365,11 +366,12 @@ def _orders_told(hedge: Mapping[str, Any], base: str, quote: str) -> Iterable[Te
     for order in hedge["orders"]:
         cover = ", reduce-only" if order["reduce_only"] else ""
         on = f" of {order['instrument']}" if "instrument" in order else ""
+        in_force = _IN_FORCE.get(order["time_in_force"], order["time_in_force"])
         money = order["symbol"].partition("/")[2].partition(":")[0] if on else quote
         yield Text(
             f"  {order['side']} {rounded(order['contracts'], 8)} contracts{on} "
             f"({rounded(order['amount_base'], 6)} {base}, {rounded(order['notional'], 2)} {money}) "
-            f"at {order['price']} {order['type']} {order['time_in_force']}{cover}"
+            f"at {order['price']} {order['type']} {in_force}{cover}"
         )
     if not hedge["orders"]:
         yield Text("  no order")

@@ -208,6 +208,18 @@ def test_the_picture_fits_its_width_and_keeps_every_word_in_a_plain_pipe(width: 
         assert word in picture
 
 
+def test_an_order_that_only_rests_is_said_to_be_post_only() -> None:
+    assert BUILDING.plan is not None
+    orders = tuple(replace(order, time_in_force="PO") for order in BUILDING.plan.orders)
+    document = plan_document(
+        "live", NOVEMBER_20_2026_MS, [replace(BUILDING, plan=replace(BUILDING.plan, orders=orders))]
+    )
+    pipe = io.StringIO()
+    Console(file=pipe, width=100).print(render_plan(document))
+    assert "at 64935 limit post-only" in pipe.getvalue()
+    assert document["hedges"][0]["orders"][0]["time_in_force"] == "PO", "the contract keeps its word"
+
+
 def test_before_the_first_look_there_is_a_picture_too() -> None:
     pipe = io.StringIO()
     Console(file=pipe, width=100).print(render_plan({"mode": "live", "taken_at": None, "hedges": []}))
