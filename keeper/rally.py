@@ -105,7 +105,15 @@ def _judged(subject: str, leg: LegExposure, curve: Curve, account: AccountMargin
     price = rounded(str(as_decimal(Fraction(leg.mark.mark) * (1 + move))), 0)
     rise = rounded(str(as_decimal(move * 100)), 1)
     text = f"a rally of {rise} % liquidates it, at about {price}: {equity} in {account.account} has to bear the loss"
-    buys_back = policy.reduce is not None or policy.min_liquidation_distance.reduce is not None
-    return Finding(
-        subject, None, text if buys_back else f"{text}; it only warns and stops new shorts ([margin] reduce)"
-    )
+    return Finding(subject, None, f"{text}{_done_before(policy)}")
+
+
+def _done_before(policy: MarginConfig) -> str:
+    """What keeper will do before liquidation, where it buys nothing back."""
+    distance = policy.min_liquidation_distance
+    if policy.reduce is not None or distance.reduce is not None:
+        return ""
+    acts = (("warn", policy.warn or distance.warn), ("open no new short", policy.block or distance.block))
+    done = " and ".join(what for what, threshold in acts if threshold is not None)
+    will = f"keeper will {done} before that" if done else "keeper will do nothing before that"
+    return f"; {will}; to have it buy back, set [margin] reduce"

@@ -20,6 +20,7 @@ from keeper.config import BandConfig, Config, Mode
 from keeper.config.client_options import endpoints
 from keeper.config.credentials import STAND_IN
 from keeper.config.execution import ExecutionConfig
+from keeper.config.margin import DistanceConfig, MarginConfig
 from keeper.config.problems import is_credential
 from keeper.config.traps import traps
 from keeper.config.values import nearest
@@ -159,11 +160,13 @@ def _keys(prefix: str, section: BaseModel) -> Iterator[tuple[str, str, bool]]:
             continue  # a contract that does not expire is not rolled: ten lines about nothing
         if isinstance(value, BaseModel):
             yield from _keys(f"{prefix}.{name}", value)
-        elif name not in ("name", "asset"):
+        elif name != "name" and not (name == "asset" and "assets" in type(section).model_fields):
             # A name of a credential file is not repeated: people paste the credential there.
             twin = name.removesuffix("_file")
             pasted = name == "token_file" or (twin != name and is_credential(type(section), twin))
             text = "set" if pasted and value is not None else _shown(_short(value) if name == "ccxt" else value)
+            if value is None and isinstance(section, MarginConfig | DistanceConfig):
+                text = "off"
             given = name in section.model_fields_set or (name == "assets" and "asset" in section.model_fields_set)
             yield f"{prefix}.{name}", redact(text), not given
 
@@ -180,6 +183,8 @@ def _short(table: Mapping[str, Any]) -> Mapping[str, Any]:
 def _shown(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, SecretStr):

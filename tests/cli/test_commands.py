@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import stat
 import sys
 from decimal import Decimal
@@ -176,6 +177,23 @@ def test_check_prints_every_key_that_there_is(config_file: Path) -> None:
     assert {line for line in shown if ".execution." in line} == {"hedges.btc.execution.style"}, "it has no other"
     assert {f"hedges.btc.band.{name}" for name in BandConfig.model_fields} <= shown
     assert "safety.kill_file = keeper.kill   (default)" in result.stdout
+
+
+def test_check_prints_values_as_the_file_writes_them(config_file: Path) -> None:
+    top_up = (
+        '[venues.main.top_up]\nasset = "USDT"\nsource = "main.spot"\nto = "main.linear"\ntrigger = "0.6"\n'
+        'target = "0.4"\nmax_per_transfer = "100"\nmax_per_day = "200"\n'
+    )
+    text = config_file.read_text(encoding="utf-8") + '[margin]\nblock = "off"\nwarn = "0.4"\n' + top_up
+    config_file.write_text(text, encoding="utf-8")
+    lines = keeper("check", "-c", str(config_file), environ=CREDENTIALS).stdout.splitlines()
+    assert "  venues.main.top_up.asset = USDT" in lines
+    assert "  margin.block = off" in lines
+    assert "  margin.reduce = off   (default)" in lines
+    assert "  margin.min_liquidation_distance.warn = off   (default)" in lines
+    assert "  hedges.btc.asset = BTC" not in lines, "assets tells it"
+    assert not [line for line in lines if re.search(r"\b(True|False)\b", line)]
+    assert "  hedges.btc.tailing = false   (default)" in lines
 
 
 def test_check_tells_forty_addresses_by_their_host(config_file: Path) -> None:

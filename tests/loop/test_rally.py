@@ -42,14 +42,17 @@ async def test_a_linear_hedge_is_told_the_price_before_and_after_it_is_built(tmp
     house = await linear_house(tmp_path, "30000")
     [before] = await told(house)
     assert (before.subject, before.ok) == ("hedges.btc: main:BTC/USDT:USDT", None)
-    assert "only warns and stops new shorts" in before.text
+    ends = "keeper will warn and open no new short before that; to have it buy back, set [margin] reduce"
+    assert before.text.endswith(f"; {ends}")
+    [unguarded] = await told(house, MarginConfig.model_validate({"warn": "off", "block": "off"}))
+    assert "keeper will do nothing before that" in unguarded.text
     # 90,000 / 1.005, at the rate that is taken for a contract in which nothing is open.
     assert abs(price_in(before.text) - 89_552) < 20
     await house.open()
     await house.turn(3)
     assert house.position() == -1
     [after] = await told(house, REDUCES)
-    assert "only warns" not in after.text
+    assert "keeper will" not in after.text
     [row] = [each for each in house.exchange.futures_account(KEY, linear("BTCUSDT").kind).positions if each.quantity]
     assert row.liquidation_price is not None
     assert abs(price_in(after.text) - float(row.liquidation_price)) < 20
