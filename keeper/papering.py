@@ -41,12 +41,14 @@ def paper_venue(config: Config, name: str, source: Source, clock: Clock, *, keep
             )
     counted = {account.wallet for hedge in config.hedges for account in hedge.spot if account.venue == name}
     margins = {premises.collateral or "", "linear"} & premises.wallets
+    carriers = [choice.instrument for hedge in config.hedges for choice in hedge.carriers]
     terms = Terms(
         wallets={wallet: coins for wallet, coins in named.items() if coins},
         positions={symbol: Opening(each.contracts, each.entry) for symbol, each in stated.positions.items()},
         from_account=stated.seed is not None,
         read_wallets=tuple(sorted((counted | margins | {""}) & premises.wallets)),
         needed_wallets=frozenset(counted),
+        named=tuple(dict.fromkeys(each.symbol for each in carriers if each.venue == name)),
         maker_fee=stated.maker_fee,
         taker_fee=stated.taker_fee,
         leverage=stated.leverage,

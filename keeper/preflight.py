@@ -101,7 +101,8 @@ async def _look_at_spot_venue(
         if facts.can_withdraw:
             withdrawers.append(venue)
         safe = None if facts.can_withdraw is None else not facts.can_withdraw
-        findings.append(_said(venue, safe, "the key may not withdraw", "the key may withdraw: use one that may not"))
+        told = _said(venue, safe, "the key may not withdraw", "the key may withdraw: use one that may not")
+        findings.append(told if facts.keyless is None else Finding(venue, True, facts.keyless))
     try:
         await observer.positions()
     except VenueError as error:
@@ -137,6 +138,9 @@ def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reas
     findings.append(_said(venue, facts.one_way, "position mode is one-way", two_sided))
     if facts.one_way is False:
         blocks.append(_two_sided(venue))
+    if facts.keyless is not None:
+        findings.append(Finding(venue, True, facts.keyless))
+        return
     findings.append(_said(venue, facts.can_trade, "the key may trade futures", "the key may not trade futures"))
     if facts.can_trade is False:
         text = f"{venue}'s key may not trade futures; allow it, or use mode dry-run"

@@ -14,6 +14,9 @@ from keeper.core.stress import Coins, Leg, Line, Pool
 ASSUMED_MAINTENANCE = Decimal("0.005")
 """Taken for contracts of which the venue tells nothing yet, because nothing is open in them."""
 
+UNIFIED = "USD"
+"""What an account is reckoned in where all its coins are its margin."""
+
 
 def line_of(exposure: Exposure, snapshot: Snapshot) -> Line | None:
     """One hedge as it stands; None where a holding, a position or a price was not read.
@@ -132,10 +135,13 @@ def _rate(leg: LegExposure, unit: Fraction, short: Fraction) -> Fraction:
 
 
 def _coins_slope(members: list[tuple[Exposure, LegExposure]], snapshot: Snapshot) -> Fraction:
-    """Quote worth of hedged coins that lie in the margin account itself and rise with the price."""
+    """Quote worth of hedged coins that lie in the margin account itself and rise with the price.
+
+    An account that is reckoned in one currency is margined by that alone, whatever else lies in its wallet.
+    """
     found: dict[str, Fraction] = {}
     for exposure, leg in members:
-        if leg.margin is None or leg.mark is None:
+        if leg.margin is None or leg.mark is None or leg.margin.account.asset != UNIFIED:
             continue
         for asset in exposure.hedge.assets:
             own = asset == leg.leg.instrument.base

@@ -155,12 +155,16 @@ class SymbolSettings:
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What the venue says of the account. ``one_way`` and the permissions are None where it cannot be asked."""
+    """What the venue says of the account. ``one_way`` and the permissions are None where it cannot be asked.
+
+    ``keyless`` is what to say of an account to which no key gives access.
+    """
 
     one_way: bool | None
     can_withdraw: bool | None
     can_trade: bool | None
     settings: Mapping[InstrumentId, SymbolSettings]
+    keyless: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

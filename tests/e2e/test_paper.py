@@ -17,7 +17,7 @@ from keeper.core.model import Hold, Side
 from keeper.cycle import turn
 from keeper.errors import ConfigError, UnsafeError
 from keeper.journal.reader import JournalReader
-from keeper.look import look_once
+from keeper.look import check_connect, look_once
 from keeper.papering import KIND
 from keeper.sim.types import linear
 from keeper.wiring import House, open_house
@@ -131,6 +131,30 @@ async def test_a_plan_shows_what_the_account_would_begin_with_and_writes_nothing
     assert look.hedges[0].exposure.futures_base == -5
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".lock"}  # noqa: ASYNC240
     assert after == before
+
+
+async def test_a_check_reads_the_margin_of_the_account_as_it_would_begin_and_speaks_of_no_key(
+    ground: Ground, tmp_path: Path
+) -> None:
+    config = paper_config(ground, tmp_path)
+    findings = await check_connect(config)
+    texts = [finding.text for finding in findings]
+    assert "paper: no key is used, nothing is sent" in texts
+    assert not [text for text in texts if "the key" in text]
+    [rally] = [each.text for each in findings if each.subject == "hedges.btc: main:BTC/USDT:USDT"]
+    if ground.exchange_id == "binance":
+        # 5 coins short at about 65,000 and 500,000 behind them: (500,000 + 5·65,000) / (5·1.005)
+        assert abs(float(rally.split("at about ")[1].split(":")[0]) - 164_200) < 1000
+    else:
+        assert "no rally short of 10 times the price liquidates it" in rally, "the coins margin their own short there"
+    assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_a_threshold_of_the_margin_lets_a_first_short_be_opened_on_paper(ground: Ground, tmp_path: Path) -> None:
+    config = paper_config(ground, tmp_path, tail='[margin]\nblock = "0.8"\n')
+    async with open_house(config, live=False) as house:
+        assert "paper: no key is used, nothing is sent" in [each.text for each in house.checked.findings]
+        await settled(house, -5)
 
 
 async def test_an_account_that_begins_like_the_real_one_and_then_goes_its_own_way(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from keeper.core.model import ONE, Instrument
-from keeper.venue.base import BadReadingError
+from keeper.venue.base import BadReadingError, UnknownSymbolError
 from keeper.venue.further import AccountMargin
 from keeper.venue.paper.account import Account
 from keeper.venue.paper.margin import Pool, Stake, pools, unified
@@ -32,9 +32,23 @@ class Ledger:
         return self._account.leverage(symbol) or self._terms.leverage
 
     async def margins(self) -> tuple[AccountMargin, ...]:
-        """Every pool that carries a position; raises :class:`~keeper.venue.base.VenueError` without prices."""
+        """Every pool that carries a position, or has money for a contract that a hedge names.
+
+        Raises :class:`~keeper.venue.base.VenueError` without prices.
+        """
         found, _, _ = await self._valued(None)
-        return tuple(pool.told(self._name, self._terms.maintenance_ratio) for pool in found.values() if pool.positions)
+        if not self._premises.unified:
+            found = {**pools(self._account.wallets(), self._named()), **found}
+        rate = self._terms.maintenance_ratio
+        return tuple(pool.told(self._name, rate) for pool in found.values() if pool.positions or pool.equity > 0)
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Where the contracts that hedges name are margined; what is listed no more is nothing to prepare for."""
+        for symbol in self._terms.named:
+            try:
+                yield self._key(self._market.source.instrument(symbol))
+            except UnknownSymbolError:
+                continue
 
     async def pool_of(self, instrument: Instrument) -> tuple[Pool, Mapping[str, Decimal], Decimal]:
         """The pool that carries ``instrument``, the marks, and what one unit of its settle currency is there."""

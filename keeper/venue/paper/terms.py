@@ -35,7 +35,7 @@ class Terms:
 
     ``wallets`` by name ("" is the spot wallet or the unified account) and ``positions`` by symbol are what it begins
     with; ``from_account`` takes both from the real account instead, where ``read_wallets`` are looked at
-    and ``needed_wallets`` must show something. Fees are
+    and ``needed_wallets`` must show something. ``named`` are the contracts that hedges name. Fees are
     fractions of the value, None: the venue's own. ``maintenance_ratio`` is maintenance margin as a share of the value.
     """
 
@@ -44,6 +44,7 @@ class Terms:
     from_account: bool = False
     read_wallets: tuple[str, ...] = ()
     needed_wallets: frozenset[str] = frozenset()
+    named: tuple[str, ...] = ()
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
     leverage: Decimal = Decimal(10)

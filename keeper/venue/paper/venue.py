@@ -223,7 +223,9 @@ class PaperVenue:
         """One-way, cross, and the leverage that is reckoned with; there is no key that could withdraw anything."""
         ledger = self._parts()[3]
         settings = {each.id: SymbolSettings("cross", ledger.leverage(each.id.symbol)) for each in instruments}
-        return AccountFacts(one_way=True, can_withdraw=False, can_trade=True, settings=settings)
+        key = "the key only reads" if self._terms.from_account else "no key is used"
+        said = f"paper: {key}, nothing is sent"
+        return AccountFacts(one_way=True, can_withdraw=False, can_trade=True, settings=settings, keyless=said)
 
     # The account, traded
 
