@@ -276,10 +276,14 @@ class Observatory:
             short = next((position for position in held if position is not None and position.contracts < 0), None)
             if short is None:
                 continue
-            keys = [(account, asset) for account in accounts_of(hedge) for asset in self._assets_in(account)]
+            # Its own coins alone: those of another hedge in the same wallet say nothing about these.
+            coins = {*hedge.assets, *(leg.instrument.settle for leg in hedge.legs if leg.collateral is not None)}
+            keys = [(account, asset) for account in accounts_of(hedge) for asset in coins]
             fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
             owned = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
-            if not fresh or owned or any(hedge.declared.values()):
+            # Coins held elsewhere explain an empty wallet, and no debt in it.
+            owes = any(look.holdings[key] < 0 for key in fresh)
+            if not fresh or owned or (any(hedge.declared.values()) and not owes):
                 continue
             for account, asset in fresh:
                 since = self._zero_since_ms.setdefault((account, asset), now)

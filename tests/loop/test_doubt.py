@@ -336,3 +336,28 @@ async def test_a_list_without_the_row_does_not_bear_out_that_a_short_is_gone(hou
     await house.turn(3)
     assert asked >= 2, "it is asked for by name at the second look too"
     assert (len(house.orders), house.position()) == (sent, held)
+
+
+async def test_a_coin_that_the_first_list_leaves_out_is_not_gone_because_another_hedges_coin_is_there(
+    house: FlakyHouse,
+) -> None:
+    house.exchange.deposit(KEY, "ETH", D(50))
+    house.exchange.foreign_trade(KEY, linear_key("ETHUSDT"), D(-30))
+    await house.hedge("ETH/USDT:USDT", "0.6", name="eth")
+    await house.start()
+    house.line.readings = [{"BTC": Base(D(5))}]
+    record = await house.turn()
+    assert {code(each.decision) for each in record.hedges} == {"unexplained_zero"}, "an answer that is doubted, whole"
+    assert house.orders == ()
+    await house.turn(3)
+    assert house.position() == D(-5)
+    assert house.position("ETHUSDT") == D(-30)
+
+
+async def test_a_debt_at_the_first_look_is_doubted_also_where_coins_are_held_elsewhere(house: FlakyHouse) -> None:
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-5))
+    await house.start(declared={"ledger": Base(D("0.5"))})
+    house.line.readings = [{"BTC": Base(D(-5))}]
+    cycle = await house.one()
+    assert code(cycle.decision) == "unexplained_zero"
+    assert house.position() == D(-5), "an answer of the wrong sign buys nothing back"
