@@ -9,8 +9,9 @@ import structlog
 
 from keeper.config import HedgeConfig
 from keeper.config.instruments import Choice
-from keeper.core.model import Contracts, HedgeMemory, Instrument, InstrumentId, Kind, Leg, Quote
+from keeper.core.model import HedgeMemory, InstrumentId, Kind, Leg
 from keeper.errors import ConfigError, UnsafeError
+from keeper.venue.away import by_its_name
 from keeper.venue.base import HostRefusedError, Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ def _leg(choice: Choice, observers: Mapping[str, Observer], *, to_look: bool = F
     try:
         instrument = observer.instrument(choice.instrument.symbol)
     except UnreadMarketError:
-        named = _by_its_name(choice.instrument) if to_look else None
+        named = by_its_name(choice.instrument) if to_look else None
         if named is None:
             raise
         instrument = named
@@ -65,17 +66,6 @@ def _leg(choice: Choice, observers: Mapping[str, Observer], *, to_look: bool = F
     if collateral is None:
         return Leg(instrument, choice.share)
     return Leg(instrument, choice.share, collateral[0], collateral[1])
-
-
-def _by_its_name(ident: InstrumentId) -> Instrument | None:
-    """What BASE/QUOTE:SETTLE says of a contract. Its sizes are not known, and its venue shows no position of it."""
-    pair, _, settle = ident.symbol.partition("-")[0].partition(":")
-    base, _, quote = pair.partition("/")
-    if not (base and quote and settle in (base, quote)):
-        return None
-    kind = Kind.INVERSE if settle == base else Kind.LINEAR
-    one = Decimal(1)
-    return Instrument(ident, base, quote, settle, kind, one, Contracts(one), one, Contracts(one), None, Quote(one))
 
 
 def _carrier(ident: InstrumentId, observers: Mapping[str, Observer], share: Decimal | None = None) -> list[Leg]:

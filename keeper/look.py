@@ -6,16 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-import structlog
-
 from keeper.checking import hindrances, rolls_told
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
 from keeper.core import stated
-from keeper.core.model import NO_BASE, Hedge, HedgeCycle, HedgeMemory, Reason, Snapshot
+from keeper.core.model import NO_BASE, Hedge, HedgeCycle, HedgeMemory, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
-from keeper.doubt import Standing
 from keeper.errors import KeeperError
 from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError, Remembered
@@ -46,8 +43,6 @@ from keeper.wiring import (
     will_trade,
 )
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -67,18 +62,23 @@ class Seen:
 
 
 async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
-    """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing."""
-    async with looking(config, clock=clock) as seen:
+    """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing.
+
+    A venue that does not answer is missing from what is seen, as long as another one answers.
+    """
+    async with looking(config, clock=clock, partly=True) as seen:
         return seen.look
 
 
 @asynccontextmanager
-async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterator[Seen]:
-    """As :func:`look_once`, with the venues open for whoever has to read more."""
+async def looking(config: Config, *, clock: Clock | None = None, partly: bool = False) -> AsyncIterator[Seen]:
+    """As :func:`look_once`, with the venues open for whoever has to read more; without ``partly`` every one of them."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(await _reader(config))
-        venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0, to_look=True))
+        venues = await stack.enter_async_context(
+            open_venues(config, clock, patience_seconds=0.0, to_look=True, partly=partly)
+        )
         try:
             refuse_other_modes(config, (await reader.summary()).last_mode if reader.exists else None)
             kept, remembered = await reader.memories(), await reader.remembered()
@@ -95,14 +95,12 @@ async def looking(config: Config, *, clock: Clock | None = None) -> AsyncIterato
         observatory.brakes = brakes_of(config)
         observatory.reads_margins = True
         try:
-            checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
+            checked = await preflight(
+                hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config), to_look=True
+            )
             observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
             raise start_error(config, whose(config, error), error) from error
-        except VenueError as error:
-            log.warning("check_failed", text=str(error))
-            # what stops orders may have gone unseen: the figures are shown, and no order is planned on them
-            observatory.standing = Standing(blocks=(("*", Reason("check_failed", str(error))),))
         snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
         cycles = tuple(_as_cycle(judgement) for judgement in judged)

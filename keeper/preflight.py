@@ -14,7 +14,16 @@ from keeper.core.legs import futures_source
 from keeper.core.model import Hedge, InstrumentId, Reason
 from keeper.core.orders import plain
 from keeper.doubt import Standing
-from keeper.venue.base import AccountFacts, Observer, SymbolSettings, Trader, VenueError
+from keeper.venue.base import (
+    AccountFacts,
+    ClockRefusedError,
+    CredentialsRefusedError,
+    HostRefusedError,
+    Observer,
+    SymbolSettings,
+    Trader,
+    VenueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +64,14 @@ async def preflight(
     traders: Mapping[str, Trader],
     *,
     will_trade: bool = True,
+    to_look: bool = False,
 ) -> Preflight:
     """Check every venue that carries a hedge; with ``traders``, set what the config states first.
 
     What only matters to somebody who trades stops no order where nobody will: a read-only key is right for a look.
 
-    Raises :class:`VenueError` when a venue does not answer.
+    Raises :class:`VenueError` when a venue does not answer. Not so ``to_look``: what stops orders there may have gone
+    unseen, so that the figures are shown and no order is planned on them.
     """
     blocks: list[tuple[str, Reason]] = []
     sell_blocks: list[tuple[str, Reason]] = []
@@ -69,7 +80,13 @@ async def preflight(
     carrying = [instrument for hedge in hedges for instrument in hedge.instruments]
     for venue in sorted({instrument.id.venue for instrument in carrying}):
         instruments = [instrument for instrument in carrying if instrument.id.venue == venue]
-        facts = await observers[venue].facts(instruments)
+        try:
+            facts = await observers[venue].facts(instruments)
+        except VenueError as error:
+            if not to_look or isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
+                raise
+            blocks.append((futures_source(venue), Reason("check_failed", str(error))))
+            continue
         if venue in traders and facts.can_withdraw is not True:
             written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
             if any(written):

@@ -39,6 +39,7 @@ from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
 from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
 from keeper.topping import TopUps
+from keeper.venue.away import AwayVenue
 from keeper.venue.base import (
     BadReadingError,
     ClockRefusedError,
@@ -154,13 +155,14 @@ async def open_venues(
     made: Mapping[str, CcxtVenue] | None = None,
     away: Mapping[str, int] | None = None,
     to_look: bool = False,
+    partly: bool = False,
     keeps: bool = False,
 ) -> AsyncIterator[Venues]:
     """Connect to every venue that is used (``made`` already, or made here).
 
     ``away`` says until when, in wall milliseconds, a venue asked us to stay away. ``to_look``: a list of markets that
-    cannot be read is no fault, whoever looks shows what there is. Without ``keeps`` nothing of a paper account is
-    written.
+    cannot be read is no fault, whoever looks shows what there is. ``partly``: nor is a venue that does not answer,
+    where another one does. Without ``keeps`` nothing of a paper account is written.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
@@ -173,21 +175,29 @@ async def open_venues(
     papers: dict[str, PaperVenue] = {}
     if config.mode is _ON_PAPER:
         papers = {name: paper_venue(config, name, made[name].observer, clock, keeps=keeps) for name in made}
-    observers = {name: papers.get(name, venue.observer) for name, venue in made.items()}
+    there = {name: papers.get(name, venue.observer) for name, venue in made.items()}
     async with AsyncExitStack() as stack:
-        for observer in observers.values():
+        for observer in there.values():
             stack.push_async_callback(observer.close)
         deadline = clock.monotonic() + patience_seconds
         needed = {} if to_look else _symbols_by_venue(config)
         opening = (
-            _open_one(config, name, observer, clock, deadline, needed.get(name, ()))
-            for name, observer in observers.items()
+            _open_one(config, name, observer, clock, deadline, needed.get(name, ()), partly=partly)
+            for name, observer in there.items()
         )
-        await asyncio.gather(*opening)
+        failed = dict(zip(there, await asyncio.gather(*opening), strict=True))
+        missing = {name: error for name, error in failed.items() if error is not None}
+        for name, error in missing.items():
+            if len(missing) == len(there):
+                raise start_error(config, name, error) from error
+            log.warning("venue_away", venue=name, text=str(error))
+        observers: dict[str, Observer] = {**there}
+        observers |= {name: AwayVenue(there.pop(name), error) for name, error in missing.items()}
+        papers = {name: paper for name, paper in papers.items() if name in there}
         traders: dict[str, Trader] = dict(papers)
         if _POLICIES[config.mode].trading:
             traders = {name: venue.trader for name, venue in made.items()}
-        yield Venues(observers, traders, made, observers, observers, papers)
+        yield Venues(observers, traders, made, there, there, papers)
 
 
 def _symbols_by_venue(config: Config) -> dict[str, list[str]]:
@@ -200,9 +210,19 @@ def _symbols_by_venue(config: Config) -> dict[str, list[str]]:
 
 
 async def _open_one(
-    config: Config, name: str, observer: Observer, clock: Clock, deadline: float, needed: Sequence[str]
-) -> None:
-    """Open a venue, trying again while it cannot be reached, or shows no list of a needed contract, in time."""
+    config: Config,
+    name: str,
+    observer: Observer,
+    clock: Clock,
+    deadline: float,
+    needed: Sequence[str],
+    *,
+    partly: bool,
+) -> VenueError | None:
+    """Open a venue, trying again while it cannot be reached, or shows no list of a needed contract, in time.
+
+    With ``partly`` the last failure is the answer, and no end.
+    """
     began = clock.monotonic()
     while True:
         try:
@@ -214,11 +234,13 @@ async def _open_one(
             if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError | PaperError):
                 raise start_error(config, name, error) from error
             if clock.monotonic() + _RETRY_START_SECONDS > deadline:
+                if partly:
+                    return error
                 raise start_error(config, name, error, tried_seconds=clock.monotonic() - began) from error
             log.warning("venue_not_there_yet", venue=name, text=str(error))
             await clock.sleep(_RETRY_START_SECONDS)
         else:
-            return
+            return None
 
 
 # -- hedges ----------------------------------------------------------------------------------------------------------
