@@ -20,7 +20,7 @@ from keeper.journal.reader import JournalReader
 from keeper.judging import Judgement, LookOnly, expected_of, judge
 from keeper.measures import brakes_of, doubt_of, limits_of, pace_of, wanted_of
 from keeper.observe import Observatory
-from keeper.papering import refuse_unready
+from keeper.papering import changed_since, refuse_unready
 from keeper.preflight import Finding, preflight
 from keeper.rally import rally_findings
 from keeper.refusals import refuse_blindness, start_error, wallet_fault, whose
@@ -84,6 +84,9 @@ async def looking(config: Config, *, clock: Clock | None = None, partly: bool = 
             kept, remembered = await reader.memories(), await reader.remembered()
             built = build_hedges(config, venues.observers, kept, to_look=True)
             await refuse_unready(config, built, venues.papers)
+            for name, paper in venues.papers.items():
+                if (text := changed_since(config, name, paper.begun.text)) is not None:
+                    log.warning("paper_account_begun", venue=name, text=text)
             betas = betas_of(config, built, venues.observers, clock)
             await betas.recall(reader)
         except JournalError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from keeper.clock import Clock
 from keeper.config import Config
-from keeper.config.paper import PaperConfig
+from keeper.config.paper import PaperConfig, PaperPosition
 from keeper.core.model import ZERO, Hedge, Instrument, Kind
+from keeper.core.orders import plain
 from keeper.errors import ConfigError, UnsafeError, told_together
 from keeper.journal.base import Event, Journal
 from keeper.journal.url import file_of
@@ -113,6 +116,36 @@ async def _has_no_fees(venue: PaperVenue, instrument: Instrument) -> bool:
         return await venue.fees(instrument) is None
     except VenueError:
         return False
+
+
+def changed_since(config: Config, name: str, begun: str) -> str | None:
+    """What to say where the configuration states another beginning than the account has had; None where it does not.
+
+    ``begun`` is the text of :class:`~keeper.venue.paper.account.Begun`, as the journal's event has it too.
+    """
+    stated, then = _stated(config, name), json.loads(begun)
+    wallets = {
+        wallet: {asset: Decimal(amount) for asset, amount in coins.items()}
+        for wallet, coins in then["wallets"].items()
+        if coins
+    }
+    positions = {
+        symbol: PaperPosition(Decimal(each["contracts"]), Decimal(each["entry"]))
+        for symbol, each in then["positions"].items()
+    }
+    taken = then["read"] is not None
+    named = {wallet: dict(coins) for wallet, coins in {"": stated.balances, **stated.wallets}.items() if coins}
+    same = taken if stated.seed is not None else not taken and (wallets, positions) == (named, dict(stated.positions))
+    if same:
+        return None
+    said = [
+        f"{asset} {plain(amount)}{wallet and f' in {wallet}'}"
+        for wallet, coins in wallets.items()
+        for asset, amount in coins.items()
+    ]
+    said += [f"{symbol} {position}" for symbol, position in positions.items()]
+    what = "the file's figures of today do" if stated.seed is None else "the file's seed of today does"
+    return f"the account began with {', '.join(said) or 'nothing'}; {what} not change it"
 
 
 def refuse_other_books(config: Config, last_mode: str | None, *, paper: bool) -> None:

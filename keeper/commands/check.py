@@ -47,7 +47,7 @@ def check(config_path: Path, connect: bool) -> int:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     counts = f"{len(config.venues)} venue(s), {len(config.hedges)} hedge(s)"
     console.print(Text(f"{config.path}: mode {config.mode}, {counts}"))
-    _print(console, [*static_findings(config), *asyncio.run(targets_set(config))])
+    _print(console, [*static_findings(config), *asyncio.run(told_by_journal(config))])
     console.print(Text("\nIn force (defaults are marked):"))
     for key, value, is_default in in_force(config):
         mark, style = ("   (default)", "dim") if is_default else ("", "")
@@ -119,17 +119,17 @@ def static_findings(config: Config) -> Iterator[Finding]:
         yield Finding(key, None, text)
 
 
-async def targets_set(config: Config) -> list[Finding]:
-    """Targets that an operator has set and that stand before those of the file; read from the journal, if there is one.
+async def told_by_journal(config: Config) -> list[Finding]:
+    """What stands before the file: targets that an operator has set, and what a paper account has begun with.
 
-    A journal that cannot be read is told, and ends nothing.
+    A journal that is not there yet tells nothing. A journal that cannot be read is told, and ends nothing.
     """
     try:
         async with await JournalReader.open(config.journal_url) as reader:
             memories = await reader.memories() if reader.exists else {}
+            found = await _begun_otherwise(config, reader) if config.mode is Mode.PAPER else []
     except JournalError as error:
         return [Finding("journal", None, f"cannot be read, so targets set with keeper target are not known: {error}")]
-    found = []
     for hedge in config.hedges:
         memory = memories.get(hedge.name, HedgeMemory())
         # What was tried out in dry-run does not stand in a mode that trades.
@@ -137,6 +137,19 @@ async def targets_set(config: Config) -> list[Finding]:
         if course is not None and course.by_operator:
             text = f"{course.goal} was set with keeper target; the file's {hedge.target} does not count until"
             found.append(Finding(f"hedges.{hedge.name}", None, f"{text}: keeper target {hedge.name} --configured"))
+    return found
+
+
+async def _begun_otherwise(config: Config, reader: JournalReader) -> list[Finding]:
+    """Paper accounts whose beginning is not the one that the file states now."""
+    from keeper.papering import KIND, changed_since, file_for
+
+    found = []
+    for name in config.venues:
+        # Where the account's file was moved aside, it begins anew with what the file of today says.
+        events = await reader.events(KIND, name) if file_for(config, name).exists() else ()
+        text = changed_since(config, name, events[-1].detail) if events else None
+        found += [] if text is None else [Finding(f"venues.{name}.paper", None, text)]
     return found
 
 

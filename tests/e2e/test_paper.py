@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from keeper.look import check_connect, look_once
 from keeper.papering import KIND
 from keeper.sim.types import linear
 from keeper.wiring import House, open_house
+from tests.cli.support import keeper
 from tests.e2e.grounds import (
     KEY,
     D,
@@ -155,6 +157,30 @@ async def test_a_threshold_of_the_margin_lets_a_first_short_be_opened_on_paper(g
     async with open_house(config, live=False) as house:
         assert "paper: no key is used, nothing is sent" in [each.text for each in house.checked.findings]
         await settled(house, -5)
+
+
+async def test_figures_that_come_after_the_beginning_are_told_to_change_nothing(ground: Ground, tmp_path: Path) -> None:
+    config = paper_config(ground, tmp_path)
+    async with open_house(config, live=False) as house:
+        await settle(house.desk)
+    says = "the account began with BTC 5, USDT 500000; the file's figures of today do not change it"
+    file = tmp_path / "keeper.toml"
+    for paper, changed in (
+        (BEGINS, False),
+        (BEGINS.replace('"5"', '"5.0"'), False),
+        (BEGINS.replace("5", "7", 1), True),
+    ):
+        table = f"[venues.main.paper]\n{paper}\n"
+        file.write_text(config_text(ground, tmp_path, hedge_toml() + table, head=PAPER))
+        done = await asyncio.to_thread(keeper, "check", "-c", str(file))
+        assert (f"  warn venues.main.paper: {says}\n" in done.stdout) is changed, done.output
+        planned = await asyncio.to_thread(keeper, "plan", "-c", str(file))
+        assert planned.exit_code == 0
+        assert (says in planned.stderr) is changed, planned.output
+    (tmp_path / "keeper.main.paper.db").rename(tmp_path / "aside.db")
+    done = await asyncio.to_thread(keeper, "check", "-c", str(file))
+    assert done.exit_code == 0
+    assert "the account began" not in done.stdout
 
 
 async def test_an_account_that_begins_like_the_real_one_and_then_goes_its_own_way(tmp_path: Path) -> None:
