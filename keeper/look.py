@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
+import structlog
+
 from keeper.checking import hindrances, rolls_told
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
@@ -42,6 +44,8 @@ from keeper.wiring import (
     stood,
     will_trade,
 )
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
