@@ -16,7 +16,7 @@ from keeper.core import limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
 from keeper.execute import OrderExecutor
-from keeper.venue import classify, client, funding, guard, parsing, positions
+from keeper.venue import classify, client, funding, guard, parsing, positions, wallets
 from keeper.venue.base import FundingEntry, Rejected, Submission, Trader
 from keeper.venue.budget import Budget
 from keeper.venue.connection import Connection
@@ -98,7 +98,7 @@ def no_value_is_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_blank_is_zero(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(parsing, "decimal_of", lambda value, name: ZERO if value is None else decimal_of(value, name))
+    patch.setattr(wallets, "decimal_of", lambda value, name: ZERO if value is None else decimal_of(value, name))
 
 
 def the_minimum_value_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
