@@ -281,11 +281,11 @@ class Observatory:
             keys = [(account, asset) for account in accounts_of(hedge) for asset in coins]
             fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
             owned = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
-            # Coins held elsewhere explain an empty wallet, and no debt in it.
+            # Coins in another wallet, or held elsewhere, explain an empty wallet, and no debt in it.
             owes = any(look.holdings[key] < 0 for key in fresh)
-            if not fresh or owned or (any(hedge.declared.values()) and not owes):
+            if not fresh or ((owned or any(hedge.declared.values())) and not owes):
                 continue
-            for account, asset in fresh:
+            for account, asset in (key for key in fresh if look.holdings[key] <= 0):
                 since = self._zero_since_ms.setdefault((account, asset), now)
                 if now - since < self._doubt.unexplained_zero_ms:
                     value = look.holdings.pop((account, asset))

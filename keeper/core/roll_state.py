@@ -81,15 +81,7 @@ def carried(hedge: Hedge, memory: HedgeMemory) -> Hedge:
     if first is None or first.instrument.id == hedge.instrument.id:
         return hedge
     others = tuple(leg for leg in hedge.legs if leg is not first and leg.instrument.id != ident)
-    return replace(
-        hedge,
-        instrument=first.instrument,
-        share=first.share,
-        collateral=first.collateral,
-        collateral_is_spot=first.collateral_is_spot,
-        more=others,
-        configured=named_first(hedge),
-    )
+    return _headed_by(hedge, first, others)
 
 
 def _in_step(hedge: Hedge, memory: HedgeMemory) -> Hedge:
@@ -105,13 +97,17 @@ def _in_step(hedge: Hedge, memory: HedgeMemory) -> Hedge:
         front[roll.source] = replace(front[roll.source], share=ZERO)
         front[roll.target] = replace(legs[roll.target], share=share)
     first, *others = (*front.values(), *(replace(legs[ident], share=ZERO) for ident in legs if ident not in front))
+    return _headed_by(hedge, first, tuple(others))
+
+
+def _headed_by(hedge: Hedge, first: Leg, others: tuple[Leg, ...]) -> Hedge:
     return replace(
         hedge,
         instrument=first.instrument,
         share=first.share,
         collateral=first.collateral,
         collateral_is_spot=first.collateral_is_spot,
-        more=tuple(others),
+        more=others,
         configured=hedge.configured if first.instrument.id == hedge.instrument.id else named_first(hedge),
     )
 

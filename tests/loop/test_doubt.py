@@ -361,3 +361,16 @@ async def test_a_debt_at_the_first_look_is_doubted_also_where_coins_are_held_els
     cycle = await house.one()
     assert code(cycle.decision) == "unexplained_zero"
     assert house.position() == D(-5), "an answer of the wrong sign buys nothing back"
+
+
+async def test_a_debt_at_the_first_look_is_doubted_also_beside_the_coins_of_the_margin_wallet(
+    house: FlakyHouse,
+) -> None:
+    house.exchange.deposit(KEY, "BTC", D(3), WalletKind.COINM)
+    house.exchange.foreign_trade(KEY, inverse_key("BTCUSD_PERP"), D(-100))
+    await house.start(symbol="BTC/USD:BTC")
+    house.line.readings = [{"BTC": Base(D(-5))}, {"BTC": Base(D(3))}]
+    cycle = await house.one()
+    assert code(cycle.decision) == "unexplained_zero"
+    assert house.position("BTCUSD_PERP") == D(-100)
+    assert house.orders == ()
