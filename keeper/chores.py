@@ -150,8 +150,16 @@ class Chores:
                 await desk.journal.back_off(venue, until)
 
     async def _settings(self, desk: Desk) -> None:
-        """Read position mode, permissions, leverage and margin mode again; writes none of them."""
-        checked = await preflight(desk.hedges, self._wanted, self._observers, {}, will_trade=self._will_trade)
+        """Read position mode, permissions, leverage and margin mode again; writes none of them.
+
+        Of a venue that fails stands what was found there before: it keeps no other one from being looked at.
+        """
+        standing = desk.observatory.standing
+        checked = await preflight(
+            desk.hedges, self._wanted, self._observers, {}, will_trade=self._will_trade, before=standing
+        )
+        for venue, error in checked.away.items():
+            log.warning("chore_failed", chore=SETTINGS, venue=venue, text=str(error))
         desk.observatory.standing = checked.standing
 
     async def _markets(self, desk: Desk) -> None:

@@ -7,7 +7,7 @@ read back. What is wrong afterwards stops orders and hides nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from keeper.core.legs import futures_source
@@ -48,13 +48,14 @@ class Preflight:
     """What stands in the way of orders, and all that was looked at.
 
     ``also_watched`` are venues that only hold spot and whose futures positions can be read as well: a position in the
-    hedged asset there counts for as much as one beside the hedge.
+    hedged asset there counts for as much as one beside the hedge. ``away`` are venues that did not answer, with why.
     """
 
     standing: Standing
     findings: tuple[Finding, ...]
     can_withdraw: tuple[str, ...] = ()
     also_watched: tuple[str, ...] = ()
+    away: Mapping[str, VenueError] = field(default_factory=dict)
 
 
 async def preflight(
@@ -65,27 +66,35 @@ async def preflight(
     *,
     will_trade: bool = True,
     to_look: bool = False,
+    before: Standing | None = None,
 ) -> Preflight:
     """Check every venue that carries a hedge; with ``traders``, set what the config states first.
 
     What only matters to somebody who trades stops no order where nobody will: a read-only key is right for a look.
 
     Raises :class:`VenueError` when a venue does not answer. Not so ``to_look``: what stops orders there may have gone
-    unseen, so that the figures are shown and no order is planned on them.
+    unseen, so that the figures are shown and no order is planned on them. Nor with ``before``, which is what was found
+    the last time: of a venue that does not answer that stands.
     """
     blocks: list[tuple[str, Reason]] = []
     sell_blocks: list[tuple[str, Reason]] = []
     findings: list[Finding] = []
     withdrawers: list[str] = []
+    away: dict[str, VenueError] = {}
     carrying = [instrument for hedge in hedges for instrument in hedge.instruments]
     for venue in sorted({instrument.id.venue for instrument in carrying}):
         instruments = [instrument for instrument in carrying if instrument.id.venue == venue]
         try:
             facts = await observers[venue].facts(instruments)
         except VenueError as error:
-            if not to_look or isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
+            away[venue] = error
+            if before is not None:
+                blocks += (block for block in before.blocks if block[0] == futures_source(venue))
+                sell_blocks += (block for block in before.sell_blocks if block[0] in {str(i.id) for i in instruments})
+            elif to_look and not isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
+                blocks.append((futures_source(venue), Reason("check_failed", str(error))))
+            else:
                 raise
-            blocks.append((futures_source(venue), Reason("check_failed", str(error))))
             continue
         if venue in traders and facts.can_withdraw is not True:
             written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
@@ -103,7 +112,7 @@ async def preflight(
         if venue not in {instrument.id.venue for instrument in carrying}:
             await _look_at_spot_venue(venue, observers[venue], findings, withdrawers, watched)
     standing = Standing(tuple(blocks), tuple(sell_blocks))
-    return Preflight(standing, tuple(findings), tuple(withdrawers), tuple(watched))
+    return Preflight(standing, tuple(findings), tuple(withdrawers), tuple(watched), away)
 
 
 async def _look_at_spot_venue(

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from keeper.chores import FUNDING, MARKETS, PRUNING, SETTINGS, Chores, Times
 from keeper.clock import SystemClock
 from keeper.core.model import Hold
 from keeper.preflight import Wanted
 from keeper.sim.types import MarketKind, WalletKind
+from keeper.venue.base import AccountFacts, UnreachableError
 from tests.loop.house import KEY, D, House, linear_key
+from tests.loop.legs_house import PERP, LegsHouse
 
 
 @pytest_asyncio.fixture
@@ -138,3 +141,39 @@ async def test_the_schedule_only_notes_what_is_due_and_wakes(house: House) -> No
         async with asyncio.timeout(5):
             await woken.wait()
     assert SETTINGS in chores._due
+
+
+async def test_a_venue_that_does_not_answer_keeps_no_other_from_being_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = LegsHouse(tmp_path)
+    await house.carry(PERP)
+    second = await house.carry("other:ETH/USDT:USDT")
+    house.hedges[1] = replace(second, name="eth", assets=("ETH",))
+    desk = await house.open()
+    chores = Chores({"main": house.venue, "other": house.second}, {}, list, house.clock)
+
+    async def settings_again() -> None:
+        chores.ask_for(SETTINGS)
+        await chores(desk)
+
+    house.exchange.set_position_mode(KEY, MarketKind.LINEAR, True)
+    await settings_again()
+    assert [source for source, _ in desk.observatory.standing.blocks] == ["main futures"]
+    house.other.set_position_mode(KEY, MarketKind.LINEAR, True)
+
+    async def away(_instruments: object) -> AccountFacts:
+        raise UnreachableError("main does not answer")
+
+    monkeypatch.setattr(house.venue, "facts", away)
+    with capture_logs() as logs:
+        await settings_again()
+    assert [(each["chore"], each["venue"]) for each in logs if each["event"] == "chore_failed"] == [(SETTINGS, "main")]
+    sources = [source for source, _ in desk.observatory.standing.blocks]
+    assert sources == ["main futures", "other futures"], "what was found at main stands, and the other was looked at"
+    house.other.set_position_mode(KEY, MarketKind.LINEAR, False)
+    monkeypatch.undo()
+    house.exchange.set_position_mode(KEY, MarketKind.LINEAR, False)
+    await settings_again()
+    assert desk.observatory.standing.blocks == ()
+    await house.close()
