@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ from keeper.core import stated
 from keeper.core.model import NO_BASE, Hedge, HedgeCycle, HedgeMemory, Snapshot
 from keeper.core.orders import Epoch, plain
 from keeper.core.stated import FILE
-from keeper.errors import KeeperError
+from keeper.errors import KeeperError, VenueStartError, told_together
 from keeper.holdings_files import HoldingsFiles
 from keeper.journal.base import JournalError, Remembered
 from keeper.journal.reader import JournalReader
@@ -50,11 +50,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look saw and what it would do; nothing was sent or written."""
+    """What one look saw and what it would do; nothing was sent or written.
+
+    ``refused`` are venues that refused the credentials while another one answered: an error, once the rest is shown.
+    """
 
     taken_at_ms: int
     hedges: tuple[HedgeCycle, ...]
     snapshot: Snapshot
+    refused: KeeperError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Seen:
 async def look_once(config: Config, *, clock: Clock | None = None) -> Look:
     """Observe, assess, decide and plan once, as ``keeper plan`` shows it. Takes no lock, writes nothing.
 
-    A venue that does not answer is missing from what is seen, as long as another one answers.
+    A venue that does not answer, or refuses the credentials, is missing from what is seen, as long as another answers.
     """
     async with looking(config, clock=clock, partly=True) as seen:
         return seen.look
@@ -106,12 +110,23 @@ async def looking(config: Config, *, clock: Clock | None = None, partly: bool = 
                 hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config), to_look=True
             )
             observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
-        except (CredentialsRefusedError, ClockRefusedError, HostRefusedError) as error:
+        except (ClockRefusedError, HostRefusedError) as error:
             raise start_error(config, whose(config, error), error) from error
+        refused = _refused(config, checked.away)
+        if refused is not None and (not partly or len(checked.away) == len(venues.observers)):
+            raise refused
         snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
         cycles = tuple(_as_cycle(judgement) for judgement in judged)
-        yield Seen(Look(snapshot.taken_at_ms, cycles, snapshot), venues)
+        yield Seen(Look(snapshot.taken_at_ms, cycles, snapshot, refused), venues)
+
+
+def _refused(config: Config, away: Mapping[str, VenueError]) -> KeeperError | None:
+    """What to end with where venues refuse the credentials: that does not pass by itself."""
+    refusals = [
+        start_error(config, name, error) for name, error in away.items() if isinstance(error, CredentialsRefusedError)
+    ]
+    return VenueStartError(told_together([str(each) for each in refusals], str(config.path))) if refusals else None
 
 
 async def _judged(

@@ -91,8 +91,8 @@ async def preflight(
             if before is not None:
                 blocks += (block for block in before.blocks if block[0] == futures_source(venue))
                 sell_blocks += (block for block in before.sell_blocks if block[0] in {str(i.id) for i in instruments})
-            elif to_look and not isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError):
-                blocks.append((futures_source(venue), Reason("check_failed", str(error))))
+            elif to_look and not isinstance(error, ClockRefusedError | HostRefusedError):
+                blocks.append((futures_source(venue), _unchecked(error)))
             else:
                 raise
             continue
@@ -176,6 +176,14 @@ def _judge_account(venue: str, facts: AccountFacts, blocks: list[tuple[str, Reas
     if facts.can_withdraw:
         text = f"{venue}'s key may withdraw; keeper does not trade with such a key, make one that may only trade"
         blocks.append((source, Reason("withdrawal_permission", text)))
+
+
+def _unchecked(error: VenueError) -> Reason:
+    """Why no order is planned at a venue that did not say what the account may do."""
+    if isinstance(error, CredentialsRefusedError):
+        text = f"{error}; check the key, what it may do, and the addresses that it may be used from"
+        return Reason(error.code, text)
+    return Reason("check_failed", str(error))
 
 
 def _two_sided(venue: str) -> tuple[str, Reason]:

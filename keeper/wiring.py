@@ -161,8 +161,8 @@ async def open_venues(
     """Connect to every venue that is used (``made`` already, or made here).
 
     ``away`` says until when, in wall milliseconds, a venue asked us to stay away. ``to_look``: a list of markets that
-    cannot be read is no fault, whoever looks shows what there is. ``partly``: nor is a venue that does not answer,
-    where another one does. Without ``keeps`` nothing of a paper account is written.
+    cannot be read is no fault, whoever looks shows what there is. ``partly``: nor is a venue that does not answer, or
+    refuses the credentials, where another one answers. Without ``keeps`` nothing of a paper account is written.
 
     Raises :class:`ConfigError` for an exchange that does not exist, :class:`UnsafeError` for a host that the mode does
     not allow, :class:`VenueStartError` when a venue is not there after ``patience_seconds``.
@@ -231,6 +231,8 @@ async def _open_one(
                 with suppress(UnknownSymbolError):  # a fault of the configuration, judged when the hedges are built
                     observer.instrument(symbol)
         except VenueError as error:
+            if partly and isinstance(error, CredentialsRefusedError):
+                return error
             if isinstance(error, CredentialsRefusedError | ClockRefusedError | HostRefusedError | PaperError):
                 raise start_error(config, name, error) from error
             if clock.monotonic() + _RETRY_START_SECONDS > deadline:

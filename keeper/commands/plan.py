@@ -23,8 +23,10 @@ def plan(config_path: Path, as_json: bool) -> None:
     if as_json:
         json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
-        return
-    bands = {hedge.name: hedge.band.to_core() for hedge in config.hedges}
-    page = console()
-    page.print(render_plan(document, bands))
-    page.print("One look: nothing was sent, nothing was written.", style="dim")
+    else:
+        bands = {hedge.name: hedge.band.to_core() for hedge in config.hedges}
+        page = console()
+        page.print(render_plan(document, bands))
+        page.print("One look: nothing was sent, nothing was written.", style="dim")
+    if look.refused is not None:
+        raise look.refused

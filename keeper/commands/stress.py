@@ -15,7 +15,7 @@ from keeper.commands.printing import console
 from keeper.config.values import number
 from keeper.core.margin import as_decimal
 from keeper.core.stress import Line, Pool, Step, step
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, KeeperError
 from keeper.report import iso_utc, plain
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _percent = number(above="-100", at_most="100000", unit="percent")
 def stress(config_path: Path, moves: str, portfolio: Path | None, flags: Mapping[str, str], *, as_json: bool) -> None:
     """Print what each move would do. Raises :class:`~keeper.errors.KeeperError`; nothing is sent or written."""
     wanted = read_moves(moves)
+    refused: KeeperError | None = None
     if portfolio is not None and flags:
         both = ", ".join(f"--{name.replace('_', '-')}" for name in flags)
         raise ConfigError(f"--portfolio states a portfolio, and so do {both}; keep one of the two")
@@ -39,12 +40,14 @@ def stress(config_path: Path, moves: str, portfolio: Path | None, flags: Mapping
     elif flags:
         document = _stated(stated.from_flags(flags), wanted)
     else:
-        document = _live(config_path, wanted)
+        document, refused = _live(config_path, wanted)
     if as_json:
         json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
-        return
-    _show(document)
+    else:
+        _show(document)
+    if refused is not None:
+        raise refused
 
 
 def read_moves(text: str) -> tuple[Fraction, ...]:
@@ -75,7 +78,8 @@ def _stated(hedges: tuple[stated.StatedHedge, ...], moves: Sequence[Fraction]) -
     return {"source": "stated", "hedges": entries, "total": _total(lines, pools, moves)}
 
 
-def _live(config_path: Path, moves: Sequence[Fraction]) -> dict[str, Any]:
+def _live(config_path: Path, moves: Sequence[Fraction]) -> tuple[dict[str, Any], KeeperError | None]:
+    """The document, and what to end with once it is shown."""
     import asyncio
 
     from keeper.commands.loading import load_for_venues
@@ -85,7 +89,7 @@ def _live(config_path: Path, moves: Sequence[Fraction]) -> dict[str, Any]:
 
     look = asyncio.run(look_once(config))
     document = {"source": "live", "mode": config.mode.value, "taken_at": iso_utc(look.taken_at_ms)}
-    return {**document, **of_look(look, moves)}
+    return {**document, **of_look(look, moves)}, look.refused
 
 
 def of_look(look: Look, moves: Sequence[Fraction]) -> dict[str, Any]:

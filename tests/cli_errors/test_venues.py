@@ -19,7 +19,7 @@ import pytest
 
 from tests.cli_errors.support import ROOT, in_process, judge
 from tests.cli_errors.venues import OPENERS, Stage, staged
-from tests.e2e.grounds import config_text, environment, hedge_toml
+from tests.e2e.grounds import config_text, environment, hedge_toml, venue_toml
 
 PLAN, CONNECT, RUN = ("plan",), ("check", "--connect"), ("run",)
 ALL = (PLAN, CONNECT, RUN)
@@ -88,6 +88,37 @@ def test_bad_credentials_name_where_they_came_from(desk: Desk, variable: str, va
     desk.write(swap=(r"(exchange = .*)", rf'\1\n{variable.lower()}_file = "key"'))
     if variable == "API_KEY":
         desk.refused(PLAN, 3, "refuses the credentials", "api_key_file", **{name: ""})
+
+
+def test_a_venue_that_refuses_the_key_hides_no_other_one(desk: Desk) -> None:
+    ground = desk.stage.ground
+    hedges = hedge_toml(ratio="0.6") + hedge_toml("ETH/USDT:USDT", "0.5", "eth", "ETH", venue="other")
+    desk.write(venue_toml(ground, "other") + hedges)
+    refused = {name: f"planted-bad-{name[-6:]}-123" for name in environment(ground, "other")}
+    name = "KEEPER_VENUES__OTHER__API_KEY"
+    says = (str(desk.file), "venues.other: the venue refuses the credentials", name)
+    for line in (("plan", "--json"), ("stress", "--moves=10", "--json"), PLAN):
+        done = desk.keeper(*line, **refused)
+        judge(done.exit_code, done.stdout, done.stderr, expected=3, says=says, where=line)
+        if line == PLAN:
+            assert "btc: main:BTC/USDT:USDT" in done.stdout
+            assert "credentials_refused" in done.stdout
+            continue
+        btc, eth = json.loads(done.stdout)["hedges"]
+        told = [each["text"] for each in eth["reasons"] if each["code"] == "credentials_refused"]
+        assert any("other" in text and "check the key, what it may do" in text for text in told), eth["reasons"]
+        assert "credentials_refused" not in {each["code"] for each in btc["reasons"]}
+        if line[0] == "plan":
+            assert (btc["decision"], btc["drift_base"], len(btc["orders"])) == ("rebalance", "3", 1)
+            assert (eth["decision"], eth["spot_base"], eth["futures_base"]) == ("hold", "40", None)
+        else:
+            assert [each["value"] is None for each in (btc, eth)] == [False, True]
+        assert not any(value in done.output for value in refused.values())
+    for line in (CONNECT, RUN):
+        desk.refused(line, 3, *says[1:], **refused)
+    both = {**refused, **dict.fromkeys(environment(ground), "planted-bad-main-123")}
+    desk.refused(PLAN, 3, "venues.main: the venue refuses the credentials", **both)
+    assert desk.stage.now(desk.stage.trouble.orders_asked) == 0
 
 
 @pytest.mark.parametrize("milliseconds", [-60_000, 60_000])
