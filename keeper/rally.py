@@ -51,14 +51,15 @@ def rally_findings(seen: Sequence[Exposure], snapshot: Snapshot, margin: MarginC
 def _wanted(exposure: Exposure, leg: LegExposure) -> Fraction | None:
     """Quote money that a leg is short, or will be once the hedge is built: the larger one.
 
-    None where the position, the price or the hedge's target is not known: that may be any short.
+    Split by shares, each contract will have its part; else the first one has the whole. None where the position, the
+    price or the hedge's target is not known: that may be any short.
     """
     if exposure.target_base is None or leg.position is None or leg.mark is None:
         return None
     now = max(Fraction(0), short_of(leg))
-    if leg.id != exposure.hedge.instrument.id:
-        return now
-    return max(now, -Fraction(exposure.target_base) * Fraction(leg.mark.mark))
+    whole = Fraction(1 if leg.id == exposure.hedge.instrument.id else 0)
+    part = whole if leg.leg.share is None else Fraction(leg.leg.share)
+    return max(now, -Fraction(exposure.target_base) * part / Fraction(leg.worth) * Fraction(leg.mark.mark))
 
 
 def _same_account(one: LegExposure, other: LegExposure) -> bool:

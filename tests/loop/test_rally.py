@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from keeper.config.margin import MarginConfig
@@ -13,13 +14,17 @@ from keeper.observe import Observatory
 from keeper.preflight import Finding
 from keeper.rally import rally_findings
 from keeper.sim.types import MarginMode, WalletKind, linear
+from keeper.venue.base import Observer
 from tests.loop.house import KEY, D, House
+from tests.loop.legs_house import MAIN_PERP, NEAR_LINEAR, OTHER_PERP, PERP, LegsHouse
 
 REDUCES = MarginConfig.model_validate({"reduce": "0.85"})
 
 
-async def told(house: House, margin: MarginConfig | None = None) -> list[Finding]:
-    observatory = Observatory(house.hedges, {"main": house.venue}, house.clock)
+async def told(
+    house: House, margin: MarginConfig | None = None, observers: Mapping[str, Observer] | None = None
+) -> list[Finding]:
+    observatory = Observatory(house.hedges, observers or {"main": house.venue}, house.clock)
     observatory.reads_margins = True
     snapshot, _ = await observatory.observe(Remembered({}, {}, None), {})
     judged = judge(LookOnly(house.hedges, house.clock, house.limits, Pace(), {}), snapshot, Epoch("000000", 0, 0), {})
@@ -90,6 +95,42 @@ async def test_more_dollars_short_than_coins_behind_it_are_told_where_it_ends(tm
     [finding] = await told(house)
     assert finding.ok is None
     assert abs(price_in(finding.text) - 119_400) < 20
+
+
+async def test_a_split_hedge_is_reckoned_by_the_share_of_each_contract(tmp_path: Path) -> None:
+    """Half of one coin at 60,000 is short on each venue: 20,000 bears a rise of 40,000, and 100 none at all."""
+    house = LegsHouse(tmp_path, coins={"BTC": "1"})
+    for exchange, money in ((house.exchange, "20000"), (house.other, "100")):
+        exchange.set_price("BTC", D(60000))
+        exchange.withdraw(KEY, "USDT", D(5_000_000) - D(money), WalletKind.USDM)
+    await house.carry(PERP, f"other:{PERP}", shares=("0.5", "0.5"))
+    observers = {"main": house.venue, "other": house.second}
+    main, other = await told(house, observers=observers)
+    assert (main.subject, other.subject) == (f"hedges.btc: main:{PERP}", f"hedges.btc: other:{PERP}")
+    # (20,000 + 30,000) / 1.005 on half a coin, at the rate that is taken where nothing is open.
+    assert abs(price_in(main.text) - 99_502) < 20
+    assert "does not margin the whole hedge" in other.text, "its part is not none because another contract is the first"
+    house.other.deposit(KEY, "USDT", D(20_000), WalletKind.USDM)
+    await house.open()
+    await house.turn(4)
+    assert (house.held(MAIN_PERP), house.held(OTHER_PERP, house.other)) == (D("-0.5"), D("-0.5"))
+    main, other = await told(house, observers=observers)
+    assert abs(price_in(main.text) - 99_502) < 300
+    assert abs(price_in(other.text) - 99_700) < 300
+    await house.close()
+
+
+async def test_a_split_hedge_on_one_account_is_reckoned_as_the_sum_of_its_parts(tmp_path: Path) -> None:
+    house = LegsHouse(tmp_path, coins={"BTC": "1"})
+    house.exchange.set_price("BTC", D(60000))
+    house.exchange.withdraw(KEY, "USDT", D(4_970_000), WalletKind.USDM)
+    await house.venue.open()
+    await house.carry(PERP, house.symbol(NEAR_LINEAR), shares=("0.5", "0.5"))
+    prices = [price_in(each.text) for each in await told(house, observers={"main": house.venue})]
+    assert len(prices) == 2
+    assert all(abs(price - 89_552) < 200 for price in prices), (
+        "30,000 behind one coin, as where one contract carries it"
+    )
 
 
 async def test_an_isolated_position_bears_its_own_margin(tmp_path: Path) -> None:
