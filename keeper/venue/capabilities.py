@@ -366,6 +366,14 @@ OKX = Capability(
     ),
     client_id_fields=("clientOrderId", "clOrdId"),
     lookups=Lookups(unified="clOrdId"),
+    # by bill and not by time: an order that sweeps the book makes more fills in one millisecond than a page holds
+    fill_rows=(
+        Read("privateGetTradeFillsHistory", {}, _OKX_DATA, Cursor("after", last_row="billId"), 100),
+        "instType",
+        frozenset({"SWAP", "FUTURES"}),
+    ),
+    fill_span=("begin", "end"),
+    params_by_product=lambda market: {"instType": "SWAP" if market.get("swap") else "FUTURES"},
     outflows=(
         Outflow(
             Read("privateGetAccountBills", {"limit": 100}, _OKX_DATA),
@@ -394,8 +402,11 @@ OKX = Capability(
     demo_headers={"x-simulated-trading": "1"},
     codes=Codes(
         where=(("data", 0, "sCode"), ("code",)),
-        ambiguous=frozenset({"1", "2", "50000", "50004", "50005", "50012", "50026", "51149", "51731"}),
-        retry_later=frozenset({"50001", "50011", "50013", "50040", "50061", "51113"}),
+        # "unavailable" and "busy" (50001, 50013) do not say when: the order may have been taken in before
+        ambiguous=frozenset(
+            {"1", "2", "50000", "50001", "50004", "50005", "50012", "50013", "50026", "51149", "51731"}
+        ),
+        retry_later=frozenset({"50011", "50040", "50061", "51113"}),
         duplicate=frozenset({"51016"}),
         not_found=frozenset({"51603"}),
         unchanged=frozenset({"59107"}),

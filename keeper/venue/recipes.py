@@ -330,6 +330,8 @@ class Capability:
     fills_limit: int = 100
     fill_rows: tuple[Read, str, frozenset[str]] | None = None
     """Raw executions: the read, the field that names the kind, the kinds that change a position."""
+    fill_span: tuple[str, str] = ("startTime", "endTime")
+    """The parameters of a raw reading's span, in milliseconds."""
     funding_sign: int = 0
     """+1 where the client's funding history is what was received, -1 where it is what was paid; 0 where that is not
     known, and nothing is booked then."""

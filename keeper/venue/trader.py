@@ -229,9 +229,10 @@ class CcxtTrader:
         read, kind, kinds = recipe
         market = self._at.market(instrument.symbol)
         keys = self._at.keys(market, self._at.capability.product_of(market))
+        since, until = self._at.capability.fill_span
         found: list[Row] = []
         for start, end in self._at.windows(since_ms, self._at.capability.fills_window_ms):
-            rows = await self._at.rows(read, {**keys, "startTime": start, "endTime": end}, Urgency.LOOKUP)
+            rows = await self._at.rows(read, {**keys, since: start, until: end}, Urgency.LOOKUP)
             found.extend(self._at.client.parse_trade(row, market) for row in rows if row.get(kind) in kinds)
         return found
 

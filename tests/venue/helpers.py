@@ -12,6 +12,7 @@ from keeper.core.model import Base, Contracts, Instrument, Kind, PlannedOrder, Q
 from keeper.venue.base import Accepted, OrderReport
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
 from tests.support.bybit_v5 import BybitV5
+from tests.support.okx_v5 import OkxV5
 
 API_KEY, API_SECRET, PASSPHRASE = "planted-key-4711", "planted-secret-0815", "planted-passphrase-42"
 PLANTED = Credentials(API_KEY, API_SECRET, PASSPHRASE)
@@ -45,7 +46,14 @@ def stand_in_venue(stand_in: BybitV5, **more: Any) -> CcxtVenue:
     return venue_of("bybit", {"urls": config["urls"]}, credentials=keys, **more)
 
 
-def asked(stand_in: BybitV5, path: str) -> int:
+def okx_venue(stand_in: OkxV5, **more: Any) -> CcxtVenue:
+    """A venue that leads to the stand-in for OKX, and nowhere else."""
+    keys = more.pop("credentials", Credentials(*stand_in.credentials()))
+    options = {"urls": {"api": stand_in.ccxt_urls()}, **more.pop("options", {})}
+    return venue_of("okx", options, credentials=keys, **more)
+
+
+def asked(stand_in: BybitV5 | OkxV5, path: str) -> int:
     """How often the stand-in was asked this."""
     return sum(1 for request in stand_in.requests if request.path.endswith(path))
 
