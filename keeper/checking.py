@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from keeper.core.model import Halt, Hedge, HedgeMemory
+from keeper.candidates import Markets
+from keeper.core.model import Halt, Hedge, HedgeMemory, Hold
 from keeper.core.roll_state import carrier_of, is_split, named_first, successor_of
 from keeper.judging import Judgement
 from keeper.preflight import Finding
@@ -22,6 +23,13 @@ PASSING = frozenset(
 )
 """Codes of what holds orders now and may be over at the next look."""
 HELD = frozenset({"paused", "halted"})
+LIMITED = frozenset(
+    {
+        *("clipped_to_max_short", "clipped_to_turnover", "clipped_to_holdings", "limit_orders_per_hour"),
+        *("shared_coins", "slippage", "bad_price"),
+    }
+)
+"""Codes of a review that cut new shorts, or refused them all."""
 
 
 def rolls_told(hedges: Sequence[Hedge], memories: Mapping[str, HedgeMemory]) -> Iterator[Finding]:
@@ -54,3 +62,26 @@ def hindrances(judged: Sequence[Judgement], told: Collection[Finding]) -> Iterat
         for reason in reasons:
             if isinstance(decision, Halt) or reason.code in HELD:
                 yield Finding(subject, None, reason.text)
+
+
+def shorts_held(judged: Sequence[Judgement]) -> Iterator[Finding]:
+    """What holds new shorts alone, or cuts them: covers go on, so a hedge that stands needs nothing. All warnings."""
+    for judgement in judged:
+        exposure, subject = judgement.exposure, f"hedges.{judgement.exposure.hedge.name}"
+        held = (*exposure.sell_blockers, *(reason for leg in exposure.legs for reason in leg.sell_blockers))
+        for reason in dict.fromkeys(held):
+            if reason.code not in TOLD:
+                yield Finding(subject, None, f"new shorts wait: {reason.text}")
+        refused = judgement.decision.reasons if isinstance(judgement.decision, Hold) else ()
+        for reason in dict.fromkeys((*refused, *judgement.reasons)):
+            if reason.code in LIMITED:
+                yield Finding(subject, None, f"new shorts are limited: {reason.text}")
+
+
+def closed_contracts(hedges: Sequence[Hedge], markets: Mapping[str, Markets]) -> Iterator[Finding]:
+    """Contracts that a venue knows and does not list as open: it may take what reduces a position, or nothing."""
+    for instrument in {each.id: each for hedge in hedges for each in hedge.instruments}.values():
+        open_now = {each.id for each in markets[instrument.id.venue].listed(instrument.base)}
+        if instrument.id not in open_now and instrument.expires_at_ms is None:
+            text = "the venue does not list it as open for trading: new shorts, and maybe covers, will be refused"
+            yield Finding(str(instrument.id), None, text)

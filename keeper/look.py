@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from keeper.checking import hindrances, rolls_told
+from keeper.checking import closed_contracts, hindrances, rolls_told, shorts_held
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
 from keeper.core import stated
@@ -199,12 +199,12 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
             checked = await preflight(hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config))
         except VenueError as error:
             raise start_error(config, whose(config, error), error) from error
-        findings += [*checked.findings, *rolls_told(hedges, memories)]
+        findings += [*checked.findings, *rolls_told(hedges, memories), *closed_contracts(hedges, venues.markets)]
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.brakes, observatory.also_watched = brakes_of(config), checked.also_watched
         observatory.reads_margins = True
         snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
-        findings += hindrances(judged, findings)
+        findings += [*hindrances(judged, findings), *shorts_held(judged)]
         seen = [judgement.exposure for judgement in judged]
         return (*findings, *rally_findings(seen, snapshot, config.margin))
 

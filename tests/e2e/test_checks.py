@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from keeper.sim.types import WalletKind
 from keeper.venue.base import UnreachableError
 from keeper.wiring import open_house
 from tests.cli.support import keeper
-from tests.e2e.grounds import KEY, D, config_of, config_text, environment, hedge_toml, own_ground
+from tests.e2e.grounds import KEY, D, config_of, config_text, environment, hedge_toml, other_ground, own_ground
 from tests.e2e.test_golden import settle
 from tests.e2e.test_rolls import PERPETUAL, WIDE
 
@@ -115,6 +116,41 @@ async def test_a_price_that_is_late_is_a_warning(tmp_path: Path, monkeypatch: py
     assert finding.ok is None
     assert "every order waits" in finding.text
     assert "the venue is away" in finding.text
+
+
+async def test_a_limit_that_is_reached_is_told_though_covers_go_on(tmp_path: Path) -> None:
+    async with own_ground({"BTC": "5"}) as ground:
+        limits = '[limits]\nmax_short_notional = "130000"\n'
+        [finding] = await told(config_of(ground, tmp_path, hedge_toml(), tail=limits), "hedges.btc")
+        assert finding.ok is None
+        assert finding.text == "new shorts are limited: sells are cut to 2 contracts by max_short_notional 130000"
+        assert await told(config_of(ground, tmp_path, hedge_toml()), "hedges.btc") == []
+
+
+async def test_margin_that_holds_new_shorts_is_told(tmp_path: Path) -> None:
+    async with own_ground({"BTC": "5"}) as ground:
+        async with open_house(config_of(ground, tmp_path, hedge_toml()), live=False) as house:
+            await settle(house.desk)
+        margin = '[margin]\nwarn = "0.0001"\nblock = "0.0002"\n'
+        environ = environment(ground)
+        file = tmp_path / "keeper.toml"
+        file.write_text(config_text(ground, tmp_path, hedge_toml(), tail=margin))
+        done = await asyncio.to_thread(keeper, "check", "--connect", "-c", str(file), environ=environ)
+    assert done.exit_code == 0, done.output
+    assert (
+        "  warn hedges.btc: new shorts wait: main:BTC/USDT:USDT: main.linear (USDT): maintenance is 0." in done.stdout
+    )
+    assert "Ready: " in done.stdout, "covers go on, and a hedge that stands needs no more"
+
+
+async def test_a_contract_that_the_venue_has_closed_is_told(tmp_path: Path) -> None:
+    async with other_ground({"BTC": "5"}) as ground:
+        subject, config = "main:BTC/USDT:USDT", config_of(ground, tmp_path, hedge_toml())
+        assert not [each for each in await told(config, subject) if "not list it as open" in each.text]
+        market = ground.venue.exchange.market("linear", "BTCUSDT")
+        market.instrument = replace(market.instrument, status="PreLaunch")
+        [finding] = [each for each in await told(config, subject) if "not list it as open" in each.text]
+    assert finding.ok is None
 
 
 async def test_a_hedge_that_was_paused_is_told(tmp_path: Path) -> None:
