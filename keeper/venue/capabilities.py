@@ -1,5 +1,5 @@
-"""What differs from venue to venue: the one table. With :mod:`keeper.venue.bybit` and :mod:`keeper.venue.lesser_venues`
-the only place outside the simulator that knows a venue's name.
+"""What differs from venue to venue: the one table. With :mod:`keeper.venue.bybit`, :mod:`keeper.venue.deribit` and
+:mod:`keeper.venue.lesser_venues` the only place outside the simulator that knows a venue's name.
 
 Everything here was read in the client's source or in the venue's own answers. A venue that is not in the table gets
 :data:`GENERIC`: unified calls only, no coin-margined contracts, nothing assumed that could not be asked.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from keeper.venue.bybit import BYBIT
-from keeper.venue.lesser_venues import DERIBIT, OTHERS
+from keeper.venue.deribit import DERIBIT
+from keeper.venue.lesser_venues import OTHERS
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -33,6 +34,7 @@ from keeper.venue.recipes import (
     is_contract,
     is_inverse,
     is_linear,
+    less_profit,
     signed_sum,
     stated,
 )
@@ -43,7 +45,7 @@ def _okx_total(row: Row) -> Decimal:
     derivatives do not exist, and the cash is then all there is.
     """
     if stated(row, "eq") and stated(row, "upl"):
-        return decimal_of(row["eq"], "eq") - decimal_of(row["upl"], "upl")
+        return less_profit(decimal_of(row["eq"], "eq"), decimal_of(row["upl"], "upl"))
     cash = decimal_of(row.get("cashBal"), "cashBal")
     owed = decimal_of(row["liab"], "liab") if stated(row, "liab") and cash >= 0 else Decimal(0)
     return cash - abs(owed)

@@ -27,7 +27,7 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
-from keeper.venue.guard import Answer, redact
+from keeper.venue.guard import Answer, may_create, redact
 from keeper.venue.recipes import Codes, Path
 
 TEXT_LIMIT = 300
@@ -139,7 +139,7 @@ def order_failure(
     text = say(failure, secrets)
     if isinstance(failure, RateLimitedError):
         return RetryLater(text, failure.retry_after_seconds)
-    changing = [answer for answer in answers if _may_create(answer)]
+    changing = [answer for answer in answers if may_create(answer.method, answer.path)]
     if not changing:
         if isinstance(failure, TimeoutError):
             return RetryLater(f"not sent: {text}")
@@ -149,11 +149,6 @@ def order_failure(
     if answer.status is None:
         return Ambiguous(text)
     return _by_answer(failure, answer, codes, text)
-
-
-def _may_create(answer: Answer) -> bool:
-    """Whether a request could have made an order; some venues place orders by GET."""
-    return answer.method != "GET" or re.search(r"/private/(buy|sell)$", answer.path) is not None
 
 
 def _by_answer(failure: BaseException, answer: Answer, codes: Codes, text: str) -> Submission:

@@ -31,6 +31,7 @@ from keeper.venue.guard import (
     Guard,
     VenuePolicy,
     hosts_in,
+    may_create,
     pin_loggers,
     redact,
 )
@@ -205,8 +206,15 @@ class GuardMixin:
     async def _judge_hop(self, request: aiohttp.ClientRequest, handler: Any) -> Any:
         if self.guard is not None:
             self.guard.check_url(str(request.url.with_query(None)))
-        answer = await handler(request)
-        if request.method != "GET" and answer.status in REDIRECTS:
+        changes = may_create(request.method, request.url.path)
+        try:
+            answer = await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as failure:
+            if not changes:
+                raise
+            # Of these two the HTTP library sends a GET once more by itself, and some venues place orders by GET.
+            raise aiohttp.ClientConnectionError(f"{type(failure).__name__}: {failure}") from None
+        if changes and answer.status in REDIRECTS:
             # Followed, it could be carried out a second time, or come back as the answer to another question.
             answer.close()
             raise HostRefusedError(f"an answer to {request.method} {request.url.path} sent us elsewhere; not followed")

@@ -72,6 +72,11 @@ ANSWERS: ContextVar[list[Answer] | None] = ContextVar("keeper_venue_answers", de
 """The requests of the call in progress; a request that is not in the list never left."""
 
 
+def may_create(method: str, path: str) -> bool:
+    """Whether a request could make an order; some venues place orders by GET."""
+    return method != "GET" or re.search(r"/private/(buy|sell)$", path) is not None
+
+
 def redact(text: str, secrets: tuple[str, ...]) -> str:
     """``text`` without query strings, signatures and the values in ``secrets``."""
     shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)

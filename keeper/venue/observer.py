@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from keeper.core.model import AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position
+from keeper.core.model import ZERO, AccountId, Base, Instrument, InstrumentId, Kind, Mark, Position
 from keeper.core.quotes import Book, Candle, Fees, FundingRate
 from keeper.venue.base import (
     AccountFacts,
@@ -31,7 +31,7 @@ from keeper.venue.margins import Margins
 from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Product, Read, decimal_of, is_contract, near, stated
+from keeper.venue.recipes import Product, Read, decimal_of, is_contract, less_profit, near, stated
 from keeper.venue.wallets import unified_totals, wallet_totals
 
 T = TypeVar("T")
@@ -102,14 +102,17 @@ class CcxtObserver:
 
     async def _take_off_open_pnl(self, totals: dict[str, Base], read: Read, market_field: str, pnl_field: str) -> None:
         by_id = self._at.client.markets_by_id or {}
+        profits: dict[str, Decimal] = {}
         for row in await self._at.rows(read, level=Urgency.POSITION):
             market = next(iter(by_id.get(str(row.get(market_field)), [])), None)
             if market is None or not is_contract(market):
                 continue
             settle = str(market["settle"])
             open_pnl = decimal_of(row.get(pnl_field), f"{row.get(market_field)} {pnl_field}")
+            profits[settle] = profits.get(settle, ZERO) + open_pnl
+        for settle, profit in profits.items():
             if settle in totals:
-                totals[settle] = Base(totals[settle] - open_pnl)
+                totals[settle] = Base(less_profit(totals[settle], profit))
 
     # Positions and working orders
 

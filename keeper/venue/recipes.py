@@ -64,6 +64,25 @@ def signed_sum(plus: tuple[str, ...], minus: tuple[str, ...] = (), optional: tup
     return total
 
 
+def less_profit(equity: Decimal, profit: Decimal) -> Decimal:
+    """Equity without the open profit in it; equity of zero is zero whatever profit stands beside it.
+
+    Taken off, the profit would leave a few coins or a small debt of a wallet that was misread, and what reads zero is
+    doubted as nothing else is.
+    """
+    return equity - profit if equity else equity
+
+
+def equity_less(equity: str, profit: str) -> Total:
+    """A wallet's total: its equity without the open profit, which may be blank."""
+
+    def total(row: Row) -> Decimal:
+        whole = decimal_of(row.get(equity), equity)
+        return less_profit(whole, decimal_of(row[profit], profit)) if stated(row, profit) else whole
+
+    return total
+
+
 def first_stated(*names: str) -> Total:
     """A wallet's total under the first of these names that is stated: two questions may call it differently."""
     return lambda row: decimal_of(row.get(next((name for name in names if stated(row, name)), names[0])), names[0])
@@ -328,6 +347,10 @@ class Capability:
     lookups: Lookups = field(default_factory=Lookups)
     fills_window_ms: int = 10 * 365 * 86_400_000
     fills_limit: int = 100
+    fills_end: str = ""
+    """The parameter of a span's end, where the venue wants one with every reading of fills."""
+    fills_asked: tuple[Mapping[str, Any], ...] = (NOTHING,)
+    """The further parameters of each reading of fills: a venue may show what is old apart from what is recent."""
     fill_rows: tuple[Read, str, frozenset[str]] | None = None
     """Raw executions: the read, the field that names the kind, the kinds that change a position."""
     fill_span: tuple[str, str] = ("startTime", "endTime")

@@ -241,18 +241,25 @@ class CcxtTrader:
         end of a full page they keep.
         """
         found: dict[str, Row] = {}
-        limit = self._at.capability.fills_limit
-        for start, _ in self._at.windows(since_ms, self._at.capability.fills_window_ms):
-            page = await self._trades(instrument.symbol, start, {}, found)
-            for _ in range(FILL_PAGES_MAX if len(page) >= limit else 0):
-                page = await self._trades(instrument.symbol, max(map(_stamp, page)), {}, found)
-                if not page:
-                    break
-            for _ in range(FILL_PAGES_MAX if len(found) >= limit else 0):
-                oldest = min(map(_stamp, found.values()))
-                if not await self._trades(instrument.symbol, start, {"until": oldest}, found):
-                    break
+        for asked in self._at.capability.fills_asked:
+            for start, end in self._at.windows(since_ms, self._at.capability.fills_window_ms):
+                await self._fills_between(instrument.symbol, start, end, asked, found)
         return list(found.values())
+
+    async def _fills_between(
+        self, symbol: str, start: int, end: int, asked: Mapping[str, Any], found: dict[str, Row]
+    ) -> None:
+        limit, named = self._at.capability.fills_limit, self._at.capability.fills_end
+        span = {**asked, named: end} if named else asked
+        page = await self._trades(symbol, start, span, found)
+        for _ in range(FILL_PAGES_MAX if len(page) >= limit else 0):
+            page = await self._trades(symbol, max(map(_stamp, page)), span, found)
+            if not page:
+                break
+        for _ in range(FILL_PAGES_MAX if len(found) >= limit else 0):
+            oldest = min(map(_stamp, found.values()))
+            if not await self._trades(symbol, start, {**asked, named or "until": oldest}, found):
+                break
 
     async def _trades(self, symbol: str, since: int, params: Mapping[str, Any], found: dict[str, Row]) -> list[Row]:
         """One page, put into ``found``; empty when nothing of it is new."""

@@ -22,8 +22,8 @@ from keeper.venue.base import (
 from keeper.venue.bybit import BYBIT
 from keeper.venue.capabilities import BINANCE, GENERIC, OKX
 from keeper.venue.classify import order_failure, reading_error
+from keeper.venue.deribit import DERIBIT
 from keeper.venue.guard import Answer
-from keeper.venue.lesser_venues import DERIBIT
 from keeper.venue.recipes import Capability
 
 SECRETS = ("planted-secret-0815",)

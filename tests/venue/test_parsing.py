@@ -14,7 +14,8 @@ from keeper.core.model import AccountId, Contracts, InstrumentId, Kind, Position
 from keeper.venue.base import BadReadingError, EmptyReadingError, OrderState, UnknownSymbolError
 from keeper.venue.bybit import BYBIT
 from keeper.venue.capabilities import BINANCE, GENERIC, OKX, TABLE, capability_of
-from keeper.venue.lesser_venues import DERIBIT
+from keeper.venue.deribit import DERIBIT
+from keeper.venue.lesser_venues import OTHERS
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     PositionRow,
@@ -29,7 +30,7 @@ from keeper.venue.parsing import (
     unknown_symbol,
     working_order,
 )
-from keeper.venue.recipes import decimal_of
+from keeper.venue.recipes import WalletRead, decimal_of
 from keeper.venue.wallets import unified_totals, wallet_totals
 from tests.venue.helpers import COIN_MARGINED, KINDS, coin_market
 
@@ -392,3 +393,16 @@ def test_which_wallet_margins_coin_contracts() -> None:
         "binance": "inverse", "bybit": "", "okx": "", "deribit": "",
     }  # fmt: skip
     assert str(AccountId("main", "inverse")) == "main.inverse"
+
+
+@pytest.mark.parametrize(
+    ("wallet", "row"),
+    [
+        (OKX.wallets[""], {"ccy": "BTC", "eq": "0", "upl": "-0.2", "cashBal": "5"}),
+        (OTHERS["mexc"].wallets["inverse"], {"currency": "BTC", "equity": 0, "unrealized": "-0.2"}),
+    ],
+)
+def test_equity_of_zero_is_zero_whatever_profit_stands_beside_it(wallet: WalletRead, row: dict[str, Any]) -> None:
+    assert wallet_totals([row], wallet, str) == {"BTC": 0}
+    name = "eq" if "eq" in row else "equity"
+    assert wallet_totals([row | {name: "5"}], wallet, str) == {"BTC": D("5.2")}
