@@ -16,7 +16,7 @@ from keeper.api.token import read_token, token_path
 from keeper.commands.printing import console
 from keeper.config import Mode
 from keeper.core.model import Band
-from keeper.errors import KeeperError
+from keeper.errors import ConfigError, KeeperError
 from keeper.report import render_plan
 
 if TYPE_CHECKING:
@@ -76,16 +76,20 @@ def resume(config_path: Path, hedge: str | None) -> None:
 def flatten(config_path: Path, hedge: str | None, confirmed: bool) -> None:
     """Cover one hedge, or every one, to zero, once somebody has said yes to it.
 
-    Raises as :func:`status`, and :class:`KeeperError` where nobody can be asked and ``confirmed`` was not given.
+    Raises as :func:`status`, and :class:`ConfigError` where nobody can be asked and ``confirmed`` was not given.
     """
     from rich.prompt import Confirm
 
     what = f"hedge {hedge}" if hedge is not None else "every hedge"
     question = f"Buy back the whole short of {what}? The coins are unprotected then, until it is resumed."
     if not confirmed:
-        if not sys.stdin.isatty():
-            raise KeeperError("flatten buys back whole shorts and asks first; without a terminal, say so with --yes")
-        if not Confirm.ask(question, default=False):
+        if sys.stdin is None or not sys.stdin.isatty():  # None: a service, or a shell, that has closed it
+            raise ConfigError("flatten buys back whole shorts and asks first; without a terminal, say so with --yes")
+        try:
+            agreed = Confirm.ask(question, default=False)
+        except EOFError:
+            agreed = False  # the terminal was closed, or Ctrl-D was pressed: nobody has said yes
+        if not agreed:
             raise KeeperError("nothing was done")
     _tell(config_path, hedge, "flatten")
 

@@ -93,11 +93,20 @@ async def test_in_a_dry_run_nothing_is_said_to_trade(
     assert "in dry-run nothing is bought back\n" in told, "into a pipe no line is broken"
 
 
+def _hung_up(*_: object) -> str:
+    raise EOFError
+
+
 async def test_flatten_asks_first_and_without_a_terminal_wants_to_be_told(
     config: Path, daemon: PaperDaemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    with pytest.raises(KeeperError, match="--yes"):
+    with pytest.raises(ConfigError, match="--yes") as caught:
+        await asyncio.to_thread(flatten, config, "btc", False)
+    assert caught.value.exit_code == 2, "the command line lacks a word, and nothing else is wrong"
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", _hung_up)
+    with pytest.raises(KeeperError, match="nothing was done"):
         await asyncio.to_thread(flatten, config, "btc", False)
     assert daemon.told == []
     await asyncio.to_thread(flatten, config, "btc", True)

@@ -54,6 +54,9 @@ INDEX = "--kind index --value 500000 --ratio 0.5 --index 2000 --multiplier 100"
         ("history --journal .", ("is a directory; name the file of the journal in it",)),
         ("history --journal=~/none/keeper.db", ("there is no journal at", "/none/keeper.db")),
         ("history --journal mysql://x/y", ('"mysql" is not supported', "sqlite:///PATH")),
+        # what asks first has nobody to ask here
+        ("flatten", ("asks first", "without a terminal, say so with --yes")),
+        ("flatten btc -c none.toml", ("--yes",)),
         # sim and demo
         ("sim --port 70000", ("--port", "65535")),
         ("sim --speed -1", ("--speed", "greater than or equal to 0")),
