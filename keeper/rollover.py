@@ -76,7 +76,7 @@ class Rollover:
             if choices:
                 # One roll at a time: the first to expire of those to be rolled, the others when that one has ended.
                 first = next((each for each in choices if each.choice.act is Act.ROLL), choices[0])
-                await self._act(desk, hedge.name, memory, first.source, first.choice)
+                await self._act(desk, hedge.name, memory, first.source, first.choice, _paged(choices, first))
             elif memory.roll_note is not None:
                 await _remember(desk, hedge.name, replace(memory, roll_note=None))
 
@@ -120,17 +120,21 @@ class Rollover:
         holds = await carried_from(markets, instrument, desk.remembered.positions.get(instrument.id))
         taken = {each.id for each in rolling(hedge) if each.id != instrument.id}
         comparison = await compared(markets, holds, hedge.roll, now_ms, taken)
-        choice = choose(comparison, hedge.roll)
+        choice = choose(comparison, hedge.roll, part=bool(taken))
         return _Chosen(instrument, choice, roll_json(hedge.name, holds, comparison, choice, hedge.roll))
 
-    async def _act(self, desk: Desk, name: str, memory: HedgeMemory, source: Instrument, choice: Choice) -> None:
+    async def _act(
+        self, desk: Desk, name: str, memory: HedgeMemory, source: Instrument, choice: Choice, paged: Reason | None
+    ) -> None:
+        """Note and begin what was chosen; ``paged`` is what has to be told of another contract of the hedge."""
+        reason = choice.reason if paged is None else replace(paged, text=f"{paged.text}; {choice.reason.text}")
         if not self._begins and choice.act is Act.ROLL:
-            told = Reason(choice.reason.code, f"{choice.reason.text}; this keeper sends nothing and begins no roll")
+            told = replace(reason, text=f"{reason.text}; this keeper sends nothing and begins no roll")
             if told != memory.roll_note:
                 await _remember(desk, name, replace(memory, roll_note=told))
             return
         cap = choice.ratio if choice.act is Act.ROLL else memory.ratio_cap
-        noted = replace(memory, roll_note=choice.reason, ratio_cap=cap)
+        noted = replace(memory, roll_note=reason, ratio_cap=cap)
         if cap != memory.ratio_cap:
             noted = replace(noted, established=False)  # another target, which has to be reached first
         if noted != memory:
@@ -142,6 +146,13 @@ class Rollover:
         except RollRefusedError as error:
             refused = Reason("roll_refused", f"{choice.reason.text}; it cannot be rolled there: {error}")
             await _remember(desk, name, replace(noted, roll_note=refused))
+
+
+def _paged(choices: Sequence[_Chosen], first: _Chosen) -> Reason | None:
+    """What wakes somebody about contracts beside the one that is acted upon: it must not go untold meanwhile."""
+    chosen = [each.choice for each in choices if each is not first]
+    told = [each.reason for each in chosen if each.page and each.act is Act.HOLD]
+    return Reason(told[0].code, "; ".join(each.text for each in told)) if told else None
 
 
 def _present(hedge: Hedge, out_of: str | None) -> Instrument:

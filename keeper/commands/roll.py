@@ -113,5 +113,6 @@ async def _compared(
         present = carried.instrument.id
         taken = {other.instrument.id for other in each_carried if other.instrument.id != present}
         comparison = await compared(markets[present.venue], carried, rules, now_ms, taken)
-        found.append(roll_json(cycle.exposure.hedge.name, carried, comparison, choose(comparison, rules), rules))
+        choice = choose(comparison, rules, part=len(each_carried) > 1)
+        found.append(roll_json(cycle.exposure.hedge.name, carried, comparison, choice, rules))
     return found

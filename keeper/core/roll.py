@@ -383,17 +383,19 @@ class Choice:
     page: bool = False
 
 
-def choose(comparison: Comparison, rules: RollRules) -> Choice:
-    """The cheapest candidate, unless all are too dear; and at the last moment somewhere, rather than nowhere."""
+def choose(comparison: Comparison, rules: RollRules, *, part: bool = False) -> Choice:
+    """The cheapest candidate, unless all are too dear; and at the last moment somewhere, rather than nowhere.
+
+    ``part``: the contract carries a share of its hedge, beside others.
+    """
     present, best = comparison.present, comparison.best
     if not is_due(present.terms.instrument, rules, comparison.at_ms):
         return Choice(Act.STAY, Reason("roll_not_due", f"{_until(present)}; {_cheapest(best)}"))
     last = is_last_moment(present.terms.instrument, rules, comparison.at_ms)
     if len(comparison.candidates) == 1:
-        text = f"{_until(present)}, and nothing is listed that could carry the hedge on"
-        return Choice(Act.HOLD, Reason("roll_nowhere", text), page=True)
+        return _nowhere(present, "is listed that could", part=part)
     if best is None:
-        return _unpriced(comparison, rules, last=last)
+        return _unpriced(comparison, rules, last=last, part=part)
     cost = ZERO if best.net_annual is None else -best.net_annual
     if cost <= rules.max_cost_annual:
         return Choice(Act.ROLL, Reason("roll_cheapest", _cheapest(best)), best.terms.instrument)
@@ -435,7 +437,14 @@ def _too_dear(comparison: Comparison, best: Candidate, cost: Decimal, rules: Rol
     return Choice(Act.HOLD, Reason("roll_too_dear", said))
 
 
-def _unpriced(comparison: Comparison, rules: RollRules, *, last: bool) -> Choice:
+def _nowhere(present: Candidate, nothing: str, why: str = "", *, part: bool) -> Choice:
+    """Of a share its venue is told too: what carries another one may be called the same there."""
+    at, what = (f"{present.id.venue}:", "its share of the hedge") if part else ("", "the hedge")
+    text = f"{at}{_until(present)}, and nothing {nothing} carry {what} on{why}"
+    return Choice(Act.HOLD, Reason("roll_nowhere", text), page=True)
+
+
+def _unpriced(comparison: Comparison, rules: RollRules, *, last: bool, part: bool) -> Choice:
     """Nothing could be compared: wait while there is time, then go where the configuration says."""
     moving = comparison.candidates[1:]
     why = "; ".join(dict.fromkeys(reason.text for each in moving for reason in (*each.unpriced, *_as_tuple(each))))
@@ -450,8 +459,7 @@ def _unpriced(comparison: Comparison, rules: RollRules, *, last: bool) -> Choice
     order += [each.terms.instrument for each in sorted(soon, key=lambda each: each.days or ZERO, reverse=True)]
     target = next((each for each in order if each is not None), None)
     if target is None:
-        text = f"{_until(comparison.present)}, and nothing can carry the hedge on ({why})"
-        return Choice(Act.HOLD, Reason("roll_nowhere", text), page=True)
+        return _nowhere(comparison.present, "can", f" ({why})", part=part)
     text = f"no candidate can be priced ({why}) and there is no more time: falling back on {target.id.symbol}"
     return Choice(Act.ROLL, Reason("roll_fallback", text), target, page=True)
 

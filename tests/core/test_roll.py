@@ -306,6 +306,9 @@ def test_nowhere_to_go_pages() -> None:
     assert (choice.act, choice.reason.code, choice.page) == (Act.HOLD, "roll_nowhere", True)
     barred = choose(compared(terms(LAST), terms(dated("0.95"))), RULES)
     assert (barred.act, barred.reason.code, barred.page) == (Act.HOLD, "roll_nowhere", True)
+    share = choose(compared(terms(NEAR)), RULES, part=True).reason.text
+    assert share.startswith(f"{NEAR.id} expires in ")
+    assert share.endswith("nothing is listed that could carry its share of the hedge on")
 
 
 def test_a_contract_that_ends_soon_is_better_than_none_at_the_last_moment() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from keeper.alerts.rules import Severity, alerts_for
 from keeper.core.roll_rules import RollRules
 from keeper.core.roll_state import RollRefusedError
 from keeper.rolling import begin_roll
@@ -166,3 +167,29 @@ async def test_each_choice_is_written_once_for_its_own_contract(tmp_path: Path) 
     assert house.desk is not None
     assert len(await house.desk.journal.events(KIND, "btc", 9)) == 2, "both expire, and each is too dear to roll"
     await house.close()
+
+
+async def test_a_contract_with_nowhere_to_go_is_named_whatever_becomes_of_the_other(house: Split) -> None:
+    """The dated contracts at two venues are called alike; only at the second is nothing else listed."""
+    await house.venue.open()
+    dated = house.symbol(NEAR_LINEAR)
+    await house.carry(dated, f"other:{dated}", shares=("0.6", "0.4"))
+    house.hedges[0] = replace(house.hedges[0], roll=RollRules(taker_fee=D(0), candidates=("perpetual",)))
+    desk = await house.open()
+    await house.turn(4)
+    await house.wait(24)
+    house.other.set_status(OTHER_PERP, MarketStatus.HALT)
+    await house.second.open()
+    await house.decide()
+    memory = desk.memories["btc"]
+    assert memory.roll is not None
+    assert memory.roll.source.venue == "main"
+    assert memory.roll_note is not None
+    assert memory.roll_note.code == "roll_nowhere"
+    first, then = memory.roll_note.text.split("; ", maxsplit=1)
+    assert first.startswith(f"other:{dated} expires in ")
+    assert first.endswith("nothing is listed that could carry its share of the hedge on")
+    assert then.startswith(f"cheapest to hold is {PERP}")
+    [page] = [each for each in alerts_for(None, await house.turn()) if each.key == "btc/choice"]
+    assert (page.severity, page.title) == (Severity.CRITICAL, "btc: roll nowhere")
+    assert first in page.text
