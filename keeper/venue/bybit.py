@@ -39,17 +39,24 @@ def _bybit_total(row: Row) -> Decimal:
     """Wallet less what is owed.
 
     A debt shows as a negative walletBalance, or (spot margin) beside a walletBalance that does not hold it:
-    ``equity = walletBalance - spotBorrow + unrealised``. Equity tells which; without it, the sign does.
+    ``equity = walletBalance - spotBorrow + unrealised``. Equity tells which, unless its own value in USD contradicts
+    it; without it, the sign does.
     """
     wallet = decimal_of(row.get("walletBalance"), "walletBalance")
     names = [name for name in ("spotBorrow", "borrowAmount") if stated(row, name)]
     owed = decimal_of(row[names[0]], names[0]) if names else Decimal(0)
     if owed == 0:
         return wallet
-    if stated(row, "equity") and stated(row, "unrealisedPnl"):
+    if stated(row, "equity") and stated(row, "unrealisedPnl") and not _is_contradicted(row):
         net = decimal_of(row["equity"], "equity") - decimal_of(row["unrealisedPnl"], "unrealisedPnl")
         return min(wallet - owed, wallet, key=lambda total: abs(total - net))
     return wallet - owed if wallet >= 0 else wallet
+
+
+def _is_contradicted(row: Row) -> bool:
+    """Whether the equity leaves out a debt that its value in USD shows."""
+    worth = decimal_of(row["usdValue"], "usdValue") if stated(row, "usdValue") else Decimal(0)
+    return worth < 0 <= decimal_of(row["equity"], "equity")
 
 
 _BYBIT_FIELDS = Fields(
@@ -60,6 +67,8 @@ _BYBIT_FIELDS = Fields(
     side="side",
     sides={"Buy": 1, "Sell": -1},
     entry="avgPrice",
+    entry_else=("entryPrice",),
+    pnl="unrealisedPnl",
     liquidation="liqPrice",
     notional="positionValue",
     notional_inverse="positionValue",
@@ -285,12 +294,16 @@ _UNIFIED = Capability(
     params_by_product=_category,
 )
 _APART = _bybit_wallet("CONTRACT")
-_FIRST_UNIFIED = replace(_UNIFIED, wallets={**_UNIFIED.wallets, "contract": _APART}, collateral="contract")
+_FIRST_UNIFIED = replace(
+    _UNIFIED, wallets={**_UNIFIED.wallets, "contract": _APART}, collateral="contract", proof=_APART.reads[0]
+)
 """The first form of the unified account: coin-margined contracts have a wallet of their own."""
+_SPOT = _bybit_wallet("SPOT")
 _CLASSIC = replace(
     _UNIFIED,
-    wallets={**_UNIFIED.wallets, "": _bybit_wallet("SPOT"), "contract": _APART},
+    wallets={**_UNIFIED.wallets, "": _SPOT, "contract": _APART},
     collateral="contract",
+    proof=_SPOT.reads[0],
     margins=(),
     transfers=None,
     outflows=(),

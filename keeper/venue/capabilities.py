@@ -53,6 +53,10 @@ def _okx_total(row: Row) -> Decimal:
 
 _BINANCE_FIELDS = Fields(
     size="positionAmt",
+    side="positionSide",
+    sides={"LONG": 1, "SHORT": -1, "BOTH": 0, "": 0},
+    signed_side=True,
+    pnl="unRealizedProfit",
     maintenance="maintMargin",
     isolated="isolatedMargin",
     notional="notional",

@@ -91,7 +91,9 @@ class Connection:
         self._about.clear()
 
     async def _tell_account_kind(self) -> None:
-        """Take the description of this kind of account; the usual one where the venue does not say."""
+        """Take the description of this kind of account; the usual one where the venue does not say, or shows that what
+        it says is not so: some still name the kind that an account was of before.
+        """
         asked = self.described.account_kinds
         if asked is None:
             return
@@ -101,7 +103,17 @@ class Connection:
                 row = (await self.rows(read))[0]
         except VenueError:
             return
-        self.capability = kinds.get(str(row.get(name)), self.described)
+        kind = kinds.get(str(row.get(name)), self.described)
+        self.capability = kind if kind.proof is None or await self._is_answered(kind.proof) else self.described
+
+    async def _is_answered(self, proof: Read) -> bool:
+        """Whether the venue has an answer to a question; an outage is no sign that it has none."""
+        try:
+            async with self.deadline():
+                await self.rows(proof)
+        except VenueError as failure:
+            return type(failure) not in (VenueError, BadReadingError)
+        return True
 
     async def _load(self, known: Mapping[str, Row] | None, in_parts: bool) -> tuple[VenueError, ...]:
         """Load the markets; the failures of lists that are missing from them."""

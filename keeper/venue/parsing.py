@@ -200,7 +200,7 @@ def _signed_size(row: Row, fields: Fields, what: str) -> Decimal:
     if fields.side is None or size == 0:
         return size
     text = row.get(fields.side)
-    sign = fields.sides.get(str(text)) if isinstance(text, str | int) else None
+    sign = fields.sides.get("" if text is None else str(text)) if isinstance(text, str | int | None) else None
     if sign is None:
         raise BadReadingError(f"{what} {fields.side} is {shown(text)} beside a size of {size}")
     if sign == 0 or (fields.signed_side and size < 0 and sign < 0):
@@ -220,7 +220,7 @@ def _disagreement(row: Row, fields: Fields, instrument: Instrument, contracts: D
     if name is None or not stated(row, name):
         return None
     value = abs(decimal_of(row[name], f"{what} {name}"))
-    prices = [optional_positive(row, field, what) for field in (fields.mark, fields.entry)]
+    prices = [optional_positive(row, fields.mark, what), _entry_price(row, fields, what)]
     known = [price for price in prices if price is not None]
     if value == 0 or not known:
         return None
@@ -237,17 +237,23 @@ def _disagreement(row: Row, fields: Fields, instrument: Instrument, contracts: D
     return None
 
 
+def _entry_price(row: Row, fields: Fields, what: str) -> Decimal | None:
+    stated_ones = (optional_positive(row, name, what) for name in (fields.entry, *fields.entry_else))
+    return next((price for price in stated_ones if price is not None), None)
+
+
 def _entry(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> Decimal | None:
-    entry = optional_positive(row, fields.entry, what)
+    entry = _entry_price(row, fields, what)
     if instrument.kind is not Kind.INVERSE:
         return entry
-    if fields.open_pnl is not None and stated(row, fields.open_pnl) and stated(row, fields.mark):
-        return entry_from_pnl(
-            decimal_of(row[fields.open_pnl], f"{what} {fields.open_pnl}"),
-            contracts * instrument.contract_size,
-            positive(row, fields.mark, what),
-            what,
-        )
+    for pnl in (fields.open_pnl, fields.pnl if entry is None else None):
+        if pnl is not None and stated(row, pnl) and stated(row, fields.mark):
+            return entry_from_pnl(
+                decimal_of(row[pnl], f"{what} {pnl}"),
+                contracts * instrument.contract_size,
+                positive(row, fields.mark, what),
+                what,
+            )
     if entry is None:
         raise BadReadingError(f"{what} {fields.entry} is blank, so the coin profit of the position is not known")
     return entry
@@ -291,7 +297,7 @@ class Once:
         """Whether the row's slot was not seen yet; raises when it was, with another size or side."""
         fields = self._fields
         names = (fields.symbol, fields.index, fields.margin_mode, *fields.slot)
-        slot = tuple(str(row.get(name)) for name in names if name is not None)
+        slot = (what, *(str(row.get(name)) for name in names if name is not None))
         size = decimal_of(row.get(fields.size), f"{what} {fields.size}")
         held = (size, str(row.get(fields.side)) if fields.side is not None and size else "")
         if self._seen.setdefault(slot, held) != held:

@@ -64,11 +64,13 @@ class Positions:
             *(self._at.rows(read, level=Urgency.POSITION) for _, read in [*jobs, *tasks]),
         )
         book = _Parts()
+        # a venue may show a position in more than one of its lists
+        seen = {id(product.fields): Once(product.fields) for product in products}
         for (product, read), rows in zip(jobs, answers, strict=False):
             try:
                 if isinstance(rows, VenueError):
                     raise rows
-                book.held.extend(await self._held(product, rows, book))
+                book.held.extend(await self._held(product, rows, seen[id(product.fields)], book))
                 book.read += 1
             except VenueError as failure:
                 book.faults.append(failure)
@@ -92,15 +94,18 @@ class Positions:
             if own(market) or any(covers(market) for covers in without)
         }
 
-    async def _held(self, product: Product, rows: list[Row], book: _Parts) -> list[Held]:
+    async def _held(self, product: Product, rows: list[Row], once: Once, book: _Parts) -> list[Held]:
         fields = product.fields
         found: list[Held] = []
-        once = Once(fields)
         for row in rows:
             if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
                 continue
             market_id = row.get(fields.symbol)
-            size = decimal_of(row.get(fields.size), f"{self.name} {market_id} {fields.size}")
+            try:
+                size = decimal_of(row.get(fields.size), f"{self.name} {market_id} {fields.size}")
+            except BadReadingError as failure:
+                book.cannot_read(self._named(market_id, product), failure)
+                continue
             if size == 0:
                 continue
             try:
@@ -109,11 +114,27 @@ class Positions:
             except (UnknownSymbolError, _UnexplainedError) as failure:
                 book.faults.append(BadReadingError(f"{self.name}: there is a position of {size}: {failure}"))
                 continue
-            if once.is_new(row, str(instrument.id)):
-                one = position_row(row, fields, instrument, self._at.unit(instrument.id.symbol))
-                book.doubt(one)
-                found.append((instrument, one))
+            found.extend(self._row(row, fields, instrument, once, book))
         return found
+
+    def _named(self, market_id: Any, product: Product) -> str | None:
+        """The symbol of the contract that a row names, where it names one that is known."""
+        products = (product, *self._at.capability.products)
+        markets = (self._at.market_by_id(market_id, each) for each in products)
+        return next((str(market["symbol"]) for market in markets if market is not None), None)
+
+    def _row(self, row: Row, fields: Fields, instrument: Instrument, once: Once, book: _Parts) -> list[Held]:
+        """What a row tells of its contract; one that cannot be understood hides that contract and no other."""
+        symbol = instrument.id.symbol
+        try:
+            if not once.is_new(row, str(instrument.id)):
+                return []
+            one = position_row(row, fields, instrument, self._at.unit(symbol))
+        except BadReadingError as failure:
+            book.cannot_read(symbol, failure)
+            return []
+        book.doubt(one)
+        return [(instrument, one)]
 
     async def _known_market(self, market_id: Any, product: Product) -> Row:
         """The market of a position; one that was listed after the start is asked for once."""
@@ -190,18 +211,19 @@ class Positions:
         held: list[Held] = []
         for row in rows:
             symbol = str(row.get("symbol"))
-            if row.get("contracts") is None or decimal_of(row["contracts"], f"{symbol} contracts") == 0:
-                _raw_zero(row, symbol)
+            try:
+                if row.get("contracts") is None or decimal_of(row["contracts"], f"{symbol} contracts") == 0:
+                    _raw_zero(row, symbol)
+                    continue
+            except BadReadingError as failure:
+                book.cannot_read(symbol if symbol in self._at.markets() else None, failure)
                 continue
             try:
                 instrument = self._at.seen(symbol)
             except UnknownSymbolError as failure:
                 book.faults.append(BadReadingError(f"{self.name}: there is a position: {failure}"))
                 continue
-            if once.is_new(row, str(instrument.id)):
-                one = position_row(row, UNIFIED_FIELDS, instrument, self._at.unit(symbol))
-                book.doubt(one)
-                held.append((instrument, one))
+            held.extend(self._row(row, UNIFIED_FIELDS, instrument, once, book))
         return held
 
     def _unified_working(self, orders: Iterable[Row]) -> list[WorkingOrder]:
@@ -258,6 +280,13 @@ class _Parts:
         self.faults: list[VenueError] = []
         self.unread: set[str] = set()
         self.read = 0
+
+    def cannot_read(self, symbol: str | None, failure: VenueError) -> None:
+        """Take down that the position of one contract is not known; raises where the row does not tell which."""
+        if symbol is None:
+            raise failure
+        self.faults.append(failure)
+        self.unread.add(symbol)
 
     def doubt(self, row: PositionRow) -> None:
         """Take down what a row says against itself: it is shown, and nobody trades on it."""

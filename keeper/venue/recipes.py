@@ -139,7 +139,8 @@ class WalletRead:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Names of a position row. ``size`` is signed where ``side`` is None; else the side's text gives the sign.
+    """Names of a position row. ``size`` is signed where ``side`` is None; else the side's text gives the sign, and one
+    that counts 0 leaves the size its own ("" stands for a side that is not there).
 
     ``notional`` is in quote money where ``notional_in_base`` is false for the contract's kind. ``scaled`` says that
     size is in the order's unit (USD or coins) and one contract is ``contractSize`` of it.
@@ -150,6 +151,10 @@ class Fields:
     side: str | None = None
     sides: Mapping[str, int] = field(default_factory=dict)
     entry: str = "entryPrice"
+    entry_else: tuple[str, ...] = ()
+    """What other questions, or older answers, call the entry price."""
+    pnl: str | None = None
+    """Coin PnL since the entry, which tells the entry of a coin-margined position where no price does."""
     mark: str = "markPrice"
     liquidation: str = "liquidationPrice"
     notional: str | None = None
@@ -390,6 +395,8 @@ class Capability:
     """Cross or isolated is said with each order and is no setting."""
     account_kinds: tuple[Read, str, Mapping[str, Capability]] | None = None
     """How the venue says what kind of account this is (read, field), and the kinds that are described apart."""
+    proof: Read | None = None
+    """A question that only this kind of account is answered: without an answer it is of the usual kind."""
     account_margin_mode: tuple[Read, str, Mapping[str, str]] | None = None
     harmless: frozenset[str] = frozenset()
     """Non-GET endpoints that change nothing."""

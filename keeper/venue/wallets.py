@@ -21,6 +21,8 @@ def wallet_totals(
     seen: set[str] = set()
     for row in rows:
         name = row.get(recipe.asset)
+        if name == "" and _holds_nothing(row, recipe):
+            continue  # a wallet that was never used
         if not isinstance(name, str) or not name:
             raise BadReadingError(f"a balance row has no {recipe.asset}")
         code = code_of(name)
@@ -32,6 +34,13 @@ def wallet_totals(
         except BadReadingError as failure:
             _not_told(code, f"{name}: {failure}", unread)
     return {code: Base(amount) for code, amount in totals.items() if code not in (unread or ())}
+
+
+def _holds_nothing(row: Row, recipe: WalletRead) -> bool:
+    try:
+        return recipe.total(row) == 0
+    except BadReadingError:
+        return False
 
 
 def unified_totals(balance: Row, unread: dict[str, str] | None = None) -> dict[str, Base]:
