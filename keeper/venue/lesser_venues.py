@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from keeper.venue.recipes import (
     Capability,
@@ -102,6 +103,29 @@ def _bingx_product(section: str, group: str, covers: Callable[[Row], bool]) -> P
         one_way_text="false",
     )
 
+
+def _bingx_orders(method: str, covers: Callable[[Row], bool], **more: Any) -> Read:
+    return Read(method, rows=("data", "orders"), blank_is_empty=True, about=covers, **more)
+
+
+_BINGX_CLOSED = (
+    _bingx_orders("swapV2PrivateGetTradeAllOrders", is_linear, limit=1000),
+    _bingx_orders("cswapV1PrivateGetTradeOrderHistory", is_inverse, limit=1000),
+)
+_BINGX_OPEN = (
+    _bingx_orders("swapV2PrivateGetTradeOpenOrders", is_linear),
+    _bingx_orders("cswapV1PrivateGetTradeOpenOrders", is_inverse),
+)
+_BINGX_LOOKUPS = (
+    # the client asks with a blank number beside our id; where there is no such order, the lists have to say so
+    *(
+        (Read(method, rows=("data", "order"), single=True, about=listed.about, otherwise=listed), "clientOrderId")
+        for method, listed in zip(
+            ("swapV2PrivateGetTradeOrder", "cswapV1PrivateGetTradeOrderDetail"), _BINGX_OPEN, strict=True
+        )
+    ),
+    *((read, "") for read in _BINGX_CLOSED),
+)
 
 _MEXC_FIELDS = Fields(
     size="holdVol",
@@ -209,8 +233,22 @@ OTHERS: Mapping[str, Capability] = {
             _bingx_product("swapV2", "Quote", is_linear),
             _bingx_product("cswapV1", "Market", is_inverse),
         ),
-        lookups=Lookups(unified="clientOrderId"),
+        lookups=Lookups(reads=_BINGX_LOOKUPS),
+        fill_orders=tuple((read, "startTime", "endTime") for read in _BINGX_CLOSED),
+        fills_window_ms=7 * 86_400_000 - 1,
         harmless=frozenset({"user/auth/userDataStream"}),
+        codes=Codes(
+            # 80012 and 80001 are refusals, and what it says when something of its own was out of reach, in one
+            ambiguous=frozenset(
+                {"500", "503", "504", "80001", "80012", "100410", "100440", "100500", "100503", "101500"}
+                | {"109500", "110500"}
+            ),
+            duplicate=frozenset({"101481", "109201"}),
+            would_cross=frozenset({"101215"}),
+            not_found=frozenset({"80016", "80018", "109421"}),  # the last but one: filled, so nothing to cancel
+            limits=frozenset({"100410"}),
+            retry_later=frozenset({"429"}),
+        ),
     ),
     "weex": Capability(
         markets_in_parts=True,

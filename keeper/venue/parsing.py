@@ -64,10 +64,10 @@ def _row_that_says(part: Any, field: str, text: str, what: str) -> Any:
 def rows_at(answer: Any, path: Path, what: str, *, single: bool = False, blank_is_empty: bool = False) -> list[Row]:
     """The rows of an answer; anything that is not a list of objects is an error, never an empty list."""
     found = at(answer, path, what)
-    if single:
-        found = [found]
     if found is None and blank_is_empty:
         return []
+    if single:
+        found = [found]
     if not isinstance(found, list):
         raise BadReadingError(f"{what}: {'.'.join(map(str, path)) or 'the answer'} is not a list")
     for row in found:

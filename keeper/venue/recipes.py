@@ -356,6 +356,10 @@ class Capability:
     """The parameter of a span's end, where the venue wants one with every reading of fills."""
     fills_asked: tuple[Mapping[str, Any], ...] = (NOTHING,)
     """The further parameters of each reading of fills: a venue may show what is old apart from what is recent."""
+    fill_orders: tuple[tuple[Read, str, str], ...] = ()
+    """Where executions have no ids, or cannot be listed: closed orders (read, parameters of the span's start and end),
+    each of which is one execution of all that it filled.
+    """
     fill_rows: tuple[Read, str, frozenset[str]] | None = None
     """Raw executions: the read, the field that names the kind, the kinds that change a position."""
     fill_span: tuple[str, str] = ("startTime", "endTime")

@@ -27,7 +27,7 @@ from keeper.venue.classify import code_of, order_failure, say
 from keeper.venue.connection import Connection
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
-from keeper.venue.recipes import Row
+from keeper.venue.recipes import Row, decimal_of
 from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40
@@ -79,7 +79,11 @@ class CcxtTrader:
     def _altered(self, symbol: str, amount: Decimal, price: Decimal) -> str | None:
         """Why the client would not send these very numbers, or None."""
         client = self._at.client
-        sent_amount = Decimal(client.amount_to_precision(symbol, f"{amount:f}"))
+        if (self._at.market(symbol).get("precision") or {}).get("amount") is None:
+            # the client knows no step, and sends what it is told
+            sent_amount = amount - amount % (self._at.instrument(symbol).step_contracts * self._at.unit(symbol))
+        else:
+            sent_amount = Decimal(client.amount_to_precision(symbol, f"{amount:f}"))
         sent_price = Decimal(client.price_to_precision(symbol, f"{price:f}"))
         if sent_amount != amount:
             return f"{symbol}: amount {amount:f} would be sent as {sent_amount:f}; not sent"
@@ -155,6 +159,8 @@ class CcxtTrader:
         product = self._at.capability.product_of(market)
         text = self._at.capability.encode(client_id)
         for read, param in self._at.capability.lookups.reads:
+            if read.about is not None and not read.about(market):
+                continue
             params = self._at.keys(market, product)
             if param:
                 params[param] = text
@@ -214,7 +220,9 @@ class CcxtTrader:
     async def fills(self, instrument: InstrumentId, since_ms: int) -> tuple[Fill, ...]:
         """Executions since then, oldest first, each once."""
         async with self._at.deadline():
-            if self._at.capability.fill_rows is not None:
+            if self._at.capability.fill_orders:
+                trades = await self._fills_of_orders(instrument, since_ms)
+            elif self._at.capability.fill_rows is not None:
                 trades = await self._raw_fills(instrument, since_ms)
             else:
                 trades = await self._unified_fills(instrument, since_ms)
@@ -222,6 +230,19 @@ class CcxtTrader:
             fills = [fill_of(trade, instrument, unit, self._at.capability) for trade in trades]
         recent = {fill.trade_id: fill for fill in fills if fill.at_ms >= since_ms}
         return tuple(sorted(recent.values(), key=lambda fill: (fill.at_ms, fill.trade_id)))
+
+    async def _fills_of_orders(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
+        market = self._at.market(instrument.symbol)
+        keys = self._at.keys(market, self._at.capability.product_of(market))
+        found: list[Row] = []
+        for read, began, ended in self._at.capability.fill_orders:
+            if read.about is not None and not read.about(market):
+                continue
+            for start, end in self._at.windows(since_ms, self._at.capability.fills_window_ms):
+                rows = await self._at.rows(read, {**keys, began: start, ended: end}, Urgency.LOOKUP)
+                orders = [self._at.order(row, market) for row in rows]
+                found.extend(_as_fill(order) for order in orders if decimal_of(order.get("filled"), "filled") > 0)
+        return found
 
     async def _raw_fills(self, instrument: InstrumentId, since_ms: int) -> list[Row]:
         recipe = self._at.capability.fill_rows
@@ -324,6 +345,13 @@ class CcxtTrader:
 
 def _is_class(failure: BaseException, names: tuple[str, ...]) -> bool:
     return any(kind.__name__ in names for kind in type(failure).__mro__)
+
+
+def _as_fill(order: Row) -> Row:
+    """An order as the one execution that it has come to."""
+    at_ms = order.get("lastUpdateTimestamp") or order.get("timestamp")
+    whole = {"order": order.get("id"), "amount": order.get("filled"), "price": order.get("average")}
+    return {**order, **whole, "timestamp": at_ms}
 
 
 def _stamp(row: Row) -> int:

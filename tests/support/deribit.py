@@ -44,6 +44,7 @@ class DeribitDesk(Desk):
     """An account with coins, a coin-margined perpetual in USD and a linear one in coins."""
 
     create: tuple[str, ...] = ("/private/sell", "/private/buy")
+    method: str = "GET"
     step: Decimal = CENT
     coins: dict[str, Decimal] = field(default_factory=lambda: {"BTC": D(5), "USDC": D(1_000_000)})
     missing: frozenset[str] = frozenset()

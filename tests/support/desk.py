@@ -70,6 +70,10 @@ class Fault:
     seconds: float = 0.0
     told: Told | None = None
     cut: bool = False
+    method: str = ""
+
+    def fits(self, method: str, path: str) -> bool:
+        return path.endswith(self.path) and self.method in ("", method)
 
 
 @dataclass
@@ -77,6 +81,8 @@ class Desk:
     """The account. ``create`` is the end of the path by which orders come in."""
 
     create: tuple[str, ...]
+    method: str = "POST"
+    """How orders come in."""
     bid: Decimal = BID
     ask: Decimal = ASK
     step: Decimal = ONE
@@ -120,7 +126,7 @@ class Desk:
         if route is None:
             self.strange.append(f"{request.method} {request.path}")
             return web.json_response({"code": 404, "msg": "not found"}, status=404)
-        fault = next((each for each in self.faults if request.path.endswith(each.path)), None)
+        fault = next((each for each in self.faults if each.fits(request.method, request.path)), None)
         if fault is None:
             return _response(route(params))
         if fault.times is not None:
@@ -140,15 +146,16 @@ class Desk:
 
     def lose_answers(self, times: int | None = 1) -> None:
         """Orders are taken in, and the connection breaks before the answer."""
-        self._arm(self.create, times=times, cut=True)
+        self._arm(self.create, times=times, cut=True, method=self.method)
 
     def lose_orders(self, times: int | None = 1) -> None:
         """The connection breaks before an order is taken in."""
-        self._arm(self.create, times=times, cut=True, accepted=False, told=Told(500, {}))
+        self._arm(self.create, times=times, cut=True, accepted=False, told=Told(500, {}), method=self.method)
 
     def answer(self, told: Told, *, accepted: bool = False, path: str = "", times: int | None = 1) -> None:
         """Answer so, whether or not the order is taken in."""
-        self._arm((path,) if path else self.create, told=told, accepted=accepted, times=times)
+        method = "" if path else self.method
+        self._arm((path,) if path else self.create, told=told, accepted=accepted, times=times, method=method)
 
     def heal(self) -> None:
         self.faults.clear()
@@ -157,7 +164,7 @@ class Desk:
 
     def sent(self) -> list[Asked]:
         """The orders that arrived, taken in or not."""
-        return [each for each in self.asked if each.path.endswith(self.create) and each.method != "DELETE"]
+        return [each for each in self.asked if each.path.endswith(self.create) and each.method == self.method]
 
     def place(
         self, client_id: str, symbol: str, side: str, amount: Any, price: Any, *, ioc: bool, reduce_only: bool = False
