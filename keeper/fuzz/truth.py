@@ -136,7 +136,8 @@ class GroundTruth:
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
         # Every drawn hedge has a share for its target.
         target = -hedge.target.value * protected if protected > 0 else ZERO
-        return Stand(at, marks, delta, equity + delta, delta - target, protected)
+        # Coins that are owed are no short by our hand: a long that others opened may still be sold down to nothing.
+        return Stand(at, marks, delta, max(equity, ZERO) + delta, delta - target, protected)
 
     def _delta(self, key: MarketKey, quantity: Decimal) -> Decimal:
         market = self._exchange.market(key)
