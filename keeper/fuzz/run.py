@@ -13,6 +13,7 @@ from keeper.core.model import CycleRecord, Hedge, HedgeCycle, HedgeMemory, Hold,
 from keeper.daemon import Daemon
 from keeper.fuzz.carriers import VENUE
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
+from keeper.fuzz.garbage import seldom_collected
 from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
 from keeper.fuzz.levers import Levers
@@ -67,7 +68,7 @@ def run_seed(seed: int, cycles: int = CYCLES, **given: Any) -> Result:
     loop = VirtualLoop()
     simulation = Simulation(loop, draw(seed, **given), cycles)
     try:
-        with quiet_logs(simulation.invariants.on_text):
+        with quiet_logs(simulation.invariants.on_text), seldom_collected():
             asyncio.set_event_loop(loop)
             result = loop.run_until_complete(simulation.run())
             return dataclasses.replace(result, cpu_seconds=time.process_time() - began)

@@ -14,15 +14,16 @@ import dataclasses
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, NewType, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from keeper.journal.base import JournalError
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Encoder: TypeAlias = Callable[[Any], Json]
 T = TypeVar("T")
 
 _TAG = "is"
@@ -49,23 +50,28 @@ def loads(kind: type[T], text: str) -> T:
 
 def encode(kind: Any, value: Any) -> Json:
     """``value`` as JSON data, checked against the declared type ``kind``; raises :class:`CodecError`."""
+    return _encoder(kind)(value)
+
+
+@cache
+def _encoder(kind: Any) -> Encoder:
+    """What encodes values of ``kind``; its shape is looked at once."""
     kind = _plain(kind)
     if _is_union(kind):
-        return _encode_union(kind, value)
+        return partial(_encode_union, kind)
     if _is_dataclass(kind):
-        _expect(isinstance(value, kind), kind, value)
-        return {name: encode(hint, getattr(value, name)) for name, hint in _fields(kind).items()}
+        return partial(_encode_dataclass, kind)
     origin = get_origin(kind)
     if origin is tuple:
-        _expect(isinstance(value, tuple), kind, value)
-        return [encode(hint, item) for hint, item in zip(_item_kinds(kind, len(value)), value, strict=True)]
+        return partial(_encode_tuple, kind)
     if origin is Mapping:
-        _expect(isinstance(value, Mapping), kind, value)
-        key_kind, item_kind = get_args(kind)
-        if key_kind is str:
-            return {key: encode(item_kind, item) for key, item in value.items()}
-        return [[encode(key_kind, key), encode(item_kind, item)] for key, item in value.items()]
-    return _encode_scalar(kind, value)
+        return partial(_encode_mapping, kind, *get_args(kind))
+    return partial(_encode_scalar, kind)
+
+
+@cache
+def _field_encoders(kind: Any) -> tuple[tuple[str, Encoder], ...]:
+    return tuple((name, _encoder(hint)) for name, hint in _fields(kind).items())
 
 
 def decode(kind: Any, data: Json) -> Any:
@@ -85,13 +91,31 @@ def decode(kind: Any, data: Json) -> Any:
     return _decode_scalar(kind, data)
 
 
+def _encode_dataclass(kind: Any, value: Any) -> Json:
+    _expect(isinstance(value, kind), kind, value)
+    return {name: encoder(getattr(value, name)) for name, encoder in _field_encoders(kind)}
+
+
+def _encode_tuple(kind: Any, value: Any) -> Json:
+    _expect(isinstance(value, tuple), kind, value)
+    return [_encoder(hint)(item) for hint, item in zip(_item_kinds(kind, len(value)), value, strict=True)]
+
+
+def _encode_mapping(kind: Any, key_kind: Any, item_kind: Any, value: Any) -> Json:
+    _expect(isinstance(value, Mapping), kind, value)
+    key_encoder, item_encoder = _encoder(key_kind), _encoder(item_kind)
+    if key_kind is str:
+        return {key: item_encoder(item) for key, item in value.items()}
+    return [[key_encoder(key), item_encoder(item)] for key, item in value.items()]
+
+
 def _encode_union(kind: Any, value: Any) -> Json:
+    members = _members(kind)
     if value is None:
         _expect(type(None) in get_args(kind), kind, value)
         return None
-    members = _members(kind)
     if len(members) == 1:
-        return encode(members[0], value)
+        return _encoder(members[0])(value)
     for member in members:
         if type(value) is member:
             encoded = encode(member, value)
@@ -140,7 +164,8 @@ def _decode_mapping(kind: Any, data: Json) -> Any:
 
 def _encode_scalar(kind: Any, value: Any) -> Json:
     if kind is Decimal:
-        _expect(isinstance(value, Decimal) and value.is_finite(), kind, value)
+        if not (isinstance(value, Decimal) and value.is_finite()):
+            raise _misfit(kind, value)
         return str(value)
     if isinstance(kind, type) and issubclass(kind, Enum):
         _expect(isinstance(value, kind), kind, value)
@@ -189,8 +214,9 @@ def _is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def _members(kind: Any) -> list[Any]:
-    return [member for member in get_args(kind) if member is not type(None)]
+@cache
+def _members(kind: Any) -> tuple[Any, ...]:
+    return tuple(member for member in get_args(kind) if member is not type(None))
 
 
 def _item_kinds(kind: Any, length: int) -> list[Any]:

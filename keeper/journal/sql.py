@@ -222,9 +222,12 @@ class SqlJournal:
             written = await connection.execute(insert(schema.cycles), values)
             key = written.inserted_primary_key
             assert key is not None  # noqa: S101  an INSERT of one row has one
-            for position, hedge in enumerate(record.hedges):
-                values = rows.hedge_cycle_values(key[0], position, hedge, in_full=not repeats)
-                await connection.execute(insert(schema.hedge_cycles), values)
+            hedges = [
+                rows.hedge_cycle_values(key[0], position, hedge, in_full=not repeats)
+                for position, hedge in enumerate(record.hedges)
+            ]
+            if hedges:
+                await connection.execute(insert(schema.hedge_cycles), hedges)
             memories = [_memory_values(hedge.exposure.hedge.name, hedge.memory) for hedge in record.hedges]
             await self._upsert(connection, schema.memories, memories)
             await self._remember(connection, remembered)

@@ -59,10 +59,11 @@ class CrossMargin:
 
 
 class Valuation:
-    """Reads the state; no figure is cached, every answer is of this moment."""
+    """Reads the state; every answer is of this moment."""
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._flat: dict[tuple[MarketKey, PositionSide], Position] = {}
 
     # --- settings ---------------------------------------------------------------------------------------------------
 
@@ -152,6 +153,8 @@ class Valuation:
         settings = self.settings(account, market)
         held = account.futures[market.kind].positions.get((market.key, side), _FLAT)
         mark = self._state.mark(market)
+        if held is _FLAT and not account.orders.opened(market.key):
+            return self._never_opened(market, side, settings, mark)
         unrealised = pnl(market, held.quantity, held.entry, mark)
         worth = value(market, held.quantity, mark)
         initial, orders = self.initial_margin(account, market, side)
@@ -182,6 +185,42 @@ class Valuation:
             settle=market.settle,
             updated_ms=held.updated_ms,
         )
+
+    def _never_opened(self, market: Market, side: PositionSide, settings: ContractSettings, mark: Decimal) -> Position:
+        """The row of a contract without position and order, as most are: the one before, if it still holds."""
+        known = self._flat.get((market.key, side))
+        if (
+            known is not None
+            and known.mark_price == mark
+            and known.leverage == settings.leverage
+            and known.margin_mode is settings.margin_mode
+        ):
+            return known
+        row = self._flat[market.key, side] = Position(
+            market=market.key,
+            side=side,
+            quantity=ZERO,
+            entry_price=_NOTHING,
+            break_even_price=_NOTHING,
+            mark_price=mark,
+            unrealised_pnl=_NOTHING,
+            notional=_NOTHING,
+            leverage=settings.leverage,
+            margin_mode=settings.margin_mode,
+            isolated_wallet=ZERO,
+            isolated_margin=ZERO,
+            initial_margin=_NOTHING,
+            position_initial_margin=_NOTHING,
+            open_order_initial_margin=_NOTHING,
+            maintenance_margin=_NOTHING,
+            liquidation_price=None,
+            adl_quantile=0,
+            bid_notional=_NOTHING,
+            ask_notional=_NOTHING,
+            settle=market.settle,
+            updated_ms=0,
+        )
+        return row
 
     def positions(
         self, account: Account, kind: MarketKind, key: MarketKey | None = None, *, include_flat: bool = True
@@ -267,6 +306,7 @@ class Valuation:
 
 
 _FLAT = HeldPosition()
+_NOTHING = booked(ZERO)
 
 
 @cache
