@@ -311,7 +311,16 @@ class Connection:
         stated = {ours: row.get(theirs) for ours, theirs in self.capability.order_figures.items()}
         if self.capability.order_sides:
             stated["side"] = self.capability.order_sides.get(str(row.get("side")))
-        return {**self.client.parse_order(row, market), **stated}
+        return self.restated({**self.client.parse_order(row, market), **stated})
+
+    def restated(self, order: Row) -> Row:
+        """An order in the client's form, its state as the venue means it."""
+        info = order.get("info")
+        for name, states in self.capability.order_states.items():
+            said = str(info.get(name)).upper() if isinstance(info, Mapping) else ""
+            if said in states:
+                return {**order, "status": states[said]}
+        return order
 
     def keys(self, market: Row, product: Product | None) -> dict[str, Any]:
         """The parameters by which the venue's raw endpoints name a market."""

@@ -149,6 +149,17 @@ _MEXC_MARK = {
 }
 
 
+_MEXC_OPEN, _MEXC_CLOSED = (
+    Read(
+        f"contractPrivateGetOrderList{name}Orders",
+        rows=("data",),
+        cursor=Cursor("page_num", first=1),
+        limit=100,
+        limit_param="page_size",
+        blank_is_empty=True,
+    )
+    for name in ("Open", "History")
+)
 _MEXC_CONTRACTS = WalletRead(
     (Read("contractPrivateGetAccountAssets", rows=("data",)),),
     "currency",
@@ -270,6 +281,11 @@ OTHERS: Mapping[str, Capability] = {
                 (Read("contractGetCapiV3MarketTickerBookTicker"), {"bid": "bidPrice", "ask": "askPrice"}),
             ),
         ),
+        order_states={"status": {"PARTIAL_FILL": "open", "PARTIALLY_FILLED": "open"}},
+        codes=Codes(
+            ambiguous=frozenset({"-1000", "-1054"}),  # something went wrong, which may be after the order was taken in
+            not_found=frozenset({"-2200", "-3200"}),
+        ),
         demo_path="capi/v3/sim/",
     ),
     "mexc": Capability(
@@ -312,16 +328,7 @@ OTHERS: Mapping[str, Capability] = {
             Product(
                 covers=is_contract,
                 positions=(Read("contractPrivateGetPositionOpenPositions", rows=("data",)),),
-                orders=(
-                    Read(
-                        "contractPrivateGetOrderListOpenOrders",
-                        rows=("data",),
-                        cursor=Cursor("page_num", first=1),
-                        limit=100,
-                        limit_param="page_size",
-                        blank_is_empty=True,
-                    ),
-                ),
+                orders=(_MEXC_OPEN,),
                 position=Read("contractPrivateGetPositionOpenPositions", rows=("data",)),
                 fields=_MEXC_FIELDS,
                 marks=((Read("contractPublicGetTicker", rows=("data",)), _MEXC_MARK),),
@@ -335,7 +342,34 @@ OTHERS: Mapping[str, Capability] = {
             "4": "sell",
         },  # open long, close short, open short, close long
         client_id_fields=("clientOrderId", "externalOid"),
+        order_states={"state": {"5": "rejected"}},
         ioc_type=3,
+        lookups=Lookups(
+            reads=(
+                (
+                    Read(
+                        "contractPrivateGetOrderExternalSymbolExternalOid",
+                        rows=("data",),
+                        single=True,
+                        blank_is_empty=True,
+                        otherwise=_MEXC_OPEN,
+                    ),
+                    "external_oid",
+                ),
+                (_MEXC_OPEN, ""),
+                (_MEXC_CLOSED, ""),
+            )
+        ),
+        fill_orders=((_MEXC_CLOSED, "start_time", "end_time"),),  # the client takes the sides of executions for others
+        fills_window_ms=89 * 86_400_000,
+        codes=Codes(
+            where=(("code",), ("data", 0, "errorCode")),
+            ambiguous=frozenset({"500", "501", "503", "504", "506", "603", "604", "801", "9999"}),
+            retry_later=frozenset({"429", "510"}),
+            not_found=frozenset({"2040", "2041"}),
+            rejected=r"600|602|100[1-4]|20(0\d|1\d|2\d|3[0-68])|600[125]",
+            limits=frozenset({"429", "510"}),
+        ),
         demo="none",
     ),
     "gate": Capability(

@@ -342,6 +342,8 @@ class Capability:
     """The raw fields of the client's ``amount`` and ``filled``, where the client reckons them from others if blank."""
     order_sides: Mapping[str, str] = field(default_factory=dict)
     """The raw sides of orders, where the client takes one for the other."""
+    order_states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Raw states of orders, by the name of their field, that the client does not know or takes for another."""
     position_from_list: bool = False
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     ioc_type: str | int = "limit"

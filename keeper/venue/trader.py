@@ -119,7 +119,7 @@ class CcxtTrader:
         if named is not None and named != order.client_id:
             return Ambiguous(f"{self.name}: the answer to the order is about another one, {named}")
         try:
-            report = order_report(answer, order.client_id, self._at.unit(order.instrument.symbol))
+            report = order_report(self._at.restated(answer), order.client_id, self._at.unit(order.instrument.symbol))
         except BadReadingError:
             report = None  # some venues answer with ids alone: how it went has to be looked up
         if report is not None and report.state is OrderState.OPEN and order.time_in_force == "IOC":
@@ -186,7 +186,7 @@ class CcxtTrader:
         order = await self._at.ask(watched, Urgency.LOOKUP, "order")
         if order is None:
             raise _Missing(f"{self.name}: the venue knows no such order on {symbol}")
-        return order
+        return self._at.restated(order)
 
     def _denied(self, failure: Exception) -> bool:
         """Whether the venue answered, with authority, that there is no such order."""
@@ -212,7 +212,7 @@ class CcxtTrader:
             for order in rows_at(orders, (), f"{self.name} {method}"):
                 named = client_id_of(order, self._at.capability)
                 if named == client_id or (venue_order_id is not None and order.get("id") == venue_order_id):
-                    return order
+                    return self._at.restated(order)
         if len(calls) == 1:
             raise BadReadingError(f"{instrument}: closed orders cannot be listed here, so absence cannot be shown")
         raise _Missing(f"{instrument}: no such order among open and closed ones")

@@ -117,8 +117,9 @@ class Desk:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         params: Params = dict(request.query)
         text = await request.text()
-        if text.startswith("{"):
-            params |= json.loads(text)
+        if text.startswith(("{", "[")):
+            body = json.loads(text)
+            params |= body if isinstance(body, dict) else {"body": body}
         elif text:
             params |= dict(await request.post())
         self.asked.append(Asked(request.method, request.path, params, dict(request.headers)))
@@ -167,9 +168,10 @@ class Desk:
         return [each for each in self.asked if each.path.endswith(self.create) and each.method == self.method]
 
     def place(
-        self, client_id: str, symbol: str, side: str, amount: Any, price: Any, *, ioc: bool, reduce_only: bool = False
-    ) -> Order:
-        """Take an order in, and match it at the touch if its price allows."""
+        self, client_id: str, symbol: str, side: str, amount: Any, price: Any, *, ioc: bool, reduce_only: bool = False,
+        post_only: bool = False,
+    ) -> Order:  # fmt: skip
+        """Take an order in, and match it at the touch if its price allows; a post-only one ends there."""
         size, limit, held = D(str(amount)), D(str(price)), self.positions.get(symbol, ZERO)
         number = str(7_000_001 + len(self.orders))
         order = Order(number, client_id, symbol, side, size, limit, reduce_only, CLOCK.now_ms())
@@ -179,11 +181,12 @@ class Desk:
         wants = limit <= touch if side == "sell" else limit >= touch
         sign = -1 if side == "sell" else 1
         most = max(-sign * held, ZERO) if reduce_only else size
-        if wants and most > 0:
+        if wants and most > 0 and not post_only:
             order.filled, order.average = min(size, most), touch
             self.positions[symbol] = held + sign * order.filled
             self.worst = min(self.worst, self.positions[symbol])
-        order.state = "filled" if order.filled == size else "cancelled" if ioc else "open"
+        ends = ioc or (post_only and wants)
+        order.state = "filled" if order.filled == size else "cancelled" if ends else "open"
         self.orders.append(order)
         return order
 

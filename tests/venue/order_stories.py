@@ -75,14 +75,17 @@ async def covers(place: Place) -> Asked:
         return last
 
 
-async def rests(place: Place) -> Asked:
-    """A post-only order is refused where it would trade, rests where it would not, and is taken back once or twice."""
+async def rests(place: Place, *, refused: bool = True) -> Asked:
+    """A post-only order is refused where it would trade (or ends at once), rests where it would not, is taken back."""
     async with place.desk() as desk, opened(over(desk)) as venue:
         instrument = venue.observer.instrument(place.symbol)
         crossing = replace(order(instrument, place.contracts, D(59000)), time_in_force="PO")
-        outcome = await venue.trader.submit(crossing)
-        assert isinstance(outcome, Rejected)
-        assert outcome.code == POST_ONLY_REFUSED
+        if refused:
+            outcome = await venue.trader.submit(crossing)
+            assert isinstance(outcome, Rejected)
+            assert outcome.code == POST_ONLY_REFUSED
+        else:
+            assert (await report_of(venue, crossing)).state is OrderState.NONE
         asked = replace(order(instrument, place.contracts, D(61000), 2), time_in_force="PO")
         assert isinstance(await venue.trader.submit(asked), Accepted)
         found = await venue.trader.lookup(instrument.id, asked.client_id, None)
