@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from keeper.belonging import refuse_other_accounts
 from keeper.checking import closed_contracts, hindrances, rolls_told, shorts_held
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config
@@ -40,8 +41,8 @@ from keeper.wiring import (
     Venues,
     build_hedges,
     open_venues,
-    refuse_other_modes,
     stood,
+    used_venues,
     will_trade,
 )
 
@@ -88,7 +89,7 @@ async def looking(config: Config, *, clock: Clock | None = None, partly: bool = 
             open_venues(config, clock, patience_seconds=0.0, to_look=True, partly=partly)
         )
         try:
-            refuse_other_modes(config, (await reader.summary()).last_mode if reader.exists else None)
+            await refuse_other_accounts(config, used_venues(config), reader)
             kept, remembered = await reader.memories(), await reader.remembered()
             built = build_hedges(config, venues.observers, kept, to_look=True)
             await refuse_unready(config, built, venues.papers)
@@ -161,7 +162,7 @@ async def check_connect(config: Config) -> tuple[Finding, ...]:
         reader = await stack.enter_async_context(await _reader(config))
         venues = await stack.enter_async_context(open_venues(config, clock, patience_seconds=0.0))
         try:
-            refuse_other_modes(config, (await reader.summary()).last_mode if reader.exists else None)
+            await refuse_other_accounts(config, used_venues(config), reader)
             kept, remembered = await reader.memories(), await reader.remembered()
         except JournalError as error:
             raise KeeperError(f"the journal cannot be read: {error}") from error

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import structlog
 
+from keeper.belonging import note_accounts, refuse_other_accounts
 from keeper.betas import Betas
 from keeper.candidates import Markets
 from keeper.chores import BackOff
@@ -34,7 +35,7 @@ from keeper.journal.sql import SqlJournal
 from keeper.locks import lock_journal, lock_key
 from keeper.measures import brakes_of, doubt_of, limits_of, pace_of, wanted_of
 from keeper.observe import Observatory
-from keeper.papering import note_beginnings, paper_venue, refuse_other_books, refuse_unready
+from keeper.papering import note_beginnings, paper_venue, refuse_unready
 from keeper.preflight import Preflight, Wanted, preflight
 from keeper.refusals import start_error, wallet_fault, whose
 from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
@@ -134,7 +135,7 @@ def _asks_account(venue: VenueConfig, config: Config) -> bool:
     return config.mode is not _ON_PAPER or (venue.paper is not None and venue.paper.seed is not None)
 
 
-def _used_venues(config: Config) -> tuple[str, ...]:
+def used_venues(config: Config) -> tuple[str, ...]:
     """Venues that some hedge stands on, in the config's order."""
     used = {choice.instrument.venue for hedge in config.hedges for choice in hedge.carriers}
     used |= {account.venue for hedge in config.hedges for account in hedge.spot}
@@ -143,7 +144,7 @@ def _used_venues(config: Config) -> tuple[str, ...]:
 
 def _make_all(config: Config, clock: Clock) -> dict[str, CcxtVenue]:
     """The used venues, with nothing asked of them yet: what the mode forbids is refused here."""
-    return {name: _make(name, config.venues[name], config, clock) for name in _used_venues(config)}
+    return {name: _make(name, config.venues[name], config, clock) for name in used_venues(config)}
 
 
 @asynccontextmanager
@@ -342,11 +343,6 @@ def will_trade(config: Config) -> bool:
     return _POLICIES[config.mode].trading or config.mode is _ON_PAPER
 
 
-def refuse_other_modes(config: Config, last_mode: str | None) -> None:
-    """A journal that was begun on paper stays on paper, and no other does; raises :class:`UnsafeError`."""
-    refuse_other_books(config, last_mode, paper=config.mode is _ON_PAPER)
-
-
 # -- a keeper that runs ----------------------------------------------------------------------------------------------
 
 
@@ -362,7 +358,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
     made = _make_all(config, clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_journal(url))
-        for name in _used_venues(config):
+        for name in used_venues(config):
             venue = config.venues[name]
             if not _asks_account(venue, config):
                 continue
@@ -371,13 +367,14 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         # The journal comes first: it knows which venue asked us to stay away.
         journal = await _open_journal(config.journal_url)
         stack.push_async_callback(journal.close)
-        refuse_other_modes(config, await journal.last_mode())
+        await refuse_other_accounts(config, used_venues(config), journal)
         away = await journal.back_offs()
         venues = await stack.enter_async_context(
             open_venues(config, clock, patience_seconds=patience, made=made, away=away, keeps=True)
         )
         hedges = build_hedges(config, venues.observers, await _memories(journal))
         await refuse_unready(config, hedges, venues.papers)
+        await note_accounts(config, used_venues(config), journal, clock.now_ms())
         await note_beginnings(journal, venues.papers)
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:

@@ -64,6 +64,10 @@ def _transfer(detail: _Detail) -> str:
     return f"{_plain(detail['amount'])} {detail['asset']} from {source} to {target}: {detail['state']}{text}"
 
 
+def _account(detail: _Detail) -> str:
+    return f"at {detail['exchange']}"
+
+
 def _plain(figure: str) -> str:
     return plain(Decimal(figure))
 
@@ -72,6 +76,7 @@ _WORDS: tuple[tuple[frozenset[str], Callable[[_Detail], str]], ...] = (
     (frozenset({"decision", "reasons"}), _roll),
     (frozenset({"slopes"}), _betas),
     (frozenset({"wallets", "positions"}), _paper),
+    (frozenset({"exchange"}), _account),
     (frozenset({"amount", "asset", "source", "target", "state"}), _transfer),
 )
 """By what a detail consists of: an older journal may know less, and is then shown as it is."""

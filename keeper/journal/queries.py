@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keeper.core.model import AccountId, HedgeMemory, InstrumentId, Intent, Outcome
 from keeper.journal import codec, rows, schema
 from keeper.journal.base import Event, Remembered
+
+
+async def modes(connection: AsyncConnection) -> tuple[str, ...]:
+    """The modes of the keepers that have started on this journal, the last one's last; none for a new one."""
+    runs = schema.runs.c
+    wanted = select(runs.mode).group_by(runs.mode).order_by(func.max(runs.number))
+    return tuple((await connection.execute(wanted)).scalars())
 
 
 async def memories(connection: AsyncConnection) -> dict[str, HedgeMemory]:

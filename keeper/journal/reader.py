@@ -162,6 +162,10 @@ class JournalReader:
     ) -> None:
         await self.close()
 
+    async def modes(self) -> Sequence[str]:
+        """The modes of the keepers that have started on this journal, the last one's last."""
+        return await self._ask("read its modes", queries.modes, ())
+
     async def memories(self) -> Mapping[str, HedgeMemory]:
         """What each hedge remembered last."""
         return await self._ask("read what hedges remember", queries.memories, {})

@@ -118,15 +118,9 @@ class SqlJournal:
 
         return await self._do("start a run", work)
 
-    async def last_mode(self) -> str | None:
-        """The mode of the last keeper that started on this journal; None for a new one."""
-
-        async def work(connection: AsyncConnection) -> str | None:
-            newest = select(schema.runs.c.mode).order_by(schema.runs.c.number.desc()).limit(1)
-            mode: str | None = (await connection.execute(newest)).scalar()
-            return mode
-
-        return await self._do("read its mode", work)
+    async def modes(self) -> Sequence[str]:
+        """The modes of the keepers that have started on this journal, the last one's last."""
+        return await self._do("read its modes", queries.modes)
 
     async def memories(self) -> Mapping[str, HedgeMemory]:
         """What each hedge remembered last."""
