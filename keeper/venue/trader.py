@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -207,8 +206,7 @@ class CcxtTrader:
             if has.get(name) is True:
                 calls.append(method)
         for method in calls:
-            call = getattr(self._at.client, method)
-            orders = await self._at.ask(functools.partial(call, instrument.symbol), Urgency.LOOKUP, method)
+            orders = await self._at.unified(method, instrument.symbol, level=Urgency.LOOKUP)
             for order in rows_at(orders, (), f"{self.name} {method}"):
                 named = client_id_of(order, self._at.capability)
                 if named == client_id or (venue_order_id is not None and order.get("id") == venue_order_id):

@@ -121,12 +121,15 @@ async def lost(place: Place, told: Told | None) -> None:
             assert [fill.contracts for fill in fills] == ([sent.contracts] if accepted else [])
 
 
-async def failed_searches(place: Place, *paths: str) -> None:
+NONSENSE = (Told(503, {}), Told(200, {"code": 0, "success": True, "data": {}}), Told(200, []), Told(200, "?"))
+
+
+async def failed_searches(place: Place, *paths: str, nonsense: tuple[Told, ...] = NONSENSE) -> None:
     """A search that failed is no evidence."""
     async with place.desk() as desk, opened(over(desk)) as venue:
         instrument = venue.observer.instrument(place.symbol).id
         for path in paths:
-            for told in (Told(503, {}), Told(200, {"code": 0, "success": True, "data": {}}), Told(200, [])):
+            for told in nonsense:
                 desk.heal()
                 desk.answer(told, path=path, times=None)
                 assert isinstance(await venue.trader.lookup(instrument, "a" * 28, None), LookupFailed), (path, told)

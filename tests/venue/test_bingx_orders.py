@@ -9,7 +9,7 @@ from keeper.venue.base import Ambiguous, NotFound, OrderReport, Rejected, RetryL
 from tests.support.bingx import COIN, INVERSE, LINEAR, SWAP, BingxDesk, error
 from tests.support.desk import D, Told
 from tests.venue.helpers import marketable, opened
-from tests.venue.order_stories import Place, covers, lost, over, rests, sent_once
+from tests.venue.order_stories import Place, covers, failed_searches, lost, over, rests, sent_once
 
 PLACES = {
     "linear": Place(BingxDesk, "BTC/USDT:USDT", LINEAR, "1.5", "1.5"),
@@ -84,3 +84,8 @@ async def test_an_order_that_its_own_page_does_not_have_is_found_in_the_lists() 
         assert isinstance(await venue.trader.lookup(sent.instrument, "a" * 28, None), NotFound)
         (fill,) = await venue.trader.fills(sent.instrument, desk.orders[0].at_ms - 60_000)
         assert (fill.client_id, fill.side, fill.contracts) == (sent.client_id, Side.SELL, D("1.5"))
+
+
+async def test_a_search_that_failed_is_no_evidence() -> None:
+    await failed_searches(PLACES["linear"], f"{SWAP}/trade/openOrders", f"{SWAP}/trade/allOrders")
+    await failed_searches(PLACES["coin-margined"], f"{COIN}/trade/openOrders", f"{COIN}/trade/orderHistory")
