@@ -66,6 +66,8 @@ class Gathered:
 
 NOT_REMEMBERED = (EmptyReadingError.code, "unconfirmed_position")
 """Codes of gaps at a position that is shown as it was read, once, and may not be what the next one is judged by."""
+UNEXPLAINED_ZERO = "unexplained_zero"
+"""The code of a gap at a wallet: a first reading of zero or less that is not explained is shown, and not remembered."""
 
 
 def said(contracts: Contracts | None) -> str:
@@ -76,9 +78,17 @@ def said(contracts: Contracts | None) -> str:
 def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
     """The last accepted readings with this look's laid over them; a gap leaves what was known."""
     doubted = {gap.source for gap in snapshot.gaps if gap.code in NOT_REMEMBERED}
+    unexplained = {gap.source for gap in snapshot.gaps if gap.code == UNEXPLAINED_ZERO}
     return replace(
         remembered,
-        holdings={**remembered.holdings, **snapshot.holdings},
+        holdings={
+            **remembered.holdings,
+            **{
+                key: coins
+                for key, coins in snapshot.holdings.items()
+                if coins > 0 or str(key[0]) not in unexplained or key in remembered.holdings
+            },
+        },
         positions={
             **remembered.positions,
             **{

@@ -269,8 +269,10 @@ class Observatory:
         return False
 
     def _doubt_first_zeros(self, look: Gathered, remembered: Remembered) -> None:
-        """A coin that reads zero, or less, the first time ever under a short that is there: more likely not shown."""
+        """A coin that reads zero, or less, the first time ever under a short that is there is more likely not shown:
+        the figure stays to be looked at, holds the hedges that count it, and is not what the next one is judged by."""
         now = self._clock.monotonic() * 1000
+        doubted: set[tuple[AccountId, str]] = set()
         for hedge in self.hedges:
             held = (look.positions.get(instrument.id) for instrument in hedge.instruments)
             short = next((position for position in held if position is not None and position.contracts < 0), None)
@@ -285,10 +287,11 @@ class Observatory:
             owes = any(look.holdings[key] < 0 for key in fresh)
             if not fresh or ((owned or any(hedge.declared.values())) and not owes):
                 continue
-            for account, asset in (key for key in fresh if look.holdings[key] <= 0):
+            for account, asset in (key for key in fresh if look.holdings[key] <= 0 and key not in doubted):
                 since = self._zero_since_ms.setdefault((account, asset), now)
                 if now - since < self._doubt.unexplained_zero_ms:
-                    value = look.holdings.pop((account, asset))
+                    doubted.add((account, asset))
+                    value = look.holdings[account, asset]
                     shown = "zero" if value == 0 else plain(value)
                     text = f"{asset} reads {shown} at the first look while {short.instrument.id} is short"
                     look.gaps.append(Gap(str(account), "unexplained_zero", text))

@@ -361,6 +361,10 @@ async def test_a_debt_at_the_first_look_is_doubted_also_where_coins_are_held_els
     cycle = await house.one()
     assert code(cycle.decision) == "unexplained_zero"
     assert house.position() == D(-5), "an answer of the wrong sign buys nothing back"
+    assert cycle.exposure.spot_base == -5, "what was read is shown, with the reason beside it"
+    house.line.readings = [{"BTC": Base(D(-5))}]
+    assert code((await house.one()).decision) == "unexplained_zero", "and it is not what the next look is judged by"
+    assert code((await house.one()).decision) != "unexplained_zero"
 
 
 async def test_a_debt_at_the_first_look_is_doubted_also_beside_the_coins_of_the_margin_wallet(

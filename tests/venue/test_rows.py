@@ -132,3 +132,24 @@ async def test_a_wallet_that_was_never_used_has_a_row_without_a_coin() -> None:
     routes["/openApi/swap/v3/user/balance"] = {"code": 0, "msg": "", "data": [row, row | {"asset": "USDT"}]}
     async with venue_over("bingx", routes) as venue:
         assert (await venue.observer.wallet("linear")).totals == {"USDT": 0}
+
+
+async def test_a_debt_under_a_short_is_shown_and_held_upon(tmp_path: Path) -> None:
+    routes = binance([SHORT], [])
+    routes["/sapi/v1/margin/account"] = {
+        "userAssets": [{"asset": "BTC", "borrowed": "1.2", "free": "0.1", "interest": "0.001", "locked": "0"}]
+    }
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.margin"'))
+    assert near(cycle.exposure.exposure_base, "3.899"), cycle.exposure.blockers
+    assert near(cycle.exposure.futures_base, "-2.5")
+    assert "unexplained_zero" in {reason.code for reason in cycle.exposure.blockers}
+    assert isinstance(cycle.decision, Hold)
+
+
+async def test_a_wallet_that_owns_nothing_under_a_short_is_shown_and_held_upon(tmp_path: Path) -> None:
+    routes = binance([SHORT], [])
+    routes["/api/v3/account"] = {"balances": [{"asset": "BTC", "free": "0.00000000", "locked": "0.00000000"}]}
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR))
+    assert cycle.exposure.exposure_base == 0, cycle.exposure.blockers
+    assert near(cycle.exposure.futures_base, "-2.5")
+    assert isinstance(cycle.decision, Hold)
