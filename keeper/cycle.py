@@ -175,6 +175,8 @@ async def ask_again(desk: Desk) -> None:
 
 async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcome | None]:
     """Every approved order at once, each instrument for itself; a fault of one leaves none of the others untold."""
+    if all(each.approved is None and each.withdraw is None for each in judged):
+        return [None] * len(judged)
     results = await asyncio.gather(*(carry_out(desk, judgement) for judgement in judged), return_exceptions=True)
     outcomes: list[Outcome | None] = []
     faults: list[BaseException] = []

@@ -29,6 +29,8 @@ LEVELS = 50
 
 async def fit_all(judged: Sequence[Judgement], books: Mapping[str, Books], limits: Limits) -> tuple[Judgement, ...]:
     """Each approved order cut to its visible book, or refused; as it is where the venue has no book to read."""
+    if all(judgement.approved is None for judgement in judged):
+        return tuple(judged)
     return tuple(await asyncio.gather(*(_fit(judgement, books, limits) for judgement in judged)))
 
 
