@@ -287,10 +287,16 @@ _OKX_FIELDS = Fields(
 
 
 def _okx_marks(kind: str) -> tuple[tuple[Read, Mapping[str, str]], ...]:
-    return (
-        (Read("publicGetPublicMarkPrice", {"instType": kind}, _OKX_DATA), {"mark": "markPx", "at_ms": "ts"}),
-        (Read("publicGetMarketTickers", {"instType": kind}, _OKX_DATA), {"bid": "bidPx", "ask": "askPx"}),
+    marks = Read(
+        "publicGetPublicMarkPrice",
+        {"instType": kind},
+        _OKX_DATA,
+        otherwise=Read("publicGetPublicMarkPrice", rows=_OKX_DATA),
     )
+    books = Read(
+        "publicGetMarketTickers", {"instType": kind}, _OKX_DATA, otherwise=Read("publicGetMarketTicker", rows=_OKX_DATA)
+    )
+    return (marks, {"mark": "markPx", "at_ms": "ts"}), (books, {"bid": "bidPx", "ask": "askPx"})
 
 
 def _okx_product(covers: Callable[[Row], bool], kind: str, *, lists: bool) -> Product:

@@ -47,7 +47,7 @@ class Margins:
         for (product, _), rows in zip(jobs, pages, strict=True):
             for row in rows:
                 fields = product.fields
-                if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
+                if not fields.is_future(row):
                     continue
                 if decimal_of(row.get(fields.size), f"{self.name} {fields.size}") == 0:
                     continue

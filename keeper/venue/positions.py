@@ -98,7 +98,7 @@ class Positions:
         fields = product.fields
         found: list[Held] = []
         for row in rows:
-            if fields.kind is not None and str(row.get(fields.kind)) not in fields.kinds:
+            if not fields.is_future(row):
                 continue
             market_id = row.get(fields.symbol)
             try:

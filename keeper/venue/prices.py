@@ -10,7 +10,7 @@ from keeper.core.model import Instrument, InstrumentId, Mark
 from keeper.venue.base import BadReadingError, RateLimitedError, VenueError
 from keeper.venue.connection import Connection, settled, together
 from keeper.venue.parsing import USD_LIKE, at, mark_of, optional_positive, rows_at
-from keeper.venue.recipes import Product, Read, Row, stated
+from keeper.venue.recipes import Path, Product, Read, Row, stated
 
 
 class Prices:
@@ -58,7 +58,7 @@ class Prices:
             jobs = [(read, names, {name: m["id"]}) for m in markets for read, names in product.marks]
         else:
             jobs = [(read, names, {}) for read, names in product.marks]
-        answers = await settled(*(self._at.raw(read, params) for read, _, params in jobs))
+        answers = await settled(*(self._asked(read, params, product, markets) for read, _, params in jobs))
         wanted = {str(market["id"]): str(market["symbol"]) for market in markets}
         values: dict[str, dict[str, Any]] = {}
         failure: VenueError | None = None
@@ -83,6 +83,19 @@ class Prices:
         whole = failure is None
         failure = failure or BadReadingError(f"{self.name}: the prices show no mark of {lacking[0]}")
         return await self._completed(lacking if whole else list(wanted.values()), values, failure)
+
+    async def _asked(self, read: Read, params: Mapping[str, Any], product: Product, markets: list[Row]) -> Any:
+        """One answer to a question about prices; asked market by market where the venue has no list of them."""
+        try:
+            return await self._at.raw(read, params)
+        except VenueError as failure:
+            # an outage, a refusal or nonsense is what it is
+            if read.otherwise is None or type(failure) is not VenueError:
+                raise
+            alone, what = read.otherwise, f"{self.name} {read.otherwise.method}"
+            answers = await together(*(self._at.raw(alone, self._at.keys(market, product)) for market in markets))
+            rows = [row for answer in answers for row in price_rows(answer, alone, what)]
+            return _placed(rows, read.rows)
 
     async def _completed(
         self, symbols: list[str], values: dict[str, dict[str, Any]], failure: VenueError
@@ -199,6 +212,14 @@ def _another_price(found: Mapping[str, Any]) -> Any:
         return found["last"]
     bid, ask = (optional_positive(found, name, "the book") for name in ("bid", "ask"))
     return (bid + ask) / 2 if bid is not None and ask is not None else found.get("index")
+
+
+def _placed(rows: list[Row], path: Path) -> Any:
+    """Rows where a reading looks for them."""
+    answer: Any = rows
+    for step in reversed(path):
+        answer = {step: answer}
+    return answer
 
 
 def price_rows(answer: Any, read: Read, what: str) -> list[Row]:

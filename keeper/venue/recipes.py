@@ -119,7 +119,7 @@ class Read:
     about: Callable[[Row], bool] | None = None
     """Markets that this listing is about; where the venue has none of them, it is not asked."""
     otherwise: Read | None = None
-    """Another question to the same effect, for a venue that does not answer this one."""
+    """Another question to the same effect, where a venue does not answer this one; of prices, one a market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,10 @@ class Fields:
     kind: str | None = None
     kinds: frozenset[str] = frozenset()
     """Texts of ``kind`` that are futures; other rows (margin, options) are somebody else's affair."""
+
+    def is_future(self, row: Row) -> bool:
+        """Whether a row may be a future's: one that does not say its kind is told by its market, and not left out."""
+        return self.kind is None or not stated(row, self.kind) or str(row[self.kind]) in self.kinds
 
 
 @dataclass(frozen=True, slots=True)

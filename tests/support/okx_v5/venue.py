@@ -148,11 +148,18 @@ class OkxV5:
         self.faults.arm(Fault(path, Kind.HTTP, times, accepted=accepted, status=status, message="error"))
 
     def code(
-        self, code: int, status: int = 200, path: str = ORDER, *, accepted: bool = True, times: int | None = 1
+        self,
+        code: int,
+        status: int = 200,
+        path: str = ORDER,
+        *,
+        accepted: bool = True,
+        times: int | None = 1,
+        where: Callable[[Json], bool] | None = None,
     ) -> None:
         """The venue's own code, whatever became of the request."""
         said = MESSAGES.get(code, "Operation failed.")
-        self.faults.arm(Fault(path, Kind.CODE, times, accepted=accepted, status=status, code=code, message=said))
+        self.faults.arm(Fault(path, Kind.CODE, times, 0, accepted, status, code, said, where=where))
 
     def rate_limit(self, path: str = ORDER, *, times: int | None = 1) -> None:
         """Refuse, unprocessed, for too many requests."""
@@ -162,7 +169,11 @@ class OkxV5:
         """Hold the answer, or (not ``accepted``) the request."""
         self.faults.arm(Fault(path, Kind.DELAY, times, accepted=accepted, seconds=seconds))
 
-    def edit(self, path: str, change: Callable[[Json], None], times: int | None = None) -> None:
+    def malformed(self, path: str = ORDER, *, times: int | None = None) -> None:
+        """HTTP 200, and JSON that breaks off."""
+        self.faults.arm(Fault(path, Kind.MALFORMED, times))
+
+    def edit(self, path: str, change: Callable[[Json], object], times: int | None = None) -> None:
         """Change the rows of good answers in place."""
 
         def each(answer: Json) -> None:
