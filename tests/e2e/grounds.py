@@ -14,6 +14,7 @@ from keeper.sim.exchange import Exchange
 from keeper.sim.server import SimServer
 from keeper.sim.types import WalletKind, inverse, linear
 from tests.support.bybit_v5 import BybitV5
+from tests.support.okx_v5 import OkxV5
 
 D = Decimal
 KEY, SECRET = "test-key-0123456789", "test-secret-0123456789"
@@ -24,7 +25,9 @@ class Ground(Protocol):
 
     exchange_id: str
     urls: Mapping[str, Any]
-    credentials: tuple[str, str]
+
+    @property
+    def credentials(self) -> tuple[str, ...]: ...
 
     def deposit(self, asset: str, amount: str) -> None: ...
     def sell(self, asset: str, amount: str) -> None: ...
@@ -97,6 +100,35 @@ class OtherGround:
         return [(request.method, request.path) for request in self.venue.requests]
 
 
+class OkxGround:
+    """A third venue: one unified account, contracts of a part of a coin, a key of three parts. Sizes here are coins."""
+
+    exchange_id = "okx"
+
+    def __init__(self, venue: OkxV5) -> None:
+        self.venue = venue
+        self.urls: Mapping[str, Any] = venue.ccxt_urls()
+        self.credentials = venue.credentials()
+
+    def deposit(self, asset: str, amount: str) -> None:
+        self.venue.deposit(asset, amount)
+
+    def sell(self, asset: str, amount: str) -> None:
+        self.venue.foreign_trade(f"{asset}/USDT", -D(amount))
+
+    def price(self, asset: str, price: str) -> None:
+        self.venue.set_price(asset, price)
+
+    def contracts(self, symbol: str) -> Decimal:
+        return self.venue.position(symbol) * self.venue.market(symbol).instrument.value
+
+    def orders(self) -> int:
+        return len(self.venue.accepted_orders)
+
+    def requests(self) -> list[tuple[str, str]]:
+        return [(request.method, request.path) for request in self.venue.requests]
+
+
 @asynccontextmanager
 async def own_ground(coins: Mapping[str, str] | None = None) -> AsyncIterator[OwnGround]:
     clock = SystemClock()
@@ -114,6 +146,13 @@ async def other_ground(coins: Mapping[str, str] | None = None) -> AsyncIterator[
     wallet: dict[str, Decimal | int | str] = {"USDT": "5000000", **(coins if coins is not None else {"BTC": "5"})}
     async with BybitV5(wallet, prices={"BTC": 65000, "ETH": 3500, "SOL": 150}) as venue:
         yield OtherGround(venue)
+
+
+@asynccontextmanager
+async def okx_ground(coins: Mapping[str, str] | None = None) -> AsyncIterator[OkxGround]:
+    cash: dict[str, Decimal | int | str] = {"USDT": "5000000", **(coins if coins is not None else {"BTC": "5"})}
+    async with OkxV5(cash, prices={"BTC": 65000, "ETH": 3500, "SOL": 150}) as venue:
+        yield OkxGround(venue)
 
 
 def toml_table(table: Mapping[str, Any], name: str) -> str:
@@ -161,8 +200,9 @@ bind = "127.0.0.1:0"
 
 
 def environment(ground: Ground, name: str = "main") -> dict[str, str]:
-    key, secret = ground.credentials
-    return {f"KEEPER_VENUES__{name.upper()}__API_KEY": key, f"KEEPER_VENUES__{name.upper()}__API_SECRET": secret}
+    parts = ("API_KEY", "API_SECRET", "PASSWORD")
+    given = zip(parts, ground.credentials, strict=False)
+    return {f"KEEPER_VENUES__{name.upper()}__{part}": value for part, value in given}
 
 
 def config_of(ground: Ground, folder: Path, hedges: str, **more: str) -> Config:

@@ -19,6 +19,7 @@ from keeper.errors import KeeperError
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.venue.capabilities import capability_of
 from tests.e2e.grounds import D, Ground, config_text, environment, hedge_toml
+from tests.process.okx import okx
 from tests.process.venues import CLOCK, Shaky, other, own
 
 ROOT = Path(__file__).parents[2]
@@ -297,10 +298,22 @@ async def assert_in_order(keeper: Keeper, shaky: Shaky, contracts: str = "-5", p
 
 Story = Callable[[Shaky, Path], Awaitable[None]]
 Made = Callable[[Mapping[str, str] | None], AbstractAsyncContextManager[Shaky]]
+Venues = Sequence[tuple[str, Made]]
+TWO: Venues = (("own", own), ("other", other))
 
 
 async def on_both(folder: Path, *stories: Story, coins: Mapping[str, str] | None = None) -> None:
-    """Tell each story on each venue, some at the same time: most of what they cost is starting and waiting."""
+    """Tell each story on our own exchange and on the independent one."""
+    await _told(folder, stories, TWO, coins)
+
+
+async def on_all(folder: Path, *stories: Story, coins: Mapping[str, str] | None = None) -> None:
+    """Tell each story on the third venue as well."""
+    await _told(folder, stories, (*TWO, ("okx", okx)), coins)
+
+
+async def _told(folder: Path, stories: Sequence[Story], venues: Venues, coins: Mapping[str, str] | None) -> None:
+    """Some stories at the same time: most of what they cost is starting and waiting."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str, made: Made, story: Story) -> None:
@@ -315,12 +328,19 @@ async def on_both(folder: Path, *stories: Story, coins: Mapping[str, str] | None
 
     async with asyncio.TaskGroup() as group:
         for story in stories:
-            for name, made in _both():
+            for name, made in venues:
                 group.create_task(one(name, made, story))
 
 
-def _both() -> Sequence[tuple[str, Made]]:
-    return (("own", own), ("other", other))
-
-
-__all__ = ["Keeper", "assert_in_order", "configure", "environment", "hedged", "holds", "keeping", "on_both", "reasons"]
+__all__ = [
+    "Keeper",
+    "assert_in_order",
+    "configure",
+    "environment",
+    "hedged",
+    "holds",
+    "keeping",
+    "on_all",
+    "on_both",
+    "reasons",
+]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.grounds import D, environment
-from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_both
+from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_all
 from tests.process.venues import Shaky
 
 
@@ -96,4 +96,4 @@ async def a_wrong_clock(shaky: Shaky, folder: Path) -> None:
 
 
 async def test_a_venue_that_goes_wrong(tmp_path: Path) -> None:
-    await on_both(tmp_path, spoilt_readings, orders_that_fail, a_wrong_clock)
+    await on_all(tmp_path, spoilt_readings, orders_that_fail, a_wrong_clock)

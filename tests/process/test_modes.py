@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.grounds import config_text, environment, hedge_toml
-from tests.process.keepers import FAST, configure, free_port, keeping, on_both, write_config
+from tests.process.keepers import FAST, configure, free_port, keeping, on_all, write_config
 from tests.process.receiver import receiving
 from tests.process.venues import Shaky, own
 
@@ -20,7 +20,7 @@ async def dry_run(shaky: Shaky, folder: Path) -> None:
             state = await keeper.turns(4)
             hedge = state["hedges"][0]
             assert (state["mode"], hedge["decision"], hedge["drift_base"]) == ("dry-run", "rebalance", "5")
-            assert sum(float(order["contracts"]) for order in hedge["orders"]) == 5
+            assert sum(float(order["amount_base"]) for order in hedge["orders"]) == 5
             await keeper.until(lambda: "btc: planned, not sent" in receiver.titles(), "an alert about the plan")
             assert {row.decision for row in await keeper.cycles()} == {"rebalance"}
             assert not await keeper.orders()
@@ -30,7 +30,7 @@ async def dry_run(shaky: Shaky, folder: Path) -> None:
 
 
 async def test_a_dry_run_sends_nothing_but_reads(tmp_path: Path) -> None:
-    await on_both(tmp_path, dry_run)
+    await on_all(tmp_path, dry_run)
 
 
 @pytest.mark.parametrize("case", ["live without --live", "--live without live", "a live host in testnet"])

@@ -1,4 +1,4 @@
-"""The closest peer's faults, on the wire: ours ends, and peaks, at the right short in every row.
+"""The closest peer's faults, on the wire of three venues: ours ends, and peaks, at the right short in every row.
 
 Rows that need no fresh account follow each other on one keeper, each with more coins to hedge than the one before;
 ``crash and restart`` has a module of its own, :mod:`tests.process.test_kills`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.e2e.grounds import environment
-from tests.process.keepers import FAST, Keeper, assert_in_order, configure, hedged, keeping, on_both
+from tests.process.keepers import FAST, Keeper, assert_in_order, configure, hedged, keeping, on_all
 from tests.process.venues import Shaky
 
 
@@ -90,4 +90,4 @@ async def rows_about_readings(shaky: Shaky, folder: Path) -> None:
 
 
 async def test_the_closest_peer_s_table(tmp_path: Path) -> None:
-    await on_both(tmp_path, rows_about_orders, rows_about_readings, a_short_is_open_already)
+    await on_all(tmp_path, rows_about_orders, rows_about_readings, a_short_is_open_already)

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from tests.e2e.grounds import environment
-from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_both, write_config
+from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_all, write_config
 from tests.process.venues import Shaky, own
 
 
@@ -76,4 +76,4 @@ async def test_a_second_keeper_is_refused(tmp_path: Path) -> None:
 
 
 async def test_signals(tmp_path: Path) -> None:
-    await on_both(tmp_path, stopped_in_mid_order, stopped_with_an_order_in_question)
+    await on_all(tmp_path, stopped_in_mid_order, stopped_with_an_order_in_question)
