@@ -22,7 +22,10 @@ async def dry_run(shaky: Shaky, folder: Path) -> None:
             assert (state["mode"], hedge["decision"], hedge["drift_base"]) == ("dry-run", "rebalance", "5")
             assert sum(float(order["amount_base"]) for order in hedge["orders"]) == 5
             await keeper.until(lambda: "btc: planned, not sent" in receiver.titles(), "an alert about the plan")
-            assert {row.decision for row in await keeper.cycles()} == {"rebalance"}
+            first, *later = [row.decision for row in await keeper.cycles()]
+            assert set(later) == {"rebalance"}
+            # where a contract that was never traded has no row, the first look does not take it for flat
+            assert first == ("hold" if shaky.ground.exchange_id == "okx" else "rebalance")
             assert not await keeper.orders()
     assert not shaky.writes()
     assert shaky.contracts() == 0
