@@ -61,8 +61,8 @@ async def test_a_position_that_does_not_say_its_kind_is_a_position(okx: OkxV5, v
     okx.edit(POSITIONS, lambda row: row.pop("instType"))
     (held,) = (await venue.observer.positions()).positions
     assert held.contracts == -100
-    (margin,) = await venue.observer.margins()
-    assert [each.instrument.symbol for each in margin.positions] == [LINEAR]
+    margins = {margin.asset: margin for margin in await venue.observer.margins()}
+    assert [each.instrument.symbol for each in margins["USDT"].positions] == [LINEAR]
     okx.clear_faults()
     okx.edit(POSITIONS, lambda row: row.update(instType="MARGIN"))
     assert (await venue.observer.positions()).positions == ()  # somebody else's affair
