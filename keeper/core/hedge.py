@@ -69,11 +69,11 @@ def _wallets_of(hedge: Hedge) -> tuple[AccountId, ...]:
 class _Coins:
     """Coins by origin: of the one asset, or for a basket weighted into coins of the hedging contract.
 
-    ``weight`` takes a sum of them to coins of the hedging contract; None where a price for that is missing.
+    None is not known. ``weight`` takes a sum of them to coins of the hedging contract.
     """
 
-    spot: Base
-    wallet: Base
+    spot: Base | None
+    wallet: Base | None
     declared: Base
     weight: Decimal | None
     by_asset: Mapping[str, Base]
@@ -169,15 +169,16 @@ def counted_positions(
 
 
 def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None:
-    """The hedged coins by origin; None when a wallet, or a price that a basket needs, was not read."""
+    """The hedged coins by origin; None when a price that a basket needs was not read."""
     basket = len(hedge.assets) > 1
     spot_accounts = set(hedge.spot)
     if hedge.exposure is ExposureMode.EQUITY:
         shared = (leg.collateral for leg in hedge.legs if leg.collateral is not None and leg.collateral_is_spot)
         spot_accounts.update(shared)
     settled_in = {leg.instrument.settle for leg in hedge.legs}
-    spot = wallet = declared = ZERO
+    declared, sums = ZERO, {True: ZERO, False: ZERO}
     by_asset: dict[str, Base] = {}
+    unread: set[bool] = set()
     for asset in hedge.assets:
         weight = _weight(hedge, asset, snapshot, mark) if basket else ONE
         if weight is None:
@@ -188,16 +189,16 @@ def _coins(hedge: Hedge, snapshot: Snapshot, mark: Mark | None) -> _Coins | None
         for account in (*_wallets_of(hedge), *from_files):
             if account not in spot_accounts and account not in from_files and asset not in settled_in:
                 continue
+            is_spot = account in spot_accounts or account in from_files
             coins = snapshot.holdings.get((account, asset))
             if coins is None:
-                return None
+                unread.add(is_spot)
+                continue
             by_asset[asset] = Base(by_asset[asset] + coins)
-            if account in spot_accounts or account in from_files:
-                spot += weight * coins
-            else:
-                wallet += weight * coins
+            sums[is_spot] += weight * coins
     whole = ONE if basket else _weight(hedge, hedge.assets[0], snapshot, mark)
-    return _Coins(Base(spot), Base(wallet), Base(declared), whole, by_asset)
+    spot, wallet = (None if origin in unread else Base(sums[origin]) for origin in (True, False))
+    return _Coins(spot, wallet, Base(declared), whole, {} if unread else by_asset)
 
 
 def _weight(hedge: Hedge, asset: str, snapshot: Snapshot, mark: Mark | None) -> Decimal | None:
@@ -245,13 +246,13 @@ def _futures_delta(legs: tuple[LegExposure, ...], counted: tuple[Position, ...],
 
 
 def _with_exposure(exposure: Exposure, coins: _Coins, pnl: Base | None) -> Exposure:
-    """Fill in E by origin. Without the PnL the equity is unknown, the coins are not."""
-    spot = Base(coins.spot + coins.declared)
-    held = Base(spot + coins.wallet)
-    equity = None if pnl is None else Base(held + pnl)
+    """Fill in E by origin. Without the PnL the equity is unknown, the coins are not; without all coins, E is."""
+    spot = None if coins.spot is None else Base(coins.spot + coins.declared)
+    held = None if spot is None or coins.wallet is None else Base(spot + coins.wallet)
+    equity = None if held is None or pnl is None else Base(held + pnl)
     spot_only = exposure.hedge.exposure is ExposureMode.SPOT
-    counted = spot if spot_only else equity
-    collateral = NO_BASE if spot_only else (None if pnl is None else Base(coins.wallet + pnl))
+    counted = equity if held is None or not spot_only else spot
+    collateral = NO_BASE if spot_only else (None if pnl is None or coins.wallet is None else Base(coins.wallet + pnl))
 
     def weighted(amount: Base | None) -> Base | None:
         return None if amount is None or coins.weight is None else Base(amount * coins.weight)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keeper.core.legs import futures_source
-from keeper.core.model import AccountId, Hold
+from keeper.core.model import AccountId, ExposureMode, Hold
 from keeper.observe import Observatory
 from keeper.preflight import preflight
 from keeper.sim.exchange import Exchange
@@ -115,4 +115,46 @@ async def test_one_unreadable_wallet_of_several_holds_the_hedge_with_what_was_re
     monkeypatch.undo()
     await house.turn(3)
     assert house.position() == D(-5)
+    await house.close()
+
+
+@pytest.mark.parametrize("mode", list(ExposureMode))
+@pytest.mark.parametrize("away", ["coin margin", "spot"])
+async def test_an_unread_wallet_hides_no_other_one_and_holds_the_hedge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: ExposureMode, away: str
+) -> None:
+    """3 coins in the spot wallet and 2 that margin the short; one of the two wallets cannot be read."""
+    house = House(tmp_path, coins={"BTC": "3"})
+    house.exchange.deposit(KEY, "BTC", D(2), WalletKind.COINM)
+    await house.hedge("BTC/USD:BTC", exposure=mode)
+    await house.open()
+    await house.turn(3)
+    short = house.position("BTCUSD_PERP")
+    assert short < 0
+    [collateral] = [leg.collateral for leg in house.hedges[0].legs]
+    assert collateral is not None
+    missing = collateral if away == "coin margin" else AccountId("main")
+    read = house.venue.wallet
+
+    async def wallet(name: str) -> Wallet:
+        if name == missing.wallet:
+            raise UnreachableError("it does not answer")
+        return await read(name)
+
+    monkeypatch.setattr(house.venue, "wallet", wallet)
+    if away == "coin margin":
+        house.exchange.withdraw(KEY, "BTC", D(2))  # what would be bought back at once, if the rest were known
+    record = await house.turn(2)
+    [cycle] = record.hedges
+    seen = cycle.exposure
+    assert isinstance(cycle.decision, Hold)
+    assert any(f"{missing}: " in reason.text for reason in cycle.decision.reasons), "it is told which one is missing"
+    assert (seen.exposure_base, seen.drift_base, seen.equity_base) == (None, None, None)
+    if away == "coin margin":
+        assert seen.spot_base == 1
+        assert seen.collateral_base == (None if mode is ExposureMode.EQUITY else 0)
+    else:
+        assert seen.spot_base is None
+        assert seen.collateral_base == (pytest.approx(D(2), abs=D("0.01")) if mode is ExposureMode.EQUITY else 0)
+    assert house.position("BTCUSD_PERP") == short
     await house.close()
