@@ -168,6 +168,8 @@ def _by_answer(failure: BaseException, answer: Answer, codes: Codes, text: str) 
         return RetryLater(text, _wait(answer))
     if status >= 500 or status in PROVES_NOTHING:
         return Ambiguous(text)
+    if isinstance(failure, ccxt.OperationFailed) and not isinstance(failure, ccxt.InvalidNonce):
+        return Ambiguous(text)  # an outage, a timeout, too much at once: whatever the status, that is no refusal
     if isinstance(failure, ccxt.DuplicateOrderId):
         return Ambiguous(f"the client id is taken, so the order may be in already: {text}")
     if code is not None and (400 <= status < 500 or isinstance(failure, REFUSALS)):

@@ -387,12 +387,15 @@ OTHERS: Mapping[str, Capability] = {
         collateral="inverse",
         position_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
         working_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
-        client_id_param="text",
         client_id_fields=("clientOrderId", "text"),
         client_id_template="t-{}",
+        client_id_bare=True,
         funding_sign=1,
         lookups=Lookups(unified="clientOrderId"),
-        codes=Codes(would_cross=frozenset({"POC_FILL_IMMEDIATELY", "ORDER_POC_IMMEDIATE"})),
+        codes=Codes(
+            would_cross=frozenset({"POC_FILL_IMMEDIATELY", "ORDER_POC_IMMEDIATE"}),
+            not_found=frozenset({"ORDER_NOT_FOUND", "ORDER_FINISHED"}),
+        ),
     ),
     "kucoin": Capability(
         book_depths=(20, 100),
@@ -419,7 +422,8 @@ OTHERS: Mapping[str, Capability] = {
             ),
             at="fundingTime",
         ),
-        options={"fetchMarkets": {"types": ["spot", "swap"]}},
+        # the kind of account is not left to be guessed from one question that failed; the other kind is not read here
+        options={"fetchMarkets": {"types": ["spot", "swap"]}, "uta": False},
         unified_wallets={"": {"type": "spot"}},
         # coin-margined positions are seen, and refused: their size is in coins, which the client does not say
         products=(

@@ -355,6 +355,8 @@ class Capability:
     client_id_param: str = "clientOrderId"
     client_id_fields: tuple[str, ...] = ("clientOrderId",)
     client_id_template: str = "kp{}"
+    client_id_bare: bool = False
+    """The client takes our id alone, and adds to it by itself what the venue wants around it."""
     lookups: Lookups = field(default_factory=Lookups)
     fills_window_ms: int = 10 * 365 * 86_400_000
     fills_limit: int = 100

@@ -93,10 +93,8 @@ class CcxtTrader:
     async def _create(self, order: PlannedOrder, amount: Decimal) -> Any:
         capability = self._at.capability
         symbol = order.instrument.symbol
-        params: dict[str, Any] = {
-            **capability.order_params,
-            capability.client_id_param: capability.encode(order.client_id),
-        }
+        named = order.client_id if capability.client_id_bare else capability.encode(order.client_id)
+        params: dict[str, Any] = {**capability.order_params, capability.client_id_param: named}
         if order.time_in_force == POST_ONLY:
             params["postOnly"] = True
         else:
