@@ -102,8 +102,9 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     if len(legs) == 1:
         sell_blockers += first.sell_blockers
     coins = _coins(hedge, snapshot, first.mark)
-    is_seen = all(leg.position is not None for leg in legs)
-    pnl = _coin_pnl(hedge, counted, snapshot) if is_seen else None
+    # Linear contracts make no profit in coins: what is owned is known without them.
+    earning = [leg for leg in legs if leg.leg.instrument.kind is Kind.INVERSE or hedge.unlisted is Unlisted.COUNT]
+    pnl = _coin_pnl(hedge, counted, snapshot) if all(leg.position is not None for leg in earning) else None
     price = next((leg.mark.mark for leg in legs if leg.mark is not None), None)
     futures = _futures_delta(legs, counted, snapshot)
     exposure = Exposure(

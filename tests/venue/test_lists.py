@@ -99,6 +99,7 @@ async def test_the_list_of_the_contract_itself_is_missing(
     routes, symbol, asset, owned, _ = account(exchange)
     cycle = await seen(exchange, refused(routes, path, query, NO), tmp_path, hedge(symbol, asset=asset))
     assert near(cycle.exposure.spot_base, owned), cycle.exposure.blockers
+    assert near(cycle.exposure.exposure_base, owned), "a linear contract makes no profit in coins"
     assert cycle.exposure.futures_base is None
     assert "market_unread" in {reason.code for reason in cycle.exposure.blockers}
     assert isinstance(cycle.decision, Hold)

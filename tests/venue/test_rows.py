@@ -80,7 +80,7 @@ async def test_a_spoilt_row_of_the_contract_itself_is_no_figure(tmp_path: Path) 
     halves = [_weex_position("ETHUSDT", "SHORT", "2", "4160", id=1), _weex_position("ETHUSDT", "LONG", "-1", "1", id=2)]
     cycle = await seen("weex", weex(halves), tmp_path, hedge("ETH/USDT:USDT", asset="ETH"))
     assert cycle.exposure.futures_base is None
-    assert near(cycle.exposure.spot_base, "3"), cycle.exposure.blockers
+    assert near(cycle.exposure.exposure_base, "3"), cycle.exposure.blockers
 
 
 async def test_a_short_of_binance_is_one_with_and_without_a_minus(tmp_path: Path) -> None:
