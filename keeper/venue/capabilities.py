@@ -380,7 +380,14 @@ OKX = Capability(
     lookups=Lookups(unified="clOrdId"),
     # by bill and not by time: an order that sweeps the book makes more fills in one millisecond than a page holds
     fill_rows=(
-        Read("privateGetTradeFillsHistory", {}, _OKX_DATA, Cursor("after", last_row="billId"), 100),
+        Read(
+            "privateGetTradeFillsHistory",
+            {},
+            _OKX_DATA,
+            Cursor("after", last_row="billId"),
+            100,
+            otherwise=Read("privateGetTradeFills", {}, _OKX_DATA, Cursor("after", last_row="billId"), 100),
+        ),
         "instType",
         frozenset({"SWAP", "FUTURES"}),
     ),

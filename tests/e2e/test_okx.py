@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.core.model import Hold
+from keeper.core.model import Hold, OutcomeState
 from keeper.cycle import turn
 from keeper.look import check_connect, look_once
 from keeper.wiring import open_house
@@ -57,6 +57,49 @@ async def test_a_hedge_is_built_follows_its_coins_and_is_covered(tmp_path: Path,
         ids = [order.client_id for order in ground.venue.accepted_orders]
         assert len(ids) == len(set(ids)) <= 3
         assert ground.venue.unknown_paths == []
+
+
+async def test_it_rests_is_moved_and_fills_as_maker(tmp_path: Path) -> None:
+    passive = 'execution = { style = "passive" }\nmax_slippage = "0.01"'
+    async with okx_ground() as ground:
+        config = config_of(ground, tmp_path, hedge_toml(more=passive), tail=ONCE)
+        async with open_house(config, live=False) as house:
+            await turn(house.desk)
+            placed = (await turn(house.desk)).hedges[0]
+            assert placed.outcomes[0].state is OutcomeState.WORKING
+            (order,) = ground.venue.accepted_orders
+            assert (order.kind, order.price, order.state) == ("post_only", D("65000.1"), "live")
+            kept = (await turn(house.desk)).hedges[0]
+            assert isinstance(kept.decision, Hold)
+            assert kept.decision.reasons[0].code == "order_resting"
+            ground.price("BTC", "64800")
+            await turn(house.desk)
+            await turn(house.desk)
+            first, second = ground.venue.accepted_orders
+            assert (first.state, first.cancel_source, second.state) == ("canceled", "1", "live")
+            ground.price("BTC", "65200")
+            await settle(house.desk)
+            assert ground.contracts(LINEAR) == -5
+        assert all(fill.maker for fill in ground.venue.exchange.fills)
+        assert ground.venue.unknown_paths == []
+
+
+async def test_a_post_only_order_that_the_book_has_come_to_is_tried_at_the_new_touch(tmp_path: Path) -> None:
+    """This venue takes such an order in and cancels it at once, where others refuse it."""
+    passive = 'execution = { style = "passive" }\nmax_slippage = "0.01"'
+    async with okx_ground() as ground:
+        config = config_of(ground, tmp_path, hedge_toml(more=passive), tail=ONCE)
+        async with open_house(config, live=False) as house:
+            await turn(house.desk)
+            ground.venue.exchange.before_order = lambda: ground.price("BTC", "65100")
+            await turn(house.desk)
+            (order,) = ground.venue.accepted_orders
+            assert (order.state, order.cancel_source, order.filled) == ("canceled", "31", D(0))
+            await turn(house.desk)
+            assert [each.state for each in ground.venue.accepted_orders] == ["canceled", "live"]
+            ground.price("BTC", "65300")
+            await settle(house.desk)
+            assert ground.contracts(LINEAR) == -5
 
 
 def _size(symbol: str) -> Decimal:

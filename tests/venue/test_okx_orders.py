@@ -346,6 +346,8 @@ async def test_fills_are_paged_to_the_end_though_all_are_of_one_moment(okx: OkxV
     fills = await venue.trader.fills(InstrumentId("main", LINEAR), start)
     assert len(fills) == len({fill.trade_id for fill in fills}) == 230
     assert await venue.trader.fills(InstrumentId("main", LINEAR), okx.exchange.now_ms() + 1000) == ()
+    okx.code(404, 404, FILLS)
+    assert len(await venue.trader.fills(InstrumentId("main", LINEAR), start)) == 230  # those of the last three days
     okx.code(50001, 503, FILLS)
     with pytest.raises(UnreachableError):
         await venue.trader.fills(InstrumentId("main", LINEAR), start)

@@ -367,7 +367,7 @@ def _fill_row(fill: Fill) -> Json:
     return {
         "billId": str(fill.id),
         "clOrdId": fill.order.client_id,
-        "execType": "T",
+        "execType": "M" if fill.maker else "T",
         "fee": text(-fill.fee),
         "feeCcy": fill.fee_coin,
         "fillPx": text(fill.price),

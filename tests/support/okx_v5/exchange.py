@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 
 from keeper.clock import Clock
-from tests.support.okx_v5.instruments import TAKER, Instrument
+from tests.support.okx_v5.instruments import MAKER, TAKER, Instrument
 from tests.support.okx_v5.wire import ZERO, Json, Refusal, needed, number, text, word
 
 D = Decimal
@@ -52,6 +53,7 @@ class Fill:
     fee_coin: str
     at_ms: int
     shown_ms: int
+    maker: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +111,8 @@ class Exchange:
         self.rights = "read_only,trade"
         self.skew_ms = 0
         self.late_seconds = 0.0
+        self.before_order: Callable[[], object] | None = None
+        """Happens once, just before the next order is judged."""
         self._ids = 600_000_000_000_000_000
 
     def now_ms(self) -> int:
@@ -174,6 +178,9 @@ class Exchange:
     def place(self, params: Json) -> Order:
         """Take an order in, or refuse it; what can trade at once does."""
         item = {"clOrdId": word(params, "clOrdId")}
+        happens, self.before_order = self.before_order, None
+        if happens is not None:
+            happens()
         try:
             order = self._understood(params)
             self._check(order)
@@ -258,17 +265,26 @@ class Exchange:
         """The order is over with what it has."""
         order.state, order.cancel_source, order.updated_ms = "canceled", source, self.now_ms()
 
-    def fill(self, order: Order, size: Decimal, price: Decimal) -> None:
+    def sweep(self) -> None:
+        """What rests is traded with where the book has come to it."""
+        for order in self.orders:
+            market = self.markets[order.instrument.id]
+            touch = market.ask if order.side == "buy" else market.bid
+            if order.price is None or order.state not in ("live", "partially_filled"):
+                continue
+            if (touch - order.price) * order.sign <= 0:
+                self.fill(order, order.size - order.filled, order.price, maker=True)
+
+    def fill(self, order: Order, size: Decimal, price: Decimal, *, maker: bool = False) -> None:
         """One execution: money, position, and when its views come."""
         unit, now = order.instrument, self.now_ms()
         if size <= 0:
             return
         fee_coin = unit.settle if unit.contract else (unit.base if order.side == "buy" else unit.quote)
         paid_on = unit.worth(size, price) if unit.contract or order.side == "sell" else size
-        fee = (paid_on * TAKER).quantize(COIN)
-        one = Fill(
-            int(self.next_id()), order, size, price, fee, fee_coin, now, now + round(self.late_seconds * 1000)
-        )  # fmt: skip
+        fee = (paid_on * (MAKER if maker else TAKER)).quantize(COIN)
+        shown = now + round(self.late_seconds * 1000)
+        one = Fill(int(self.next_id()), order, size, price, fee, fee_coin, now, shown, maker)
         self.fills.append(one)
         order.fills.append(one)
         order.filled += size

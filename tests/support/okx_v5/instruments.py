@@ -8,7 +8,7 @@ from decimal import Decimal
 from tests.support.okx_v5.wire import Json, text
 
 D = Decimal
-TAKER, ONE, MAX_LEVERAGE = D("0.0005"), D(1), D(100)
+TAKER, MAKER, ONE, MAX_LEVERAGE = D("0.0005"), D("0.0002"), D(1), D(100)
 EXPIRY_MS = 2_113_891_200_000
 """The last Friday of a year far enough away."""
 

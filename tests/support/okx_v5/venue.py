@@ -120,10 +120,11 @@ class OkxV5:
     # -- the world moves
 
     def set_price(self, asset: str, price: Number) -> None:
-        """Every market of an asset goes there."""
+        """Every market of an asset goes there, and trades with what rests on the way."""
         for market in self.exchange.markets.values():
             if market.instrument.base == asset:
                 market.mark = Decimal(price)
+        self.exchange.sweep()
 
     def deposit(self, asset: str, amount: Number) -> None:
         """Coins arrive."""
