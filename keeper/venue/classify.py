@@ -172,6 +172,6 @@ def _by_answer(failure: BaseException, answer: Answer, codes: Codes, text: str) 
         return Ambiguous(text)  # an outage, a timeout, too much at once: whatever the status, that is no refusal
     if isinstance(failure, ccxt.DuplicateOrderId):
         return Ambiguous(f"the client id is taken, so the order may be in already: {text}")
-    if code is not None and (400 <= status < 500 or isinstance(failure, REFUSALS)):
+    if code is not None and isinstance(failure, REFUSALS):
         return Rejected(code, text)
     return Ambiguous(text)

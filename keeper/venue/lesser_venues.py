@@ -432,6 +432,11 @@ OTHERS: Mapping[str, Capability] = {
             _bitget_product("COIN-FUTURES", is_inverse),
         ),
         lookups=Lookups(unified="clientOid"),
+        codes=Codes(
+            ambiguous=frozenset({"40015", "40200", "40604", "40725", "45001", "50008"}),
+            duplicate=frozenset({"40786"}),
+            not_found=frozenset({"22001", "25204", "40109", "40768", "43001"}),
+        ),
         funding_sign=1,
         params_by_product=lambda market: {"marginCoin": market.get("settleId") or market.get("settle")},
         demo_headers={"PAPTRADING": "1"},

@@ -94,6 +94,7 @@ ORDERS: list[tuple[Capability, Exception, Answer | None, type[Any]]] = [
     (DERIBIT, ccxt.ExchangeError("x"), answered(400, {"error": {"code": 11094}}), Ambiguous),
     (GENERIC, ccxt.InvalidOrder("x"), answered(400, {"code": 5003}), Rejected),
     (GENERIC, ccxt.ExchangeError("x"), answered(200, {"code": 5003}), Ambiguous),
+    (GENERIC, ccxt.ExchangeError("not classified"), answered(400, {"code": 5003}), Ambiguous),
     (GENERIC, ccxt.ExchangeNotAvailable("busy"), answered(400, {"code": 5003}), Ambiguous),
     (GENERIC, ccxt.RequestTimeout("x"), answered(400, {"code": 5003}), Ambiguous),
     (GENERIC, ccxt.InvalidNonce("x"), answered(400, {"code": 5003}), Rejected),
