@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from keeper.config import Config, Mode
+from keeper.config.client_options import endpoints
 from keeper.errors import ConfigError
 from keeper.journal.base import Event, Journal
 from keeper.papering import refuse_other_books
 
 KIND = "account"
-"""The event by which a journal tells at which exchange the account behind a venue's name is."""
+"""The event by which a journal tells which account is behind a venue's name."""
 
 
 class Known(Protocol):
@@ -34,41 +36,51 @@ async def refuse_other_accounts(config: Config, venues: Sequence[str], journal: 
     short that a hedge remembers would be missed. Raises :class:`ConfigError`, or
     :class:`~keeper.errors.UnsafeError` where one of the two is a paper account.
     """
-    modes = await journal.modes()
+    modes, now = await journal.modes(), config.mode.value
     refuse_other_books(config, modes[-1] if modes else None, paper=config.mode is Mode.PAPER)
-    other = next((mode for mode in modes if _differs(config, venues, mode)), None)
-    if other is not None:
-        raise ConfigError(
-            f'{config.path}: journal.url: this journal has been of mode "{other}", and the mode is '
-            f'"{config.mode.value}" now: test money and real money are two accounts, and what it knows of orders, '
-            "positions and wallets of the one is not true of the other; give this mode its own, as in "
-            f'url = "sqlite:///{config.mode.value}.db"'
-        )
+    for mode in modes:
+        if {mode, now} == {Mode.TESTNET.value, Mode.LIVE.value}:
+            was = f'has been of mode "{mode}", and the mode is "{now}" now'
+            raise _refused(config, f"{was}: test and real money are two")
     for name in venues:
-        told, exchange = await journal.events(KIND, name), config.venues[name].exchange
-        before = json.loads(told[-1].detail)["exchange"] if told else exchange
-        if before != exchange:
+        told = await journal.events(KIND, name)
+        if not told:
+            continue
+        before, here = json.loads(told[-1].detail), _account(config, name)
+        if before["exchange"] != here["exchange"]:
             raise ConfigError(
-                f'{config.path}: venues.{name}.exchange: this journal knows {name} as an account at "{before}", and '
-                f'it is "{exchange}" now; give that a journal of its own, as in [journal] url = "sqlite:///{exchange}.db"'
+                f"{config.path}: venues.{name}.exchange: this journal knows {name} as an account at "
+                f'"{before["exchange"]}", and it is "{here["exchange"]}" now; give that a journal of its own, as in '
+                f'[journal] url = "sqlite:///{here["exchange"]}.db"'
             )
+        # In one mode another address is no sign of another account: venues have several, and give up old ones.
+        if before["mode"] != now and before["at"] != here["at"]:
+            was = f'knows {name} by mode "{before["mode"]}" as {_said(before["at"])}'
+            raise _refused(config, f'{was}, and in mode "{now}" it is {_said(here["at"])}: they are two')
 
 
-def _differs(config: Config, venues: Sequence[str], mode: str) -> bool:
-    """Whether one of two modes is for test money and the other looks at, or trades, real money.
+def _refused(config: Config, why: str) -> ConfigError:
+    return ConfigError(
+        f"{config.path}: journal.url: this journal {why} accounts, and what it knows of orders, positions and wallets "
+        f'of the one is not true of the other; give this mode its own, as in url = "sqlite:///{config.mode.value}.db"'
+    )
 
-    Dry-run looks at the real account, but for an endpoint that is stated: that may be the test account's.
-    """
-    both = {config.mode.value, mode}
-    if Mode.TESTNET.value not in both:
-        return False
-    stated = all("urls" in config.venues[name].ccxt for name in venues)
-    return Mode.LIVE.value in both or (Mode.DRY_RUN.value in both and not stated)
+
+def _account(config: Config, name: str) -> dict[str, str]:
+    """What a journal is told of one account: its exchange, and where it is asked for in this mode."""
+    venue = config.venues[name]
+    stated = sorted({urlsplit(url).hostname or url for url in endpoints(venue.ccxt)})
+    by_itself = Mode.TESTNET.value if config.mode is Mode.TESTNET else Mode.LIVE.value
+    return {"exchange": venue.exchange, "mode": config.mode.value, "at": ", ".join(stated) or by_itself}
+
+
+def _said(at: str) -> str:
+    return {Mode.LIVE.value: "a real account", Mode.TESTNET.value: "a test account"}.get(at, f"an account at {at}")
 
 
 async def note_accounts(config: Config, venues: Sequence[str], journal: Journal, now_ms: int) -> None:
-    """Write down, once, at which exchange each account is."""
+    """Write down what each account is, where that is not what was written last."""
     for name in venues:
-        if not await journal.events(KIND, name):
-            detail = json.dumps({"exchange": config.venues[name].exchange}, separators=(",", ":"))
+        told, detail = await journal.events(KIND, name), json.dumps(_account(config, name), separators=(",", ":"))
+        if not told or told[-1].detail != detail:
             await journal.event(Event(KIND, name, now_ms, detail))

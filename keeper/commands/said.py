@@ -65,7 +65,7 @@ def _transfer(detail: _Detail) -> str:
 
 
 def _account(detail: _Detail) -> str:
-    return f"at {detail['exchange']}"
+    return f"an account at {detail['exchange']} ({detail['at']})"
 
 
 def _plain(figure: str) -> str:
@@ -76,7 +76,7 @@ _WORDS: tuple[tuple[frozenset[str], Callable[[_Detail], str]], ...] = (
     (frozenset({"decision", "reasons"}), _roll),
     (frozenset({"slopes"}), _betas),
     (frozenset({"wallets", "positions"}), _paper),
-    (frozenset({"exchange"}), _account),
+    (frozenset({"exchange", "at"}), _account),
     (frozenset({"amount", "asset", "source", "target", "state"}), _transfer),
 )
 """By what a detail consists of: an older journal may know less, and is then shown as it is."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keeper.belonging import note_accounts
+from keeper.commands.said import said_of
 from keeper.config import Config, parse_config
 from keeper.core.model import Hold
 from keeper.cycle import turn
@@ -60,17 +62,33 @@ async def test_what_was_seen_in_dry_run_stands_in_live(tmp_path: Path) -> None:
         assert ground.contracts("BTC/USDT:USDT") == -5
 
 
-@pytest.mark.parametrize(("first", "then"), [("testnet", "dry-run"), ("dry-run", "testnet")])
-async def test_dry_run_looks_at_the_real_account(tmp_path: Path, first: str, then: str) -> None:
-    url = f"sqlite:///{tmp_path / 'keeper.db'}"
-    journal = await SqlJournal.open(url)
-    await journal.start_run(first, "digest", 0)
-    await journal.close()
-    text = f'mode = "{then}"\n[journal]\nurl = "{url}"\n{REAL}'
-    config = parse_config(text, "keeper.toml", tmp_path / "keeper.toml", KEYS)
-    with pytest.raises(ConfigError, match=rf'of mode "{first}", and the mode is "{then}" now'):
-        async with open_house(config, live=False):
-            pass
+@pytest.mark.parametrize("real", ["testnet", "dry-run", "live"])
+async def test_the_account_by_itself_is_not_the_one_at_a_stated_address(tmp_path: Path, real: str) -> None:
+    """What ``keeper sim`` serves is tried out where dry-run has looked at the real account, and the other way round."""
+    then = "dry-run" if real == "testnet" else "testnet"
+    text = f'mode = "{real}"\n[journal]\nurl = "sqlite:///{tmp_path / "keeper.db"}"\n{REAL}'
+    by_itself = parse_config(text, "keeper.toml", tmp_path / "keeper.toml", KEYS)
+    async with other_ground() as ground:
+        journal = await SqlJournal.open(by_itself.journal_url)
+        await journal.start_run(real, "digest", 0)
+        await note_accounts(by_itself, ["main"], journal, 0)
+        await journal.close()
+        says = "test and real money are two" if real == "live" else "an account at 127.0.0.1: they are two"
+        await refused(of_mode(ground, tmp_path, then), rf"journal\.url: this journal .*{says} accounts, and what it")
+        assert ground.orders() == 0
+
+
+async def test_dry_run_at_the_address_of_the_test_account_is_not_dry_run_of_the_real_one(tmp_path: Path) -> None:
+    async with other_ground() as ground, open_house(of_mode(ground, tmp_path, "dry-run"), live=False) as house:
+        await turn(house.desk)
+    text = f'[journal]\nurl = "sqlite:///{tmp_path / "keeper.db"}"\n{REAL}'
+    for mode in ("testnet", "live"):
+        config = parse_config(f'mode = "{mode}"\n{text}', "keeper.toml", tmp_path / "keeper.toml", KEYS)
+        what = "test" if mode == "testnet" else "real"
+        says = f'"dry-run" as an account at 127.0.0.1, and in mode "{mode}" it is a {what} account: they are two'
+        with pytest.raises(ConfigError, match=says):
+            async with open_house(config, live=mode == "live"):
+                pass
 
 
 async def test_the_name_of_an_account_does_not_move_to_another_exchange(tmp_path: Path) -> None:
@@ -83,4 +101,7 @@ async def test_the_name_of_an_account_does_not_move_to_another_exchange(tmp_path
         )
         async with open_house(of_mode(ground, tmp_path, "testnet"), live=False) as house:
             assert len(await house.desk.journal.events("account", "main", 9)) == 1
+            assert [said_of(each) for each in await house.desk.journal.events("account", "main")] == [
+                "an account at binance (127.0.0.1)"
+            ]
         assert other.orders() == 0
