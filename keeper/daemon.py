@@ -19,6 +19,7 @@ from keeper.clock import Clock
 from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
 from keeper.core.roll_state import RollRefusedError, begun
 from keeper.core.steering import TargetError, Wish, redirected, told_of
+from keeper.core.unshown import without_given_up
 from keeper.core.working import WITHDRAWN
 from keeper.cycle import Desk, ask_again, reseat, turn
 from keeper.journal.base import Event, JournalError
@@ -125,12 +126,18 @@ class Daemon:
 
         It says too that a person has looked at the account, which ends the wait for an order of which the venue knows
         nothing and beside which somebody else has moved the position. A fill of ours that the venue does not show yet
-        is still waited for: nobody who resumes a hedge means to have it sent again.
+        is still waited for: nobody who resumes a hedge means to have it sent again. One over which it has halted is
+        not.
         """
         await self._tell(
             hedge,
             lambda memory: replace(
-                memory, paused=False, flattened=False, halted=None, established=False, ratio_cap=None
+                without_given_up(memory),
+                paused=False,
+                flattened=False,
+                halted=None,
+                established=False,
+                ratio_cap=None,
             ),
         )
         self.desk.vouched.add(hedge)

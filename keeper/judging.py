@@ -10,7 +10,7 @@ from typing import Protocol
 
 from keeper.clock import Clock
 from keeper.core.execution import AT_ONCE
-from keeper.core.hedge import assess, coins_came, decide, foreign_change, recall, remember, settle_expectation
+from keeper.core.hedge import assess, coins_came, decide, foreign_change, recall, remember
 from keeper.core.legs import at_leg, short_notional
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
 from keeper.core.margin_duty import for_margin, with_margin
@@ -44,6 +44,7 @@ from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
 from keeper.core.sharing import shared_ratio
 from keeper.core.steering import steered, steering_notes
 from keeper.core.targets import Target
+from keeper.core.unshown import settle_expectation
 from keeper.core.working import Moment, Work, work
 from keeper.sending import Sent
 from keeper.standing import pending_short, standing

@@ -8,7 +8,7 @@ then E + D does not move with the price, and a full hedge stays full.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -42,6 +42,7 @@ from keeper.core.model import (
     Unlisted,
 )
 from keeper.core.targets import Ground, Target, TargetKind, aim
+from keeper.core.unshown import awaiting, is_given_up, unshown_cover
 
 
 def sources(hedge: Hedge) -> frozenset[str]:
@@ -375,10 +376,8 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
         return Hold(exposure.blockers)
     if memory.paused:
         return Hold((Reason("paused", "paused by the operator; resume it to trade again"),))
-    if memory.expected:
-        implied = " and ".join(f"{contracts} contracts of {ident}" for ident, contracts in memory.expected.items())
-        text = f"our fills imply {implied} and the venue does not show them yet"
-        return Hold((Reason("awaiting_position", text),))
+    if memory.expected and not is_given_up(memory):
+        return Hold((awaiting(memory),))
     drift, ratio, band = exposure.drift_base, exposure.drift_ratio, exposure.hedge.band
     if drift is None:
         return Hold((Reason("missing_reading", "the drift is not known"),))
@@ -387,7 +386,7 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
     if abs(ratio) <= band.act:
         return Hold((Reason("within_band", f"drift {_short(ratio)} is within act {band.act}"),))
     if ratio < 0:
-        return Rebalance(drift, (Reason("drift_above_act", f"over-hedged: drift {_short(ratio)}, act {band.act}"),))
+        return _decide_cover(exposure, memory, drift, ratio)
     if exposure.sell_blockers:
         return Hold(exposure.sell_blockers)
     if memory.halted is not None:
@@ -395,6 +394,19 @@ def decide(exposure: Exposure, memory: HedgeMemory) -> Decision:
     if memory.established and ratio > band.halt:
         return Halt(Reason("drift_above_halt", f"drift {_short(ratio)} is above halt {band.halt}"))
     return Rebalance(drift, (Reason("drift_above_act", f"drift {_short(ratio)} is above act {band.act}"),))
+
+
+def _decide_cover(exposure: Exposure, memory: HedgeMemory, drift: Base, ratio: Decimal) -> Decision:
+    """What is over-hedged is bought back, without what fills of ours have bought back that the venue never showed."""
+    act, left = exposure.hedge.band.act, ratio
+    bought = ZERO if memory.flattened else sum((unshown_cover(leg, memory) for leg in exposure.legs), ZERO)
+    if bought and exposure.weighted_base:
+        left = ratio + bought / exposure.weighted_base
+        if left >= -act:
+            return Hold((awaiting(memory),))
+    return Rebalance(
+        Base(drift + bought), (Reason("drift_above_act", f"over-hedged: drift {_short(left)}, act {act}"),)
+    )
 
 
 def _decide_unprotected(exposure: Exposure, drift: Base) -> Decision:
@@ -421,31 +433,6 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
     met = exposure.hedge.target if inside else memory.met
     established, held = memory.established or inside, dict(exposure.held)
     return replace(memory, established=established, holdings_base=exposure.holdings_base, held=held, met=met)
-
-
-def settle_expectation(
-    memory: HedgeMemory, positions: Iterable[Position], now_ms: int, patience_ms: int
-) -> tuple[HedgeMemory, Reason | None]:
-    """Compare the positions with what our fills imply.
-
-    Returns the memory, and a reason to halt when the venue has not shown a fill of ours for longer than
-    ``patience_ms``: the order is never repeated, a person looks instead.
-    """
-    if not memory.expected:
-        return memory, None
-    shown = {position.instrument.id: position.contracts for position in positions}
-    left = {ident: contracts for ident, contracts in memory.expected.items() if shown.get(ident) != contracts}
-    if not left:
-        return replace(memory, expected={}, expected_since_ms=None), None
-    memory = replace(memory, expected=left)
-    late = [ident for ident in left if ident in shown]
-    if not late or now_ms - (memory.expected_since_ms or now_ms) <= patience_ms:
-        return memory, None
-    text = " and ".join(
-        f"the venue shows {shown[ident]} contracts of {ident} where our fills imply {left[ident]}" for ident in late
-    )
-    text += f", for more than {patience_ms // 1000} s"
-    return replace(memory, expected={}, expected_since_ms=None, halted=text), Reason("fill_not_shown", text)
 
 
 def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:

@@ -25,6 +25,7 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.orders import plain
+from keeper.core.unshown import is_given_up, unshown_cover
 
 REDUCING = "reducing"
 HELD = "held"
@@ -61,9 +62,12 @@ def with_margin(
 
 def for_margin(exposure: Exposure, memory: HedgeMemory, policy: MarginPolicy | None, decision: Decision) -> Decision:
     """``decision``, or the cover that margin asks for where that is larger; what stops covers stops this one too."""
-    if policy is None or isinstance(decision, Halt) or exposure.blockers or memory.paused or memory.expected:
+    if policy is None or isinstance(decision, Halt) or exposure.blockers or memory.paused:
         return decision
-    found = [(cover, leg) for leg in exposure.legs if (cover := _to_cover(leg, memory, policy)) > 0]
+    if memory.expected and not is_given_up(memory):
+        return decision
+    covers = ((_to_cover(leg, memory, policy) - unshown_cover(leg, memory), leg) for leg in exposure.legs)
+    found = [(cover, leg) for cover, leg in covers if cover > 0]
     if not found:
         return decision
     cover, leg = max(found, key=lambda pair: pair[0])

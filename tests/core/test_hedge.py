@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.core.hedge import assess, decide, expect, recall, remember, settle_expectation
+from keeper.core.hedge import assess, decide, expect, recall, remember
 from keeper.core.model import (
     Contracts,
     ExposureMode,
@@ -20,6 +20,7 @@ from keeper.core.model import (
     Rebalance,
     Unlisted,
 )
+from keeper.core.unshown import settle_expectation
 from tests.core.build import COIN, D, hedge, inverse, linear, look, snapshot
 
 PRICES = st.decimals("100", "1000000", places=1)
