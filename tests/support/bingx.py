@@ -35,6 +35,8 @@ class BingxDesk(Desk):
             f"GET {SWAP}/quote/contracts": lambda _: data([_LINEAR]),
             f"GET {COIN}/market/contracts": lambda _: data([_INVERSE]),
             "GET /openApi/spot/v1/common/symbols": lambda _: data({"symbols": [_SPOT]}),
+            "GET /openApi/spot/v1/account/balance": lambda _: data({"balances": self._wallet()}),
+            "GET /openApi/swap/v1/positionSide/dual": lambda _: data({"dualSidePosition": "false"}),
             f"GET {SWAP}/server/time": lambda _: data({"serverTime": CLOCK.now_ms()}),
             f"GET {SWAP}/user/positions": lambda _: data(self._held(LINEAR)),
             f"GET {COIN}/user/positions": lambda _: data(self._held(INVERSE)),
@@ -54,6 +56,9 @@ class BingxDesk(Desk):
             f"GET {root}/trade/{closed}": lambda asked: self._list(asked, closed=True),
             f"DELETE {root}/trade/{cancel}": self._cancel,
         }
+
+    def _wallet(self) -> list[dict[str, Any]]:
+        return [{"asset": coin, "free": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
 
     def _held(self, symbol: str) -> list[dict[str, Any]]:
         size = self.positions.get(symbol, ZERO)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.support.desk import CENT, CLOCK, ZERO, D, Desk, Order, Params, Route, Told
+from tests.support.desk import CENT, CLOCK, ZERO, Desk, Order, Params, Route, Told
 
 MARKET = "BTCUSDT"
 MIX = "/api/v2/mix"
@@ -30,7 +30,6 @@ class BitgetDesk(Desk):
     create: tuple[str, ...] = (f"{MIX}/order/place-order",)
     step: Decimal = CENT
     exchange: str = "bitget"
-    coins: dict[str, Decimal] = field(default_factory=lambda: {"BTC": D(5), "USDT": D(1_000_000)})
 
     def routes(self) -> Mapping[str, Route]:
         return {
@@ -99,7 +98,7 @@ class BitgetDesk(Desk):
         return data({"entrustedList": rows or None, "endId": None})
 
     def _fills(self, asked: Params) -> Any:
-        rows = [each for each in self.orders if each.filled and each.at_ms >= int(asked["startTime"])]
+        rows = [each for each in self.shown if each.filled and each.at_ms >= int(asked["startTime"])]
         return data({"fillList": [_fill(each) for each in rows], "endId": None})
 
     def _cancel(self, asked: Params) -> Any:

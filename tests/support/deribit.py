@@ -45,6 +45,7 @@ class DeribitDesk(Desk):
 
     create: tuple[str, ...] = ("/private/sell", "/private/buy")
     method: str = "GET"
+    exchange: str = "deribit"
     step: Decimal = CENT
     coins: dict[str, Decimal] = field(default_factory=lambda: {"BTC": D(5), "USDC": D(1_000_000)})
     missing: frozenset[str] = frozenset()
@@ -123,7 +124,7 @@ class DeribitDesk(Desk):
 
     def _history(self, asked: Params) -> Any:
         remembered = self.forgets and asked.get("historical") != "true"
-        orders = [] if remembered else [each for each in reversed(self.orders) if each.state != "open"]
+        orders = [] if remembered else [each for each in reversed(self.shown) if each.state != "open"]
         wanted = [_row(each) for each in orders if each.symbol == asked["instrument_name"]]
         if asked.get("include_unfilled") != "true":
             wanted = [row for row in wanted if row["filled_amount"]]
@@ -133,7 +134,7 @@ class DeribitDesk(Desk):
         if "end_timestamp" not in asked or "until" in asked:
             return error(-32602, "Invalid params")
         began, ended = int(asked["start_timestamp"]), int(asked["end_timestamp"])
-        rows = [_trade(each) for each in self.orders if each.filled and each.symbol == asked["instrument_name"]]
+        rows = [_trade(each) for each in self.shown if each.filled and each.symbol == asked["instrument_name"]]
         if self.forgets and asked.get("historical") != "true":
             rows = []
         return result({"trades": [row for row in rows if began <= row["timestamp"] <= ended], "has_more": False})
@@ -153,7 +154,7 @@ class DeribitDesk(Desk):
         return result({"trades": [_trade(order)] if order.filled else [], "order": _row(order)})
 
     def _cancel(self, asked: Params) -> Any:
-        for order in self.orders:
+        for order in self.shown:
             if order.number == asked["order_id"]:
                 if order.state != "open":
                     return error(11044, "not_open_order")

@@ -86,6 +86,7 @@ class Desk:
     bid: Decimal = BID
     ask: Decimal = ASK
     step: Decimal = ONE
+    coins: dict[str, Decimal] = field(default_factory=lambda: {"BTC": D(5), "USDT": D(1_000_000)})
     positions: dict[str, Decimal] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -93,6 +94,8 @@ class Desk:
     faults: list[Fault] = field(default_factory=list)
     forgets: bool = False
     """Closed orders are shown no more where only recent ones are."""
+    blind: bool = False
+    """No order and no execution is shown anywhere; positions are."""
     worst: Decimal = ZERO
     url: str = ""
 
@@ -160,6 +163,12 @@ class Desk:
 
     def heal(self) -> None:
         self.faults.clear()
+        self.blind = False
+
+    @property
+    def shown(self) -> list[Order]:
+        """What the venue tells of its orders."""
+        return [] if self.blind else self.orders
 
     # -- orders
 
@@ -194,7 +203,7 @@ class Desk:
         """Orders with these attributes, the newest first; closed ones only while they are remembered."""
         return [
             order
-            for order in reversed(self.orders)
+            for order in reversed(self.shown)
             if all(getattr(order, name) == value for name, value in wanted.items())
             and not (self.forgets and order.state != "open")
         ]

@@ -26,10 +26,12 @@ class GateDesk(Desk):
     exchange: str = "gate"
 
     def routes(self) -> Mapping[str, Route]:
-        numbers = [name for each in self.orders for name in (each.number, each.client_id)]
+        numbers = [name for each in self.shown for name in (each.number, each.client_id)]
         missing = [each.path for each in self.asked if f"{ROOT}/orders/" in each.path]
         return {
             "GET /api/v4/account/detail": lambda _: {"user_id": 1, "ip_whitelist": [], "key": {"mode": 1}},
+            "GET /api/v4/spot/accounts": lambda _: self._wallet(),
+            "GET /api/v4/spot/time": lambda _: {"server_time": CLOCK.now_ms()},
             "GET /api/v4/spot/currency_pairs": lambda _: [],
             "GET /api/v4/margin/currency_pairs": lambda _: [],
             f"GET {ROOT}/contracts": lambda _: [_CONTRACT],
@@ -47,8 +49,11 @@ class GateDesk(Desk):
             **{f"GET {path}": lambda _: error("ORDER_NOT_FOUND") for path in missing},
             **{f"DELETE {path}": lambda _: error("ORDER_NOT_FOUND") for path in missing},
             **{f"GET {ROOT}/orders/{name}": self._one(name) for name in numbers},
-            **{f"DELETE {ROOT}/orders/{each.number}": self._cancel(each) for each in self.orders},
+            **{f"DELETE {ROOT}/orders/{each.number}": self._cancel(each) for each in self.shown},
         }
+
+    def _wallet(self) -> list[dict[str, Any]]:
+        return [{"currency": coin, "available": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
 
     def _ticker(self) -> dict[str, Any]:
         return {
@@ -79,7 +84,7 @@ class GateDesk(Desk):
         return _row(order)
 
     def _one(self, name: str) -> Route:
-        order = next(each for each in self.orders if name in (each.number, each.client_id))
+        order = next(each for each in self.shown if name in (each.number, each.client_id))
         named = name == order.client_id and self.forgets and order.state != "open"
         return lambda _: error("ORDER_NOT_FOUND") if named else _row(order)
 
@@ -93,7 +98,7 @@ class GateDesk(Desk):
         return cancel
 
     def _trades(self, asked: Params) -> Any:
-        rows = [each for each in self.orders if each.filled and each.at_ms // 1000 >= int(asked["from"])]
+        rows = [each for each in self.shown if each.filled and each.at_ms // 1000 >= int(asked["from"])]
         return [
             {
                 "trade_id": str(int(each.number) + 1), "create_time": each.at_ms / 1000, "contract": MARKET,

@@ -32,10 +32,13 @@ class MexcDesk(Desk):
     exchange: str = "mexc"
 
     def routes(self) -> Mapping[str, Route]:
-        ids = {f"GET {PRIVATE}/order/external/{each.symbol}/{each.client_id}": each for each in self.orders}
+        ids = {f"GET {PRIVATE}/order/external/{each.symbol}/{each.client_id}": each for each in self.shown}
         wanted = [each.path for each in self.asked if "/order/external/" in each.path]
         return {
             "GET /api/v3/exchangeInfo": lambda _: {"symbols": [_SPOT]},
+            "GET /api/v3/account": lambda _: {"balances": self._wallet(), "canWithdraw": False},
+            "GET /api/v3/time": lambda _: {"serverTime": CLOCK.now_ms()},
+            f"GET {PUBLIC}/ping": lambda _: data(CLOCK.now_ms()),
             f"GET {PUBLIC}/detail": lambda _: data([_market("USDT", "USDT", 0.0001), _market("USD", "BTC", 100)]),
             f"GET {PUBLIC}/ticker": lambda _: data([self._ticker(name) for name in (LINEAR, INVERSE)]),
             f"GET {PRIVATE}/position/open_positions": lambda _: data([self._held(name) for name in self.positions]),
@@ -47,6 +50,9 @@ class MexcDesk(Desk):
             **{f"GET {path}": lambda _: error(2040, "order not exist") for path in wanted},
             **{path: lambda _, order=order: data(_row(order)) for path, order in ids.items()},  # type: ignore[misc]
         }
+
+    def _wallet(self) -> list[dict[str, Any]]:
+        return [{"asset": coin, "free": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
 
     def _ticker(self, symbol: str) -> dict[str, Any]:
         return {

@@ -30,6 +30,11 @@ class WeexDesk(Desk):
     def routes(self) -> Mapping[str, Route]:
         return {
             "GET /api/v3/exchangeInfo": lambda _: {"symbols": [_SPOT]},
+            "GET /api/v3/account/": lambda _: self._wallet(),
+            "GET /api/v3/account": lambda _: self._wallet(),
+            "GET /api/v3/time": lambda _: {"serverTime": CLOCK.now_ms()},
+            f"GET {ROOT}/market/time": lambda _: {"serverTime": CLOCK.now_ms()},
+            f"GET {ROOT}/account/symbolConfig": lambda _: [_CONFIG],
             f"GET {ROOT}/market/exchangeInfo": lambda _: {"symbols": [_CONTRACT]},
             f"GET {ROOT}/market/premiumIndex": lambda _: [self._price()],
             f"GET {ROOT}/market/ticker/bookTicker": lambda _: [self._price()],
@@ -40,6 +45,10 @@ class WeexDesk(Desk):
             f"GET {ROOT}/order/history": lambda asked: self._list(asked, closed=True),
             f"GET {ROOT}/userTrades": self._trades,
         }
+
+    def _wallet(self) -> dict[str, Any]:
+        rows = [{"asset": coin, "free": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
+        return {"balances": rows, "canWithdraw": False}
 
     def _price(self) -> dict[str, Any]:
         bid, ask, now = str(self.bid), str(self.ask), CLOCK.now_ms()
@@ -84,7 +93,7 @@ class WeexDesk(Desk):
                 "qty": str(each.filled), "quoteQty": "1", "realizedPnl": "0", "side": each.side.upper(),
                 "positionSide": "SHORT", "time": each.at_ms,
             }
-            for each in self.orders
+            for each in self.shown
             if each.filled and each.at_ms >= int(asked["startTime"])
         ]  # fmt: skip
 
@@ -96,6 +105,7 @@ class WeexDesk(Desk):
         return error(-3200, "Order does not exist")
 
 
+_CONFIG = {"symbol": MARKET, "marginType": "CROSSED", "separatedType": "COMBINED", "crossLeverage": "20"}
 _CONTRACT = {
     "symbol": MARKET, "baseAsset": "BTC", "quoteAsset": "USDT", "marginAsset": "USDT", "pricePrecision": "1",
     "quantityPrecision": "2", "baseAssetPrecision": "2", "quotePrecision": "8", "contractVal": "0.001",
