@@ -423,12 +423,11 @@ OKX = Capability(
         where=(("data", 0, "sCode"), ("code",)),
         # "unavailable" and "busy" (50001, 50013) do not say when: the order may have been taken in before
         ambiguous=frozenset(
-            {"1", "2", "50000", "50001", "50004", "50005", "50012", "50013", "50026", "51149", "51731"}
+            {"1", "2", "50000", "50001", "50004", "50005", "50012", "50013", "50026", "51054", "51149", "51731"}
         ),
         retry_later=frozenset({"50011", "50040", "50061", "51113"}),
-        duplicate=frozenset({"51016"}),
+        duplicate=frozenset({"51011", "51016"}),
         not_found=frozenset({"51603"}),
-        unchanged=frozenset({"59107"}),
         clock=frozenset({"50102", "50112"}),
         credentials=frozenset(
             {

@@ -71,7 +71,7 @@ class CcxtClient(Protocol):
     fetch_order: Callable[[str, str, dict[str, Any]], Awaitable[Any]]
     fetch_my_trades: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
     fetch_funding_history: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
-    set_leverage: Callable[[float, str], Awaitable[Any]]
+    set_leverage: Callable[[float, str, dict[str, Any]], Awaitable[Any]]
     set_margin_mode: Callable[[str, str], Awaitable[Any]]
     parse_order: Callable[[Any, Any], dict[str, Any]]
     parse_trade: Callable[[Any, Any], dict[str, Any]]

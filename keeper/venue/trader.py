@@ -302,8 +302,14 @@ class CcxtTrader:
         """Set the leverage; "not modified" is success."""
         call = self._at.client.set_leverage
         value: int | float = int(leverage) if leverage == leverage.to_integral_value() else float(leverage)
+        # Where the margin mode is said with each order, cross and isolated have a leverage of their own.
+        mode = self._margin_modes.get(instrument.symbol)
+        params = {} if mode is None else {"marginMode": mode}
         await self._idempotent(
-            lambda: call(value, instrument.symbol), self._at.capability.codes.unchanged, SAME_CLASSES, "leverage"
+            lambda: call(value, instrument.symbol, params),
+            self._at.capability.codes.unchanged,
+            SAME_CLASSES,
+            "leverage",
         )
 
     async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:

@@ -151,13 +151,28 @@ async def test_what_the_client_would_round_is_not_sent(
     assert posted(okx) == []
 
 
-async def test_the_margin_mode_goes_with_the_order(okx: OkxV5, venue: CcxtVenue) -> None:
-    await venue.trader.set_margin_mode(InstrumentId("main", LINEAR), "isolated")
+@pytest.mark.parametrize("mode", [None, "cross", "isolated"])
+async def test_the_margin_mode_goes_with_the_order_and_with_its_leverage(
+    okx: OkxV5, venue: CcxtVenue, mode: str | None
+) -> None:
+    ident, told = InstrumentId("main", LINEAR), mode or "cross"
+    if mode is not None:
+        await venue.trader.set_margin_mode(ident, mode)
+    await venue.trader.set_leverage(ident, D(3))
+    await venue.trader.set_leverage(ident, D(3))
+    assert okx.exchange.leverages == {(SWAP, told): 3}
     await venue.trader.submit(await marketable(venue, LINEAR, "100"))
-    assert posted(okx)[0]["tdMode"] == "isolated"
-    await venue.trader.set_leverage(InstrumentId("main", LINEAR), D(3))
-    await venue.trader.set_leverage(InstrumentId("main", LINEAR), D(3))
-    assert okx.exchange.holdings[SWAP].leverage == 3
+    assert posted(okx)[0]["tdMode"] == told
+    facts = await venue.observer.facts([venue.observer.instrument(LINEAR)])
+    assert (facts.settings[ident].margin_mode, facts.settings[ident].leverage) == (told, D(3))
+
+
+async def test_a_leverage_that_was_not_set_is_not_called_set(okx: OkxV5, venue: CcxtVenue) -> None:
+    client: Any = venue.connection.client
+    await client.create_order(LINEAR, "limit", "sell", "100", "70000", {"clientOrderId": "somebodyelse"})
+    with pytest.raises(VenueError, match="59107"):
+        await venue.trader.set_leverage(InstrumentId("main", LINEAR), D(3))
+    assert okx.exchange.leverages == {}
 
 
 # What an answer means
@@ -188,9 +203,11 @@ CODES: dict[int, tuple[int, type]] = {
     50026: (500, Ambiguous),
     50061: (200, RetryLater),
     51008: (200, Rejected),
+    51011: (200, Ambiguous),
     51010: (200, Rejected),
     51016: (200, Ambiguous),
     51020: (200, Rejected),
+    51054: (200, Ambiguous),
     51119: (200, Rejected),
     51121: (200, Rejected),
     51131: (200, Rejected),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from tests.support.okx_v5.exchange import MAINTENANCE, Exchange, Fill, Holding, Market, Order
+from tests.support.okx_v5.exchange import LEVERAGE, MAINTENANCE, Exchange, Fill, Holding, Market, Order
 from tests.support.okx_v5.wire import ZERO, Json, Refusal, Rows, needed, number, text, word
 
 Answer = Callable[[Exchange, Json], Rows]
@@ -205,7 +205,7 @@ def _position(exchange: Exchange, market: Market, held: Holding, size: Decimal) 
         "liab": "",
         "liabCcy": "",
         "margin": "",
-        "mgnMode": "cross",
+        "mgnMode": held.mode,
         "optVal": "",
         "pos": text(size),
         "posCcy": "",
@@ -217,17 +217,25 @@ def _position(exchange: Exchange, market: Market, held: Holding, size: Decimal) 
 
 
 def leverage_info(exchange: Exchange, params: Json) -> Rows:
-    ident = exchange.market(needed(params, "instId")).instrument.id
-    lever = exchange.holdings.get(ident, Holding()).leverage
-    return [{"instId": ident, "mgnMode": word(params, "mgnMode"), "posSide": "net", "lever": text(lever)}]
+    ident, mode = exchange.market(needed(params, "instId")).instrument.id, needed(params, "mgnMode")
+    lever = exchange.leverages.get((ident, mode), LEVERAGE)
+    return [{"instId": ident, "mgnMode": mode, "posSide": "net", "lever": text(lever)}]
 
 
 def set_leverage(exchange: Exchange, params: Json) -> Rows:
-    ident, lever = exchange.market(needed(params, "instId")).instrument.id, number(params, "lever")
+    """Cross and isolated have one each; while orders rest in a mode, its leverage stays what it is."""
+    ident, mode = exchange.market(needed(params, "instId")).instrument.id, needed(params, "mgnMode")
+    lever = number(params, "lever")
     if lever is None or not 0 < lever <= LEVERAGE_MOST:
         raise Refusal("59102", "Leverage exceeds the maximum limit. Please lower the leverage.")
-    exchange.holdings.setdefault(ident, Holding()).leverage = lever
-    return [{"instId": ident, "mgnMode": word(params, "mgnMode"), "posSide": "", "lever": text(lever)}]
+    resting = [o for o in exchange.orders if o.state in ("live", "partially_filled")]
+    if any(o.instrument.id == ident and o.mode == mode for o in resting):
+        raise Refusal("59107", "You have pending orders under the service, please modify the leverage after canceling.")
+    exchange.leverages[ident, mode] = lever
+    held = exchange.holdings.get(ident)
+    if held is not None and held.mode == mode:
+        held.leverage = lever
+    return [{"instId": ident, "mgnMode": mode, "posSide": "", "lever": text(lever)}]
 
 
 def funding_wallet(exchange: Exchange, _params: Json) -> Rows:

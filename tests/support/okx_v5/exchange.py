@@ -91,6 +91,7 @@ class Holding:
     entry: Decimal = ZERO
     lowest: Decimal = ZERO
     leverage: Decimal = LEVERAGE
+    mode: str = "cross"
     at_ms: int = 0
 
 
@@ -105,6 +106,7 @@ class Exchange:
         self.holdings: dict[str, Holding] = {}
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
+        self.leverages: dict[tuple[str, str], Decimal] = {}
         self.bills: list[Json] = []
         self.position_mode = "net_mode"
         self.account_level = "2"
@@ -291,6 +293,8 @@ class Exchange:
         order.state, order.updated_ms = "filled" if order.filled == order.size else "partially_filled", now
         if unit.contract:
             self._move(unit, order.sign * size, price)
+            held = self.holdings[unit.id]
+            held.mode, held.leverage = order.mode, self.leverages.get((unit.id, order.mode), LEVERAGE)
         else:
             self.book(unit.base, order.sign * size, "2", unit, order.id)
             self.book(unit.quote, -order.sign * unit.worth(size, price), "2", unit, order.id)
