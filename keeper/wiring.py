@@ -52,6 +52,7 @@ from keeper.venue.base import (
     UnknownWalletError,
     VenueError,
 )
+from keeper.venue.capabilities import same_venue
 from keeper.venue.ccxt_venue import CcxtVenue, Credentials, VenuePolicy, make_venue
 from keeper.venue.further import Books, Transfers
 from keeper.venue.paper.terms import PaperError
@@ -140,6 +141,13 @@ def used_venues(config: Config) -> tuple[str, ...]:
     used = {choice.instrument.venue for hedge in config.hedges for choice in hedge.carriers}
     used |= {account.venue for hedge in config.hedges for account in hedge.spot}
     return tuple(name for name in config.venues if name in used)
+
+
+def _keys_used(config: Config) -> dict[tuple[str, str], None]:
+    """The venues whose accounts are asked, each with its API key, and each key once."""
+    used = (config.venues[name] for name in used_venues(config))
+    asked = [venue for venue in used if _asks_account(venue, config)]
+    return dict.fromkeys((same_venue(venue.exchange), venue.api_key.get_secret_value()) for venue in asked)
 
 
 def _make_all(config: Config, clock: Clock) -> dict[str, CcxtVenue]:
@@ -358,15 +366,13 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
     made = _make_all(config, clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_journal(url))
-        for name in used_venues(config):
-            venue = config.venues[name]
-            if not _asks_account(venue, config):
-                continue
-            stack.enter_context(lock_key(venue.exchange, venue.api_key.get_secret_value(), journal_url=url))
+        for exchange, key in _keys_used(config):
+            stack.enter_context(lock_key(exchange, key, journal_url=url))
         patience = config.loop.start_patience_seconds
         # The journal comes first: it knows which venue asked us to stay away.
         journal = await _open_journal(config.journal_url)
         stack.push_async_callback(journal.close)
+        stack.push_async_callback(_note_back_offs, journal, made, clock)
         await refuse_other_accounts(config, used_venues(config), journal)
         away = await journal.back_offs()
         venues = await stack.enter_async_context(
@@ -407,6 +413,17 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         await restore(desk)
         desk.memories = stood(desk.hedges, desk.memories, will_trade=will_trade(config))
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
+
+
+async def _note_back_offs(journal: Journal, made: Mapping[str, BackOff], clock: Clock) -> None:
+    """Write down which venues asked us to stay away: who starts next has to know, also after a start that failed."""
+    for name, venue in made.items():
+        seconds = venue.back_off_seconds()
+        if seconds > 0:
+            try:
+                await journal.back_off(name, clock.now_ms() + round(seconds * 1000))
+            except JournalError as error:
+                log.warning("back_off_not_written", venue=name, text=str(error))
 
 
 async def _estimated(betas: Betas, hedges: Sequence[Hedge], journal: SqlJournal) -> tuple[Hedge, ...]:

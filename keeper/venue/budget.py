@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from enum import IntEnum
 from typing import Any
 
@@ -136,6 +137,9 @@ class Budget:
 
     def _stated(self, headers: Mapping[str, str]) -> float:
         """Seconds that the answer asks us to wait."""
+        until = _until_date(headers, self._clock.now_ms() / 1000)
+        if until is not None:
+            return until
         for key in ("retry-after", "x-ratelimit-reset-after", "ratelimit-reset"):
             stated = _number(headers.get(key))
             if stated is not None:
@@ -144,6 +148,28 @@ class Budget:
         if reset_ms is not None:
             return max(0.0, (reset_ms - self._clock.now_ms()) / 1000)
         return UNSTATED_BACK_OFF_SECONDS
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a ``Retry-After`` asks for; None where it says nothing that can be understood."""
+    return _number(headers.get("retry-after"))
+
+
+def _until_date(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to a ``Retry-After`` that is a date, by the answer's own clock where it tells that one."""
+    until = _seconds_of(headers.get("retry-after"))
+    if until is None:
+        return None
+    told = _seconds_of(headers.get("date"))
+    return max(0.0, until - (now if told is None else told))
+
+
+def _seconds_of(date: str | None) -> float | None:
+    """A date of HTTP as seconds since the epoch."""
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(text: str | None) -> float | None:

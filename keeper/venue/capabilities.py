@@ -463,6 +463,21 @@ TABLE: Mapping[str, Capability] = {
     **OTHERS,
 }
 
+_ONE_VENUE: Mapping[str, str] = {
+    **dict.fromkeys(("binanceusdm", "binancecoinm"), "binance"),
+    **dict.fromkeys(("bybiteu", "bybitid"), "bybit"),
+    **dict.fromkeys(("myokx", "okxus"), "okx"),
+    **dict.fromkeys(("bequant", "fmfwio"), "hitbtc"),
+    "gateeu": "gate",
+    "kucoinfutures": "kucoin",
+}
+"""Ids of the client at which a key of another one may work as well."""
+
+
+def same_venue(exchange_id: str) -> str:
+    """One id for all those that may lead to the same account with the same key."""
+    return _ONE_VENUE.get(exchange_id, exchange_id)
+
 
 def capability_of(exchange_id: str) -> Capability:
     """What is known of a venue; :data:`GENERIC` when it is not in the table."""

@@ -27,6 +27,7 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
+from keeper.venue.budget import retry_after
 from keeper.venue.guard import Answer, may_create, redact
 from keeper.venue.recipes import Codes, Path
 
@@ -80,11 +81,7 @@ def code_of(answer: Answer | None, codes: Codes) -> str | None:
 
 
 def _wait(answer: Answer | None) -> float | None:
-    stated = answer.headers.get("retry-after") if answer is not None else None
-    try:
-        return float(stated) if stated else None
-    except ValueError:
-        return None
+    return None if answer is None else retry_after(answer.headers)
 
 
 def reading_error(

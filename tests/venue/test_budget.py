@@ -121,6 +121,11 @@ async def test_a_ban_stops_reads_and_new_shorts_but_not_positions_covers_and_loo
         (429, {}, None, 10),
         (418, {"retry-after": "600"}, {"code": -1003}, 600),
         (429, {"retry-after": "nonsense"}, None, 10),
+        (429, {"retry-after": "inf"}, None, 10),
+        (429, {"retry-after": "Thu, 20 Nov 2025 12:10:00 GMT"}, None, 600),
+        (418, {"retry-after": "Fri, 21 Nov 2025 12:10:00 GMT", "date": "Fri, 21 Nov 2025 12:00:00 GMT"}, None, 600),
+        (418, {"retry-after": "Thu, 20 Nov 2025 11:00:00 GMT"}, None, 0),
+        (418, {"retry-after": "Thu, 20 Nov 99999 11:00:00 GMT"}, None, 10),
         (None, {}, None, 0),
     ],
 )

@@ -165,3 +165,37 @@ async def test_a_list_that_comes_later_is_taken_and_one_that_goes_is_missed() ->
         with pytest.raises(Exception, match="not found"):
             await venue.open()
         assert venue.observer.instrument("BTC/USD:BTC").contract_size == 100
+
+
+async def test_a_ban_that_ends_a_start_is_known_to_the_next_one(tmp_path: Path) -> None:
+    """Asked again at every restart of a supervisor, the venue would make it longer."""
+    routes, symbol, asset, _, _ = account("binance")
+    asked: list[str] = []
+
+    def banned(_: Any) -> Told:
+        asked.append("exchangeInfo")
+        return Told(418, '{"code": -1003, "msg": "Way too many requests; IP banned."}', headers={"Retry-After": "900"})
+
+    async with serving({**routes, "/fapi/v1/exchangeInfo": banned}) as (url, _):
+        config: Config = config_over("binance", url, tmp_path, hedge(symbol, asset=asset), PATIENCE)
+        with pytest.raises(VenueStartError, match="banned"):
+            async with open_house(config, live=False):
+                pass
+        before = len(asked)
+        with pytest.raises(VenueStartError, match=r"asked us to wait; (900|899) s are left"):
+            async with open_house(config, live=False):
+                pass
+        assert len(asked) == before
+
+
+async def test_one_key_is_one_key_under_every_id_that_leads_to_its_account(tmp_path: Path) -> None:
+    """A second keeper with a journal of its own, at the same account by another name of the client for the venue."""
+    routes, symbol, asset, _, _ = account("binance")
+    async with serving(routes) as (url, _):
+        first = config_over("binance", url, tmp_path, hedge(symbol, asset=asset), PATIENCE)
+        more = f'{PATIENCE}\n[journal]\nurl = "sqlite:///second.db"'
+        second = config_over("binanceusdm", url, tmp_path, hedge(symbol, asset=asset), more)
+        async with open_house(first, live=False):
+            with pytest.raises(UnsafeError, match="holds this API key of binance"):
+                async with open_house(second, live=False):
+                    pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Told:
     status: int
     text: str
     kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -47,7 +48,9 @@ async def serving(routes: Routes) -> AsyncIterator[tuple[str, list[str]]]:
         found = routes[request.path]
         found = found(request.query) if callable(found) else found
         if isinstance(found, Told):
-            return web.Response(status=found.status, text=found.text, content_type=found.kind)
+            return web.Response(
+                status=found.status, text=found.text, content_type=found.kind, headers=dict(found.headers)
+            )
         return web.json_response(found)
 
     app = web.Application()
