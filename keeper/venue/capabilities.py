@@ -8,6 +8,7 @@ Everything here was read in the client's source or in the venue's own answers. A
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from keeper.venue.bybit import BYBIT
@@ -452,6 +453,7 @@ OKX = Capability(
 )
 
 GENERIC = Capability(unified_wallets={"": {"type": "spot"}})
+NAMELESS = dict.fromkeys(("digifinex", "hibachi", "mudrex", "nado"), replace(GENERIC, names_orders=False))
 
 TABLE: Mapping[str, Capability] = {
     "binance": BINANCE,
@@ -461,6 +463,7 @@ TABLE: Mapping[str, Capability] = {
     "okxus": OKX,
     "deribit": DERIBIT,
     **OTHERS,
+    **NAMELESS,
 }
 
 _ONE_VENUE: Mapping[str, str] = {

@@ -80,7 +80,8 @@ def make_venue(
     """A venue by its name in the config and its ccxt id; nothing is sent yet.
 
     Raises :class:`~keeper.errors.ConfigError` for an unknown exchange or option and :class:`~keeper.errors.UnsafeError`
-    for what would weaken a safety rule or reach a live host from a test.
+    for what would weaken a safety rule or reach a live host from a test, and for orders at a venue where one whose
+    answer was lost could not be found again.
     """
     check_exchange(exchange_id)
     capability = capability_of(exchange_id)
@@ -95,6 +96,12 @@ def make_venue(
         budget,
         timeout_seconds=max(read_timeout_seconds, order_timeout_seconds),
     )
+    lost = capability.unresolvable(client.has) if mode_policy.trading else None
+    if lost is not None:
+        raise UnsafeError(
+            f"venue {name}: no orders are sent to {exchange_id}: {lost}, and one whose answer is lost could never be "
+            "found again; dry-run and paper are offered there"
+        )
     faster = pristine_rate_limit(exchange_id) / client.rateLimit if client.rateLimit > 0 else 1.0
     guard.budget = budget = Budget(
         name,

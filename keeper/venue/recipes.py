@@ -352,6 +352,8 @@ class Capability:
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
+    names_orders: bool = True
+    """Whether the client sends an id of ours with an order, and tells it again."""
     client_id_param: str = "clientOrderId"
     client_id_fields: tuple[str, ...] = ("clientOrderId",)
     client_id_template: str = "kp{}"
@@ -428,6 +430,17 @@ class Capability:
             return re.search(self.get_changes, "/".join([*sections, path])) is None
         return path in self.harmless or re.fullmatch(GENERIC_READS, path) is not None
 
+    def unresolvable(self, has: Mapping[str, Any]) -> str | None:
+        """Why an order whose answer was lost could never be found again, or None; ``has`` is what the client can do."""
+        closed = any(has.get(name) is True for name, _ in CLOSED_LISTS)
+        if not self.names_orders:
+            return "orders carry no id of ours"
+        if not self.lookups.reads and self.lookups.unified is None and not (has.get("fetchOpenOrders") and closed):
+            return "open and closed orders cannot be listed"
+        if not self.fill_orders and self.fill_rows is None and has.get("fetchMyTrades") is not True:
+            return "executions cannot be listed"
+        return None
+
     def product_of(self, market: Row) -> Product | None:
         """The product that a market belongs to."""
         return next((product for product in self.products if product.covers(market)), None)
@@ -445,6 +458,12 @@ class Capability:
         return found.group(1) if found else text
 
 
+CLOSED_LISTS = (
+    ("fetchCanceledAndClosedOrders", "fetch_canceled_and_closed_orders"),
+    ("fetchClosedOrders", "fetch_closed_orders"),
+    ("fetchCanceledOrders", "fetch_canceled_orders"),
+)
+"""What the client may be asked for orders that are open no more, and what that is called."""
 GENERIC_READS = (
     r"info|auth/r/.*|listenKey|userDataStream|user/auth/userDataStream|bullet-(private|public)|account/listenKey"
     r"|Balance|BalanceEx|TradeBalance|OpenOrders|ClosedOrders|QueryOrders|TradesHistory|QueryTrades|OpenPositions|Ledgers"

@@ -26,7 +26,7 @@ from keeper.venue.classify import code_of, order_failure, say
 from keeper.venue.connection import Connection
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
-from keeper.venue.recipes import Row, decimal_of
+from keeper.venue.recipes import CLOSED_LISTS, Row, decimal_of
 from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40
@@ -196,11 +196,7 @@ class CcxtTrader:
     async def _by_lists(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Row:
         has = self._at.client.has
         calls = ["fetch_open_orders"]
-        for name, method in (
-            ("fetchCanceledAndClosedOrders", "fetch_canceled_and_closed_orders"),
-            ("fetchClosedOrders", "fetch_closed_orders"),
-            ("fetchCanceledOrders", "fetch_canceled_orders"),
-        ):
+        for name, method in CLOSED_LISTS:
             if has.get(name) is True:
                 calls.append(method)
         for method in calls:
