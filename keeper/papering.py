@@ -75,7 +75,8 @@ def _stated(config: Config, name: str) -> PaperConfig:
 
 
 def _premises(config: Config, name: str) -> Premises:
-    capability = capability_of(config.venues[name].exchange)
+    venue = config.venues[name]
+    capability = capability_of(venue.exchange, venue.ccxt.get("options"))
     return Premises(frozenset({*capability.wallets, *capability.unified_wallets}), capability.collateral)
 
 

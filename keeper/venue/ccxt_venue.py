@@ -84,7 +84,7 @@ def make_venue(
     answer was lost could not be found again.
     """
     check_exchange(exchange_id)
-    capability = capability_of(exchange_id)
+    capability = capability_of(exchange_id, ccxt_options.get("options"))
     budget = Budget(name, clock, unit_seconds=1.0)
     client, guard = build_client(
         name,

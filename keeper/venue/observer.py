@@ -35,7 +35,7 @@ from keeper.venue.recipes import Product, Read, decimal_of, is_contract, less_pr
 from keeper.venue.wallets import unified_totals, wallet_totals
 
 T = TypeVar("T")
-MAY_BE_EMPTY = frozenset({"funding", "earn"})
+MAY_BE_EMPTY = frozenset({"funding", "earn", "isolated"})
 """Wallets beside the main one, of which venues list what is there and nothing else."""
 
 

@@ -19,7 +19,7 @@ def wallet_totals(
     """
     totals: dict[str, Decimal] = {}
     seen: set[str] = set()
-    for row in rows:
+    for row in _coins(rows, recipe):
         name = row.get(recipe.asset)
         if name == "" and _holds_nothing(row, recipe):
             continue  # a wallet that was never used
@@ -34,6 +34,15 @@ def wallet_totals(
         except BadReadingError as failure:
             _not_told(code, f"{name}: {failure}", unread)
     return {code: Base(amount) for code, amount in totals.items() if code not in (unread or ())}
+
+
+def _coins(rows: Iterable[Row], recipe: WalletRead) -> Iterable[Row]:
+    """A row for each coin."""
+    for row in rows:
+        for part in recipe.parts:
+            if not isinstance(row.get(part), Mapping):
+                raise BadReadingError(f"a balance row has no {part}")
+        yield from (row[part] for part in recipe.parts) if recipe.parts else (row,)
 
 
 def _holds_nothing(row: Row, recipe: WalletRead) -> bool:

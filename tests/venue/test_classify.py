@@ -19,8 +19,9 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
+from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
-from keeper.venue.capabilities import BINANCE, GENERIC, OKX
+from keeper.venue.capabilities import GENERIC, OKX
 from keeper.venue.classify import order_failure, reading_error
 from keeper.venue.deribit import DERIBIT
 from keeper.venue.guard import Answer

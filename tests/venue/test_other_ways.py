@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from keeper.look import look_once
 from tests.venue.test_lists import EMPTY, NO, account
-from tests.venue.test_payloads import _mexc_position, mexc, near, seen
+from tests.venue.test_payloads import Told, _mexc_position, config_over, mexc, near, seen, serving
 from tests.venue.test_told import COIN, INVERSE, LINEAR, SHORT, hedge
 from tests.venue.venues_told import binance, bybit, bybit_position
 
@@ -185,3 +186,80 @@ async def test_an_empty_side_wallet_holds_nothing_and_an_empty_main_one_is_not_b
     cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.funding"'))
     assert cycle.exposure.exposure_base is None
     assert "empty_reading" in {reason.code for reason in cycle.exposure.blockers}
+
+
+PORTFOLIO = "[venues.main.ccxt.options]\nportfolioMargin = true"
+
+
+def _portfolio() -> dict[str, Any]:
+    """Coins of one account in three wallets, one of them borrowed upon; positions at an address of their own."""
+    routes = {path: told for path, told in binance([], []).items() if path not in ("/dapi/v1/account",)}
+    for path in ("/fapi/v3/positionRisk", "/fapi/v2/positionRisk", "/dapi/v1/positionRisk"):
+        routes[path] = Told(400, '{"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}')
+    coin = {
+        "asset": "BTC", "totalWalletBalance": "3.7", "crossMarginAsset": "2.2", "crossMarginBorrowed": "0.2",
+        "crossMarginFree": "2.0", "crossMarginInterest": "0.001", "crossMarginLocked": "0.2", "umWalletBalance": "0",
+        "umUnrealizedPNL": "0", "cmWalletBalance": "1.5", "cmUnrealizedPNL": "0.0", "updateTime": 0,
+        "negativeBalance": "0",
+    }  # fmt: skip
+    names = ("symbol", "positionAmt", "entryPrice", "markPrice", "unRealizedProfit", "leverage", "positionSide")
+    linear, inverse = ({name: row[name] for name in names if name in row} for row in (SHORT, COIN))
+    return {
+        **routes,
+        "/papi/v1/balance": [coin],
+        "/papi/v1/account": {
+            "uniMMR": "99", "accountEquity": "240000", "actualEquity": "240000", "accountInitialMargin": "0",
+            "accountMaintMargin": "1000", "accountStatus": "NORMAL", "virtualMaxWithdrawAmount": "100000",
+        },
+        "/papi/v1/um/positionRisk": [linear | {"notional": "-162500"}],
+        "/papi/v1/cm/positionRisk": [inverse | {"notionalValue": "-1.0", "maxQty": "15"}],
+        "/papi/v1/um/openOrders": [],
+        "/papi/v1/cm/openOrders": [],
+        "/papi/v1/um/positionSide/dual": {"dualSidePosition": False},
+        "/papi/v1/cm/positionSide/dual": {"dualSidePosition": False},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("symbol", "spot", "owned", "futures"),
+    [
+        (LINEAR, '"main"', "3.499", "-2.5"),
+        (LINEAR, '"main", "main.spot"', "8.499", "-2.5"),
+        (INVERSE, '"main"', "3.499", "-1"),
+    ],
+)
+async def test_portfolio_margin_is_one_account(
+    tmp_path: Path, symbol: str, spot: str, owned: str, futures: str
+) -> None:
+    async with serving(_portfolio()) as (url, strange):
+        config = config_over("binance", url, tmp_path, hedge(symbol, spot), PORTFOLIO)
+        (cycle,) = (await look_once(config)).hedges
+    assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
+    assert near(cycle.exposure.futures_base, futures), cycle.exposure.blockers
+    assert {reason.code for reason in cycle.exposure.blockers} == {"clock_offset"}
+    (leg,) = cycle.exposure.legs
+    assert leg.margin is not None
+    assert leg.margin.account.equity == 240000
+    assert leg.margin.account.maintenance == 1000
+    assert strange == []
+
+
+async def test_isolated_margin_is_a_wallet_of_pairs(tmp_path: Path) -> None:
+    def coin(asset: str, free: str, borrowed: str = "0") -> dict[str, str]:
+        return {"asset": asset, "free": free, "locked": "0.1", "borrowed": borrowed, "interest": "0", "netAsset": "0"}
+
+    routes = binance([SHORT], [])
+    routes["/sapi/v1/margin/isolated/account"] = {
+        "assets": [
+            {"symbol": "BTCUSDT", "baseAsset": coin("BTC", "1.4"), "quoteAsset": coin("USDT", "10")},
+            {"symbol": "ETHBTC", "baseAsset": coin("ETH", "0"), "quoteAsset": coin("BTC", "0.2", "0.1")},
+        ]
+    }
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.isolated"'))
+    assert near(cycle.exposure.exposure_base, "6.7"), cycle.exposure.blockers
+    routes["/sapi/v1/margin/isolated/account"] = {"assets": []}
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.isolated"'))
+    assert near(cycle.exposure.exposure_base, "5"), cycle.exposure.blockers
+    routes["/sapi/v1/margin/isolated/account"] = {"assets": [{"symbol": "BTCUSDT", "baseAsset": coin("BTC", "1")}]}
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.isolated"'))
+    assert cycle.exposure.exposure_base is None

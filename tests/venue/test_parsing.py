@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from keeper.core.model import AccountId, Contracts, InstrumentId, Kind, Position, Side
 from keeper.venue.base import BadReadingError, EmptyReadingError, OrderState, UnknownSymbolError
+from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
-from keeper.venue.capabilities import BINANCE, GENERIC, OKX, TABLE, capability_of
+from keeper.venue.capabilities import GENERIC, OKX, TABLE, capability_of
 from keeper.venue.deribit import DERIBIT
 from keeper.venue.lesser_venues import OTHERS
 from keeper.venue.parsing import (
@@ -288,6 +289,12 @@ def totals(exchange: str, wallet: str, rows: list[dict[str, Any]]) -> dict[str, 
             "inverse",
             {"asset": "BTC", "walletBalance": "5", "unrealizedProfit": "1.25", "marginBalance": "6.25"},
             "5",
+        ),
+        (
+            "binance",
+            "funding",
+            {"asset": "BTC", "free": "1", "locked": "0", "freeze": "0.25", "withdrawing": "2"},
+            "3.25",
         ),
         ("binance", "margin", {"asset": "BTC", "free": "1", "locked": "0", "borrowed": "3", "interest": "0.1"}, "-2.1"),
         ("bybit", "", {"coin": "BTC", "walletBalance": "5", "equity": "6", "spotBorrow": "", "borrowAmount": "0"}, "5"),
