@@ -50,7 +50,8 @@ class TransferState(StrEnum):
 
 
 IN_DOUBT = frozenset({TransferState.ASKED, TransferState.ACCEPTED})
-COUNTED = IN_DOUBT | {TransferState.MOVED}
+COUNTED = IN_DOUBT | {TransferState.MOVED, TransferState.ABSENT}
+"""What may have moved: wallets that stand still say "absent" of what has moved, and must not open the cap again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,13 @@ def moved_within_a_day(transfers: Iterable[Transfer], now_ms: int) -> Decimal:
 def explained(transfer: Transfer, source: Decimal, target: Decimal, *, settled: bool) -> TransferState | None:
     """What the wallets' totals now say of it; None while they say neither.
 
-    ``settled`` says that enough time has passed for a transfer that was made to show.
+    ``settled`` says that enough time has passed for a transfer that was made to show. One that the venue has accepted
+    was made: wallets that do not show it are wrong, or a person has to find out.
     """
     left, came = transfer.source_before - source, target - transfer.target_before
     slack = TOLERANCE * transfer.amount
     if left >= transfer.amount - slack and came >= transfer.amount - slack:
         return TransferState.MOVED
-    if settled and abs(left) <= slack and abs(came) <= slack:
+    if settled and transfer.state is not TransferState.ACCEPTED and abs(left) <= slack and abs(came) <= slack:
         return TransferState.ABSENT
     return None

@@ -31,6 +31,7 @@ class Mover(LocalVenue):
     lose_before = False
     lose_after = False
     blind = False
+    frozen: dict[str, Wallet] | None = None
     asked = 0
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:
@@ -47,7 +48,8 @@ class Mover(LocalVenue):
     async def wallet(self, wallet: str) -> Wallet:
         if self.blind:
             raise UnreachableError("no answer")
-        return await super().wallet(wallet)
+        read = await super().wallet(wallet)
+        return read if self.frozen is None else self.frozen.setdefault(wallet, read)
 
 
 class ToppedHouse(House):
@@ -178,6 +180,34 @@ async def test_what_may_have_moved_counts_against_the_day(house: ToppedHouse) ->
     house.clock.advance(86_400)
     await house.turn()
     assert len(house.moved) == 3
+    await house.close()
+
+
+async def test_wallets_that_stand_still_do_not_have_an_accepted_transfer_made_again(house: ToppedHouse) -> None:
+    """The venue took it in and shows both wallets as they were, for as long as you like."""
+    await house.begin(replace(RULE, max_per_transfer=D(60), max_per_day=D(120)))
+    house.mover.frozen = {}
+    await rally(house, "0.65")
+    await house.turn()
+    house.clock.advance(600)
+    record = await house.turn(3)
+    assert notes(record) == ["transfer_unexplained"]
+    assert len(house.moved) == 1
+    house.mover.frozen = None
+    await house.turn(3)
+    assert len(house.moved) == 2
+    await house.close()
+
+
+async def test_wallets_that_stand_still_and_lost_answers_move_no_more_than_the_days_cap(house: ToppedHouse) -> None:
+    await house.begin(replace(RULE, max_per_transfer=D(60), max_per_day=D(120)))
+    house.mover.frozen, house.mover.lose_after = {}, True
+    await rally(house, "0.65")
+    for _ in range(10):
+        record = await house.turn()
+        house.clock.advance(61)
+    assert sum(each.amount for each in house.moved) == D(120)
+    assert notes(record) == ["top_up_capped"]
     await house.close()
 
 
