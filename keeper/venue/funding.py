@@ -21,6 +21,8 @@ async def funding_entries(at: Connection, instrument: Instrument, since_ms: int)
     sign = at.capability.funding_sign
     if sign == 0 or at.client.has.get("fetchFundingHistory") is not True:
         return ()
+    if at.capability.funding_read is not None:
+        return await _raw_entries(at, instrument, since_ms)
     width = at.capability.funding_window_ms
     spans: Sequence[tuple[int, int | None]] = [(since_ms, None)] if width is None else at.windows(since_ms, width)
     found: dict[str, FundingEntry] = {}
@@ -34,6 +36,25 @@ async def funding_entries(at: Connection, instrument: Instrument, since_ms: int)
             if not fresh or len(page) < PAGE:
                 break
             start = max(entry.at_ms for entry in fresh)
+    recent = (entry for entry in found.values() if entry.at_ms >= since_ms)
+    return tuple(sorted(recent, key=lambda entry: (entry.at_ms, entry.entry_id)))
+
+
+async def _raw_entries(at: Connection, instrument: Instrument, since_ms: int) -> tuple[FundingEntry, ...]:
+    recipe = at.capability.funding_read
+    assert recipe is not None  # noqa: S101 - asked only where there is one
+    read, since, paid = recipe
+    market = at.market(instrument.id.symbol)
+    product = at.capability.product_of(market)
+    name = product.fields.symbol if product is not None else "symbol"
+    found: dict[str, FundingEntry] = {}
+    async with at.deadline():
+        rows = await at.rows(read, {**at.keys(market, product), since: since_ms}, Urgency.READ)
+        for row in rows:
+            if row.get(name) == market["id"]:
+                at_ms, amount = int(decimal_of(row.get("ts"), "funding ts")), paid(row) * at.capability.funding_sign
+                ident = str(row["billId"])
+                found[ident] = FundingEntry(ident, instrument.id, amount, instrument.settle, at_ms)
     recent = (entry for entry in found.values() if entry.at_ms >= since_ms)
     return tuple(sorted(recent, key=lambda entry: (entry.at_ms, entry.entry_id)))
 

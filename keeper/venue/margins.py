@@ -11,7 +11,7 @@ from keeper.venue.base import BadReadingError, EmptyReadingError
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, together
 from keeper.venue.further import AccountMargin, NotOfferedError, PositionMargin
-from keeper.venue.parsing import optional_positive, rows_at
+from keeper.venue.parsing import is_future, optional_positive, rows_at
 from keeper.venue.recipes import Fields, MarginRead, Product, Read, Row, decimal_of, stated
 
 Held = tuple[Row, Product, Row]
@@ -47,7 +47,7 @@ class Margins:
         for (product, _), rows in zip(jobs, pages, strict=True):
             for row in rows:
                 fields = product.fields
-                if not fields.is_future(row):
+                if not is_future(row, fields):
                     continue
                 if decimal_of(row.get(fields.size), f"{self.name} {fields.size}") == 0:
                     continue

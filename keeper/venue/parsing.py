@@ -274,6 +274,11 @@ def entry_from_pnl(open_pnl: Decimal, size: Decimal, mark: Decimal, what: str) -
     return entry
 
 
+def is_future(row: Row, fields: Fields) -> bool:
+    """Whether a row may be a future's: one that does not say its kind is told by its market, and not left out."""
+    return fields.kind is None or not stated(row, fields.kind) or str(row[fields.kind]) in fields.kinds
+
+
 def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal) -> PositionRow:
     """One row. Zero is flat, and nothing else of that row is even looked at."""
     what = str(instrument.id)

@@ -22,6 +22,7 @@ from keeper.venue.parsing import (
     UNIFIED_SLOTS,
     Once,
     PositionRow,
+    is_future,
     merged,
     position_row,
     rows_at,
@@ -98,7 +99,7 @@ class Positions:
         fields = product.fields
         found: list[Held] = []
         for row in rows:
-            if not fields.is_future(row):
+            if not is_future(row, fields):
                 continue
             market_id = row.get(fields.symbol)
             try:

@@ -182,10 +182,6 @@ class Fields:
     kinds: frozenset[str] = frozenset()
     """Texts of ``kind`` that are futures; other rows (margin, options) are somebody else's affair."""
 
-    def is_future(self, row: Row) -> bool:
-        """Whether a row may be a future's: one that does not say its kind is told by its market, and not left out."""
-        return self.kind is None or not stated(row, self.kind) or str(row[self.kind]) in self.kinds
-
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -379,6 +375,8 @@ class Capability:
     funding_sign: int = 0
     """+1 where the client's funding history is what was received, -1 where it is what was paid; 0 where that is not
     known, and nothing is booked then."""
+    funding_read: tuple[Read, str, Callable[[Row], Decimal]] | None = None
+    """Payments raw: the read, the parameter of its start, what a row (with ``billId`` and ``ts``) paid."""
     funding_window_ms: int | None = None
     """How far one reading of funding goes, where the venue answers for a span and shows its newest rows alone."""
     outflows: tuple[Outflow, ...] = ()

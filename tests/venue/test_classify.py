@@ -21,10 +21,11 @@ from keeper.venue.base import (
 )
 from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
-from keeper.venue.capabilities import GENERIC, OKX
+from keeper.venue.capabilities import GENERIC
 from keeper.venue.classify import order_failure, reading_error
 from keeper.venue.deribit import DERIBIT
 from keeper.venue.guard import Answer
+from keeper.venue.okx import OKX
 from keeper.venue.recipes import Capability
 
 SECRETS = ("planted-secret-0815",)

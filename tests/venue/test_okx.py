@@ -127,6 +127,32 @@ async def test_funding_is_read_from_the_bills(okx: OkxV5, venue: CcxtVenue) -> N
     assert abs(sum((entry.amount for entry in entries), ZERO) - 2 * received) < D("1e-8")
 
 
+async def test_funding_of_one_contract_is_read_beyond_a_page_of_many(okx: OkxV5, venue: CcxtVenue) -> None:
+    start = okx.exchange.now_ms()
+    for symbol in (LINEAR, "ETH/USDT:USDT"):
+        okx.foreign_trade(symbol, "-100")
+    before = okx.cash("USDT")
+    okx.settle_funding(LINEAR)
+    received = okx.cash("USDT") - before
+    for _ in range(230):
+        okx.settle_funding("ETH/USDT:USDT")
+    (entry,) = await venue.observer.funding(venue.observer.instrument(LINEAR), start)
+    assert (entry.amount, entry.asset) == (received, "USDT")
+    assert len(await venue.observer.funding(venue.observer.instrument("ETH/USDT:USDT"), start)) == 230
+    okx.code(50001, 503, "/account/bills-archive")
+    with pytest.raises(UnreachableError):
+        await venue.observer.funding(venue.observer.instrument(LINEAR), start)
+
+
+async def test_what_was_sold_in_many_parts_has_left(okx: OkxV5, venue: CcxtVenue) -> None:
+    start = okx.exchange.now_ms()
+    for _ in range(250):
+        okx.foreign_trade("BTC/USDT", "-0.02")
+    account = (await venue.observer.wallet("")).account
+    assert await venue.observer.outflow(account, "BTC", start) == 5
+    assert await venue.observer.outflow(account, "ETH", start) == 0
+
+
 async def test_the_clock_and_the_account_are_told(okx: OkxV5, venue: CcxtVenue) -> None:
     okx.server.told_skew_ms = 40_000
     assert 39_000 < await venue.observer.clock_offset_ms() < 41_000

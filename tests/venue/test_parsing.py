@@ -14,9 +14,10 @@ from keeper.core.model import AccountId, Contracts, InstrumentId, Kind, Position
 from keeper.venue.base import BadReadingError, EmptyReadingError, OrderState, UnknownSymbolError
 from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
-from keeper.venue.capabilities import GENERIC, OKX, TABLE, capability_of
+from keeper.venue.capabilities import GENERIC, TABLE, capability_of
 from keeper.venue.deribit import DERIBIT
 from keeper.venue.lesser_venues import OTHERS
+from keeper.venue.okx import OKX
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     PositionRow,

@@ -26,6 +26,8 @@ def reads_of(capability: Capability) -> Iterator[Read]:
     yield from (outflow.read for outflow in capability.outflows)
     if capability.fill_rows is not None:
         yield capability.fill_rows[0]
+    if capability.funding_read is not None:
+        yield capability.funding_read[0]
     if capability.permissions is not None:
         yield capability.permissions
     if capability.account_margin_mode is not None:
