@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
-from keeper.config.client_options import PROXIES
+from keeper.config.client_options import PROXIES, endpoints
 from keeper.config.models import Config
 
 _MIN_CHARACTERS = 3
 """Shorter texts occur everywhere; masking them would hide the logs and no secret."""
 _MIN_TOKEN_CHARACTERS = 8
 _COMMON_HOSTS = ("localhost",)
+_PASSWORD = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 
 
 def secrets(config: Config) -> tuple[str, ...]:
@@ -25,8 +27,9 @@ def _all(config: Config) -> Iterator[str]:
         for credential in (venue.api_key, venue.api_secret, venue.password):
             if credential is not None:
                 yield from _with_lines(credential.get_secret_value())
-        for proxy in PROXIES:
-            yield from _password_of(str(venue.ccxt.get(proxy, "")))
+        for address in (*(str(venue.ccxt.get(proxy, "")) for proxy in PROXIES), *map(str, endpoints(venue.ccxt))):
+            yield from _password_of(address)
+            yield from _user_alone(address)
     yield from _password_of(config.journal.dsn)
     for url in config.alerts.urls:
         yield from _tokens_of(url.get_secret_value())
@@ -39,8 +42,20 @@ def _with_lines(text: str) -> Iterator[str]:
 
 
 def _password_of(url: str) -> Iterator[str]:
+    """The password of an address, before its host or among its settings."""
     password = _split(url)[1]
     yield from {password, unquote(password)}
+    for setting in url.partition("?")[2].split("&"):
+        name, _, value = setting.partition("=")
+        if _PASSWORD.search(name):
+            yield from {value, unquote(value), unquote_plus(value)}
+
+
+def _user_alone(url: str) -> Iterator[str]:
+    """A name that comes without a password is a token at many services."""
+    user, password, _, _ = _split(url)
+    if not password and len(user) >= _MIN_TOKEN_CHARACTERS:
+        yield from {user, unquote(user)}
 
 
 def _tokens_of(url: str) -> Iterator[str]:

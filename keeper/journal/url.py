@@ -50,6 +50,7 @@ def file_of(url: str | URL) -> Path | None:
 
 
 def describe(url: str | URL) -> str:
-    """The journal's name for a message: its path, or its address without the password."""
+    """The journal's name for a message: its path, or its address without a password, wherever that stands."""
     parsed = parse(url) if isinstance(url, str) else url
+    parsed = parsed.difference_update_query([name for name in parsed.query if "pass" in name.lower()])
     return str(file_of(parsed) or parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True))

@@ -241,6 +241,22 @@ def test_secrets_are_masked_everywhere_and_listed_for_redaction() -> None:
     assert "example.com" not in listed
 
 
+def test_a_password_is_masked_wherever_an_address_has_it() -> None:
+    content = (
+        HEAD
+        + VENUE
+        + '[venues.main.ccxt]\nhttpsProxy = "http://proxy-token-1:@127.0.0.1:3128"\n'
+        + 'urls.api = "http://me:gateway-pass@127.0.0.1:9000"\n'
+        + HEDGE
+        + '[journal]\nurl = "postgresql://db/keeper?user=keeper&password=db-pa%24s&sslpassword=ssl-pass"\n'
+    )
+    config = parse(content)
+    for secret in ("proxy-token-1", "gateway-pass", "db-pa$s", "db-pa%24s", "ssl-pass"):
+        assert secret in secrets(config)
+        assert secret not in repr(config)
+    assert "keeper" not in secrets(config)
+
+
 def test_the_digest_tells_what_matters_apart_and_knows_no_secret() -> None:
     first = config_digest(parse(SMALL))
     assert first == config_digest(parse(SMALL.replace('"0.6"', "0.60")))

@@ -184,6 +184,8 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_password_is_never_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keeper.journal.url.find_spec", lambda _name: object())
     assert describe("postgresql://keeper:hunter2@db/keeper") == "postgresql://keeper:***@db/keeper"
+    told = describe("postgresql://db/keeper?host=/run/pg&password=hunter2&sslpassword=hunter2")
+    assert told == "postgresql://db/keeper?host=%2Frun%2Fpg"
     with pytest.raises(ConfigError) as refusal:
         parse("hunter2:\\/not-a-url")
     assert "hunter2" not in str(refusal.value)
