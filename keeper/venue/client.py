@@ -66,7 +66,7 @@ class CcxtClient(Protocol):
     close: Callable[[], Awaitable[None]]
     amount_to_precision: Callable[[str, str], str]
     price_to_precision: Callable[[str, str], str]
-    create_order: Callable[[str, str | int, str, str, str, dict[str, Any]], Awaitable[Any]]
+    create_order: Callable[[str, str | int, str, str | int, str, dict[str, Any]], Awaitable[Any]]
     cancel_order: Callable[[str, str], Awaitable[Any]]
     fetch_order: Callable[[str, str, dict[str, Any]], Awaitable[Any]]
     fetch_my_trades: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]

@@ -130,7 +130,7 @@ class Connection:
         faults += [
             BadReadingError(f"{answer.path} answered without a list")
             for answer in ANSWERS.get() or []
-            if not any(answer is each for each in failed) and not _has_list(answer.body)
+            if not any(answer is each for each in failed) and not _has_list(answer.body) and not _is_flag(answer.body)
         ]
         now = _kinds(self.client.markets)
         limited = next((fault for fault in faults if isinstance(fault, RateLimitedError)), None)
@@ -341,6 +341,11 @@ def _has_list(body: Any, depth: int = 3) -> bool:
     if not isinstance(body, Mapping) or depth == 0:
         return False
     return any(_has_list(part, depth - 1) or (part is None and depth < 3) for part in body.values())
+
+
+def _is_flag(body: Any) -> bool:
+    """Whether an answer is a yes or a no: what a client asks beside the lists, about the account."""
+    return isinstance(body, Mapping) and isinstance(body.get("data"), bool)
 
 
 def _next(read: Read, answer: Any, page: list[Row], sent: Mapping[str, Any]) -> Any:

@@ -169,6 +169,23 @@ _MEXC_CONTRACTS = WalletRead(
 """One wallet margins contracts of every kind."""
 _WEEX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate", "at_ms": "time"}
 
+_KUCOIN_PRICES = Product(
+    covers=is_contract,
+    positions=(),
+    orders=(),
+    position=Read("futuresPrivateGetPositions", rows=("data",)),
+    fields=Fields(),
+    marks=(
+        (
+            Read("futuresPublicGetContractsActive", rows=("data",)),
+            {"mark": "markPrice", "index": "indexPrice", "funding_rate": "fundingFeeRate"},
+        ),
+        (Read("futuresPublicGetAllTickers", rows=("data",)), {"bid": "bestBidPrice", "ask": "bestAskPrice"}),
+    ),
+)
+"""The client's tickers of contracts have no book in them."""
+_KUCOIN_CODES = Codes(not_found=frozenset({"100001", "100004"}), limits=frozenset({"429000", "200002"}))
+
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(
         unified_wallets={"": {}},
@@ -403,7 +420,10 @@ OTHERS: Mapping[str, Capability] = {
         candle_until="",
         options={"fetchMarkets": {"types": ["spot", "swap", "future"], "fetchTickersFees": False}},
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "main"}, "margin": {"type": "margin"}},
+        whole_amounts=True,
+        prices=_KUCOIN_PRICES,
         lookups=Lookups(unified="clientOid"),
+        codes=_KUCOIN_CODES,
         demo="none",
     ),
     "kucoinfutures": Capability(
@@ -411,7 +431,10 @@ OTHERS: Mapping[str, Capability] = {
         candles_a_page=200,
         candle_until="",
         unified_wallets={"": {"type": "swap"}},
+        whole_amounts=True,
+        prices=_KUCOIN_PRICES,
         lookups=Lookups(unified="clientOid"),
+        codes=_KUCOIN_CODES,
         demo="none",
     ),
     "bitget": Capability(

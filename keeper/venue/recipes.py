@@ -352,6 +352,8 @@ class Capability:
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     names_orders: bool = True
     """Whether the client sends an id of ours with an order, and tells it again."""
+    whole_amounts: bool = False
+    """The client compares the amount of an order with a number, and trips over a text; it is a whole one everywhere."""
     client_id_param: str = "clientOrderId"
     client_id_fields: tuple[str, ...] = ("clientOrderId",)
     client_id_template: str = "kp{}"

@@ -104,9 +104,8 @@ class CcxtTrader:
         if symbol in self._margin_modes:
             params["marginMode"] = self._margin_modes[symbol]
         kind = capability.ioc_type if order.time_in_force == "IOC" else order.type
-        return await self._at.client.create_order(
-            symbol, kind, str(order.side), f"{amount:f}", f"{order.price:f}", params
-        )
+        told = int(amount) if capability.whole_amounts else f"{amount:f}"
+        return await self._at.client.create_order(symbol, kind, str(order.side), told, f"{order.price:f}", params)
 
     def _accepted(self, answer: Any, order: PlannedOrder) -> Submission:
         """Yes, but only if the answer names an order, and it is ours."""

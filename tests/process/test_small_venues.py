@@ -23,6 +23,8 @@ from tests.support.deribit import DeribitDesk
 from tests.support.desk import D, Told
 from tests.support.gate import MARKET as GATE_MARKET
 from tests.support.gate import GateDesk
+from tests.support.kucoin import MARKET as KUCOIN_MARKET
+from tests.support.kucoin import KucoinDesk
 from tests.support.mexc import LINEAR as MEXC_LINEAR
 from tests.support.mexc import MexcDesk
 from tests.support.weex import MARKET as WEEX_MARKET
@@ -52,6 +54,7 @@ VENUES = (
     Venue(WeexDesk, "BTC/USDT:USDT", WEEX_MARKET),
     Venue(GateDesk, "BTC/USDT:USDT", GATE_MARKET, 10_000),
     Venue(BitgetDesk, "BTC/USDT:USDT", BITGET_MARKET),
+    Venue(KucoinDesk, "BTC/USDT:USDT", KUCOIN_MARKET, 1_000),
 )
 
 
