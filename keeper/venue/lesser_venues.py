@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from keeper.venue.recipes import (
@@ -166,7 +167,13 @@ _MEXC_CONTRACTS = WalletRead(
     # ``cashBalance`` is what may be withdrawn: the margin of positions is missing from it
     equity_less("equity", "unrealized"),
 )
-"""One wallet margins contracts of every kind."""
+"""One wallet margins contracts of every kind; what settles contracts in money is told apart from the coins."""
+
+
+def _is_money(code: str) -> bool:
+    return code.startswith("USD")
+
+
 _WEEX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate", "at_ms": "time"}
 
 _KUCOIN_PRICES = Product(
@@ -337,8 +344,8 @@ OTHERS: Mapping[str, Capability] = {
             "": WalletRead(
                 (Read("spotPrivateGetAccount", rows=("balances",)),), "asset", signed_sum(("free", "locked"))
             ),
-            "linear": _MEXC_CONTRACTS,
-            "inverse": _MEXC_CONTRACTS,
+            "linear": replace(_MEXC_CONTRACTS, holds=_is_money),
+            "inverse": replace(_MEXC_CONTRACTS, holds=lambda code: not _is_money(code)),
         },
         collateral="inverse",
         products=(

@@ -31,7 +31,7 @@ from keeper.venue.margins import Margins
 from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Product, Read, decimal_of, is_contract, less_profit, near, stated
+from keeper.venue.recipes import Product, Read, Row, decimal_of, is_contract, less_profit, near, stated
 from keeper.venue.wallets import unified_totals, wallet_totals
 
 T = TypeVar("T")
@@ -76,6 +76,7 @@ class CcxtObserver:
         """One wallet, whole, without unrealised PnL and net of debt."""
         capability = self._at.capability
         unread: dict[str, str] = {}
+        rows: list[Row] = []
         async with self._at.deadline():
             if wallet in capability.wallets:
                 recipe = capability.wallets[wallet]
@@ -96,7 +97,7 @@ class CcxtObserver:
                 )
         if unread and not totals:
             raise BadReadingError(f"{self.name}: {next(iter(unread.values()))}")
-        if not totals and wallet not in MAY_BE_EMPTY:
+        if not totals and not rows and wallet not in MAY_BE_EMPTY:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
         return Wallet(AccountId(self.name, wallet), totals, unread=unread)
 

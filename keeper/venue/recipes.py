@@ -133,6 +133,8 @@ class WalletRead:
     """A coin has one row: a second one is a fault of the answer, and adding it up would count the coins twice."""
     parts: tuple[str, ...] = ()
     """The coins of a row, where it is a pair of them."""
+    holds: Callable[[str], bool] = lambda _: True
+    """The coins that are this wallet's, where one wallet of the venue is told apart by coins into several."""
     open_pnl: tuple[Read, str, str] | None = None
     """Positions (read, field of the market's id, field of the profit) whose open profit the total contains: it is taken
     off, because whoever values a position adds it.

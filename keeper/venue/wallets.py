@@ -26,6 +26,8 @@ def wallet_totals(
         if not isinstance(name, str) or not name:
             raise BadReadingError(f"a balance row has no {recipe.asset}")
         code = code_of(name)
+        if not recipe.holds(code):
+            continue
         if code in seen and recipe.once:
             raise BadReadingError(f"{code} has more than one row")
         seen.add(code)

@@ -263,3 +263,18 @@ async def test_isolated_margin_is_a_wallet_of_pairs(tmp_path: Path) -> None:
     routes["/sapi/v1/margin/isolated/account"] = {"assets": [{"symbol": "BTCUSDT", "baseAsset": coin("BTC", "1")}]}
     cycle = await seen("binance", routes, tmp_path, hedge(LINEAR, '"main", "main.isolated"'))
     assert cycle.exposure.exposure_base is None
+
+
+@pytest.mark.parametrize(
+    ("symbol", "spot", "owned"),
+    [
+        (INVERSE, '"main"', "3"),
+        (INVERSE, '"main", "main.linear"', "3"),
+        (INVERSE, '"main", "main.linear", "main.inverse"', "3"),
+        (LINEAR, '"main", "main.linear"', "2"),
+        (LINEAR, '"main", "main.inverse"', "3"),
+    ],
+)
+async def test_one_wallet_of_two_names_is_counted_once(tmp_path: Path, symbol: str, spot: str, owned: str) -> None:
+    cycle = await seen("mexc", mexc([]), tmp_path, hedge(symbol, spot))
+    assert near(cycle.exposure.exposure_base, owned), cycle.exposure.blockers
