@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from keeper.api.bind import require_loopback, show_bind
 from keeper.errors import KeeperError
@@ -20,6 +21,30 @@ from keeper.errors import KeeperError
 _MAX_HEADER_BYTES = 16_384
 _MAX_CONCURRENT = 32
 _STOP_SECONDS = 2
+_REQUEST_SECONDS = 5.0
+"""How long a connection may stand without a whole request; those that only stand would keep everybody else out."""
+
+
+class _Impatient(H11Protocol):
+    """Closes a connection on which nothing has been asked, or nothing more, between two looks at it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody has connected."""
+        super().connection_made(transport)
+        self._answered: object = None
+        self._look = self.loop.call_later(_REQUEST_SECONDS, self._look_again)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        if self.cycle is self._answered and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+            return
+        self._answered = self.cycle
+        self._look = self.loop.call_later(_REQUEST_SECONDS, self._look_again)
 
 
 class _Server(uvicorn.Server):
@@ -53,7 +78,7 @@ async def serve(app: FastAPI, host: str, port: int) -> AsyncIterator[tuple[str, 
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_Impatient,
         ws="none",
         lifespan="off",
         loop="none",

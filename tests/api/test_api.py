@@ -247,6 +247,32 @@ async def test_headers_without_end_are_cut_off(where: str) -> None:
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+async def test_connections_that_only_stand_do_not_keep_the_operator_out(
+    daemon: PaperDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeper.api.server._REQUEST_SECONDS", 0.5)
+    async with running(daemon) as where:
+        port = int(where.rpartition(":")[2])
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+        for _, half in idle[:20]:
+            half.write(b"POST /api/v1/hedges/btc/pause HTTP/1.1\r\nHost: localhost\r\n")
+        assert await status_of(where) == 503
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(reader.read() for reader, _ in idle))
+        assert await status_of(where) == 200
+        for _, half in idle:
+            half.close()
+
+
+async def status_of(where: str) -> int:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{where}/api/v1/health", headers=headers) as answer,
+    ):
+        return answer.status
+
+
 async def test_a_bug_behind_the_api_is_logged_by_type_and_not_told(where: str, daemon: PaperDaemon) -> None:
     daemon.bug = RuntimeError("wrong key: planted-api-secret")
     with capture_logs() as logs:
