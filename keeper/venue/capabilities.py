@@ -19,7 +19,9 @@ from keeper.venue.okx import OKX
 from keeper.venue.recipes import Capability
 
 GENERIC = Capability(unified_wallets={"": {"type": "spot"}})
-NAMELESS = dict.fromkeys(("digifinex", "hibachi", "mudrex", "nado"), replace(GENERIC, names_orders=False))
+NAMELESS = dict.fromkeys(
+    ("digifinex", "hibachi", "mudrex", "nado"), replace(GENERIC, no_orders="orders carry no id of ours")
+)
 
 TABLE: Mapping[str, Capability] = {
     "binance": BINANCE,

@@ -206,15 +206,15 @@ class GuardMixin:
     async def _judge_hop(self, request: aiohttp.ClientRequest, handler: Any) -> Any:
         if self.guard is not None:
             self.guard.check_url(str(request.url.with_query(None)))
-        changes = may_create(request.method, request.url.path)
+        creates = may_create(request.method, request.url.path)
         try:
             answer = await handler(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as failure:
-            if not changes:
+            if not creates:
                 raise
-            # Of these two the HTTP library sends a GET once more by itself, and some venues place orders by GET.
+            # After these two the HTTP library sends a GET once more by itself, and some venues place orders by GET.
             raise aiohttp.ClientConnectionError(f"{type(failure).__name__}: {failure}") from None
-        if changes and answer.status in REDIRECTS:
+        if (creates or request.method != "GET") and answer.status in REDIRECTS:
             # Followed, it could be carried out a second time, or come back as the answer to another question.
             answer.close()
             raise HostRefusedError(f"an answer to {request.method} {request.url.path} sent us elsewhere; not followed")

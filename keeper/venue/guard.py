@@ -74,7 +74,7 @@ ANSWERS: ContextVar[list[Answer] | None] = ContextVar("keeper_venue_answers", de
 
 def may_create(method: str, path: str) -> bool:
     """Whether a request could make an order; some venues place orders by GET."""
-    return method != "GET" or re.search(r"/private/(buy|sell)$", path) is not None
+    return method not in ("GET", "DELETE") or re.search(r"/private/(buy|sell)$", path) is not None
 
 
 def redact(text: str, secrets: tuple[str, ...]) -> str:

@@ -195,6 +195,8 @@ _KUCOIN_CODES = Codes(not_found=frozenset({"100001", "100004"}), limits=frozense
 
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(
+        # an order that was placed and had not filled at once is in the client's list of cancelled ones, filled or not
+        no_orders="the client tells what filled later as cancelled",
         unified_wallets={"": {}},
         funding_sign=1,
         candles_a_page=1000,

@@ -352,8 +352,8 @@ class Capability:
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
-    names_orders: bool = True
-    """Whether the client sends an id of ours with an order, and tells it again."""
+    no_orders: str = ""
+    """Why an order whose answer was lost could never be found again, where that cannot be seen from the client."""
     whole_amounts: bool = False
     """The client compares the amount of an order with a number, and trips over a text; it is a whole one everywhere."""
     client_id_param: str = "clientOrderId"
@@ -437,8 +437,8 @@ class Capability:
     def unresolvable(self, has: Mapping[str, Any]) -> str | None:
         """Why an order whose answer was lost could never be found again, or None; ``has`` is what the client can do."""
         closed = any(has.get(name) is True for name, _ in CLOSED_LISTS)
-        if not self.names_orders:
-            return "orders carry no id of ours"
+        if self.no_orders:
+            return self.no_orders
         if not self.lookups.reads and self.lookups.unified is None and not (has.get("fetchOpenOrders") and closed):
             return "open and closed orders cannot be listed"
         if not self.fill_orders and self.fill_rows is None and has.get("fetchMyTrades") is not True:

@@ -17,6 +17,7 @@ WHOLE = {"fetchOpenOrders": True, "fetchClosedOrders": True, "fetchMyTrades": Tr
     [
         ("mudrex", "no id of ours"),
         ("hibachi", "no id of ours"),
+        ("krakenfutures", "as cancelled"),
         ("gemini", "open and closed orders cannot be listed"),
         ("btse", "open and closed orders cannot be listed"),
         ("dydx", "executions cannot be listed"),
@@ -30,7 +31,7 @@ async def test_no_order_is_sent_where_none_could_be_found_again(exchange: str, w
 
 @pytest.mark.parametrize(
     "exchange",
-    ["binance", "bybit", "okx", "deribit", "bingx", "mexc", "weex", "gate", "bitget", "kucoinfutures", "krakenfutures"],
+    ["binance", "bybit", "okx", "deribit", "bingx", "mexc", "weex", "gate", "bitget", "kucoin", "kucoinfutures"],
 )
 async def test_orders_are_sent_where_they_can_be_found_again(exchange: str) -> None:
     await venue_of(exchange, policy=LIVE).close()
