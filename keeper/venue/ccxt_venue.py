@@ -80,8 +80,7 @@ def make_venue(
     """A venue by its name in the config and its ccxt id; nothing is sent yet.
 
     Raises :class:`~keeper.errors.ConfigError` for an unknown exchange or option and :class:`~keeper.errors.UnsafeError`
-    for what would weaken a safety rule or reach a live host from a test, and for orders at a venue where one whose
-    answer was lost could not be found again.
+    for what would weaken a safety rule or reach a live host from a test.
     """
     check_exchange(exchange_id)
     capability = capability_of(exchange_id, ccxt_options.get("options"))
@@ -96,12 +95,6 @@ def make_venue(
         budget,
         timeout_seconds=max(read_timeout_seconds, order_timeout_seconds),
     )
-    lost = capability.unresolvable(client.has) if mode_policy.trading else None
-    if lost is not None:
-        raise UnsafeError(
-            f"venue {name}: no orders are sent to {exchange_id}: {lost}, and one whose answer is lost could never be "
-            "found again; dry-run and paper are offered there"
-        )
     faster = pristine_rate_limit(exchange_id) / client.rateLimit if client.rateLimit > 0 else 1.0
     guard.budget = budget = Budget(
         name,
@@ -124,4 +117,6 @@ def make_venue(
         order_seconds=order_timeout_seconds,
     )
     trader = CcxtTrader(connection) if mode_policy.trading else None
-    return CcxtVenue(name, mode_policy, connection, CcxtObserver(connection), trader)
+    lost = capability.unresolvable(client.has) if mode_policy.trading else None
+    why = None if lost is None else f"{lost}, and one whose answer is lost could never be found again"
+    return CcxtVenue(name, mode_policy, connection, CcxtObserver(connection, no_orders=why), trader)

@@ -14,6 +14,7 @@ from keeper.venue.base import (
     BadReadingError,
     EmptyReadingError,
     FundingEntry,
+    HostRefusedError,
     NotPermittedError,
     PositionBook,
     SymbolSettings,
@@ -42,9 +43,10 @@ MAY_BE_EMPTY = frozenset({"funding", "earn", "isolated"})
 class CcxtObserver:
     """An :class:`~keeper.venue.base.Observer` over a shared connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, no_orders: str | None = None) -> None:
         self._at = connection
         self.name = connection.name
+        self._no_orders = no_orders
         self._positions = Positions(connection)
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
@@ -60,8 +62,16 @@ class CcxtObserver:
         await self._at.close()
 
     def instrument(self, symbol: str) -> Instrument:
-        """The contract behind a unified symbol; raises :class:`UnknownSymbolError`."""
-        return self._at.instrument(symbol)
+        """The contract behind a unified symbol; raises :class:`UnknownSymbolError`, and :class:`HostRefusedError` in a
+        mode that trades at a venue where no order can be sent.
+        """
+        instrument = self._at.instrument(symbol)
+        if self._no_orders is not None:
+            raise HostRefusedError(
+                f"{instrument.id}: no orders are sent to {self._at.exchange_id}: {self._no_orders}; dry-run and paper "
+                "are offered there, and its coins may be hedged elsewhere"
+            )
+        return instrument
 
     def collateral(self, instrument: Instrument) -> tuple[AccountId, bool] | None:
         """The wallet that margins a coin-margined instrument, and whether it is the unified (spot) account."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from keeper.config import parse_config
 from keeper.errors import UnsafeError
+from keeper.look import check_connect
+from keeper.venue import capabilities
+from keeper.venue.base import HostRefusedError
 from keeper.venue.capabilities import capability_of
 from keeper.venue.recipes import Capability, Lookups
-from tests.venue.helpers import DRY_RUN, LIVE, venue_of
+from tests.support.gate import GateDesk
+from tests.venue.helpers import LIVE, opened, raw, venue_of
 
 WHOLE = {"fetchOpenOrders": True, "fetchClosedOrders": True, "fetchMyTrades": True}
 
@@ -21,20 +29,51 @@ WHOLE = {"fetchOpenOrders": True, "fetchClosedOrders": True, "fetchMyTrades": Tr
         ("gemini", "open and closed orders cannot be listed"),
         ("btse", "open and closed orders cannot be listed"),
         ("dydx", "executions cannot be listed"),
+        *((name, "") for name in ("binance", "bybit", "okx", "deribit", "bingx", "mexc", "weex", "gate", "bitget")),
+        *((name, "") for name in ("kucoin", "kucoinfutures", "hyperliquid", "htx", "phemex")),
     ],
 )
-async def test_no_order_is_sent_where_none_could_be_found_again(exchange: str, why: str) -> None:
-    with pytest.raises(UnsafeError, match=why):
-        venue_of(exchange, policy=LIVE)
-    await venue_of(exchange, policy=DRY_RUN).close()
+async def test_where_an_order_could_never_be_found_again(exchange: str, why: str) -> None:
+    venue = venue_of(exchange, policy=LIVE)
+    lost = capability_of(exchange).unresolvable(raw(venue).has)
+    assert why in lost if lost is not None else not why, lost
+    await venue.close()
 
 
-@pytest.mark.parametrize(
-    "exchange",
-    ["binance", "bybit", "okx", "deribit", "bingx", "mexc", "weex", "gate", "bitget", "kucoin", "kucoinfutures"],
-)
-async def test_orders_are_sent_where_they_can_be_found_again(exchange: str) -> None:
-    await venue_of(exchange, policy=LIVE).close()
+CONFIG = """
+mode = "{mode}"
+[venues.main]
+exchange = "gate"
+[venues.main.ccxt]
+rateLimit = 1
+urls = {{ api = "{url}" }}
+[[hedges]]
+name = "btc"
+asset = "BTC"
+spot = ["main"]
+instrument = "main:BTC/USDT:USDT"
+ratio = "1"
+"""
+KEYS = {"KEEPER_VENUES__MAIN__API_KEY": "test-key-0123", "KEEPER_VENUES__MAIN__API_SECRET": "test-secret-0123"}
+
+
+async def test_no_contract_of_such_a_venue_carries_a_hedge_in_a_mode_that_trades(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(capabilities.TABLE, "gate", replace(capability_of("gate"), no_orders="so it is"))
+    async with GateDesk() as desk:
+        for mode in ("testnet", "dry-run"):
+            config = parse_config(CONFIG.format(mode=mode, url=desk.url), "keeper.toml", tmp_path / "keeper.toml", KEYS)
+            if mode == "testnet":
+                with pytest.raises(UnsafeError, match="no orders are sent to gate: so it is"):
+                    await check_connect(config)
+            else:
+                assert [finding for finding in await check_connect(config) if finding.ok is False] == []
+        venue = venue_of("gate", {"urls": {"api": desk.url}, "rateLimit": 1})
+        async with opened(venue):
+            assert (await venue.observer.wallet("")).totals["BTC"] == 5  # what it holds is hedged elsewhere
+            with pytest.raises(HostRefusedError, match="so it is"):
+                venue.observer.instrument("BTC/USDT:USDT")
 
 
 def test_what_makes_an_order_findable() -> None:
