@@ -30,10 +30,11 @@ from keeper.venue.guard import (
     Credentials,
     Guard,
     VenuePolicy,
+    cleanse,
     hosts_in,
     may_create,
     pin_loggers,
-    redact,
+    without_echo,
 )
 from keeper.venue.recipes import Capability, near
 
@@ -143,7 +144,8 @@ class GuardMixin:
         try:
             result = await cast("Any", super()).fetch(url, method, headers, body)
         except Exception as failure:
-            _cleanse(failure, guard.secrets)
+            cleanse(failure, guard.secrets)
+            failure.__cause__ = failure.__context__ = None
             unread = UNREAD_LISTS.get()
             if unread is None or isinstance(failure, HostRefusedError):
                 raise
@@ -161,6 +163,8 @@ class GuardMixin:
     ) -> Any:
         """Keep what came back, for whoever has to judge the failure."""
         answer = _CURRENT.get()
+        if self.guard is not None:
+            response_body = without_echo(response_body, self.guard.secrets)
         if answer is not None:
             answer.status = code
             answer.headers = {str(key).lower(): str(value) for key, value in response_headers.items()}
@@ -227,13 +231,6 @@ NO_ROWS: Mapping[str, Any] = {"symbols": [], "data": [], "result": []}
 """An answer in which the clients of venues that are loaded so find no market."""
 _CURRENT: ContextVar[Answer | None] = ContextVar("keeper_venue_current", default=None)
 _SECTION: ContextVar[str] = ContextVar("keeper_venue_section", default="")
-
-
-def _cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
-    """Take addresses' query strings and secrets out of an exception, and drop what it was raised from."""
-    failure.args = tuple(redact(part, secrets) if isinstance(part, str) else part for part in failure.args)
-    failure.__cause__ = None
-    failure.__context__ = None
 
 
 def _bad_response(text: str) -> Exception:

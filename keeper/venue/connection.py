@@ -26,7 +26,7 @@ from keeper.venue.base import (
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient
-from keeper.venue.guard import ANSWERS, Answer, Guard
+from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read, Row
 
@@ -162,6 +162,10 @@ class Connection:
             return
         except TimeoutError:
             failure = UnreachableError(f"{self.name}: no answer within {limit:g} s")
+        except VenueError as error:
+            # What could not be understood is repeated in the error, and a venue may answer with anything.
+            cleanse(error, self.guard.secrets)
+            raise
         except TRIPPED as error:
             failure = BadReadingError(f"{self.name}: the answer makes no sense: {say(error, self.guard.secrets)}")
         raise failure

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from keeper.venue.base import HostRefusedError
 from keeper.venue.budget import Budget
@@ -18,6 +19,9 @@ LOUD_LOGGERS = ("ccxt", "ccxt.base.exchange", "aiohttp", "asyncio", "urllib3", "
 SENT_HEADERS_ARE_SECRET = logging.WARNING
 SECRET_LENGTH_MIN = 4
 """Shorter texts are no secrets, and taking them out would take out every letter."""
+ECHO_LENGTH_MIN = 12
+"""Shorter ones, and numbers, are left in answers: they might be a part of what the venue has to say."""
+HIDDEN = "<hidden>"
 MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
 
 
@@ -82,9 +86,29 @@ def redact(text: str, secrets: tuple[str, ...]) -> str:
     shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)
     shown = re.sub(r"(?i)(signature|sign|listenKey|apiKey|api_key)=[^\s&\"']+", r"\1=<hidden>", shown)
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SECRET_LENGTH_MIN:
-            shown = shown.replace(secret, "<hidden>")
+        for form in sorted(_forms(secret), key=len, reverse=True):
+            if len(form) >= SECRET_LENGTH_MIN:
+                shown = shown.replace(form, HIDDEN)
     return shown
+
+
+def cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
+    """Take addresses' query strings and secrets out of an exception."""
+    failure.args = tuple(redact(part, secrets) if isinstance(part, str) else part for part in failure.args)
+
+
+def without_echo(body: str, secrets: tuple[str, ...]) -> str:
+    """An answer without the secrets that it repeats, before anything reads it: what is read may be shown, cut short."""
+    for secret in secrets:
+        if len(secret) >= ECHO_LENGTH_MIN and not secret.isdigit():
+            for form in _forms(secret):
+                body = body.replace(form, HIDDEN)
+    return body
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as a text may have it that repeats a request: as it is, in a URL, and in JSON."""
+    return {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
 
 
 def pin_loggers() -> None:

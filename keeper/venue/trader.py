@@ -24,7 +24,7 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import code_of, order_failure, say
 from keeper.venue.connection import Connection
-from keeper.venue.guard import ANSWERS, Answer
+from keeper.venue.guard import ANSWERS, Answer, redact
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
 from keeper.venue.recipes import CLOSED_LISTS, Row, decimal_of
 from keeper.venue.transfers import transfer
@@ -113,7 +113,8 @@ class CcxtTrader:
             return Ambiguous(f"{self.name}: the answer to the order names no order")
         named = client_id_of(answer, self._at.capability)
         if named is not None and named != order.client_id:
-            return Ambiguous(f"{self.name}: the answer to the order is about another one, {named}")
+            other = redact(named, self._at.guard.secrets)
+            return Ambiguous(f"{self.name}: the answer to the order is about another one, {other}")
         try:
             report = order_report(self._at.restated(answer), order.client_id, self._at.unit(order.instrument.symbol))
         except BadReadingError:

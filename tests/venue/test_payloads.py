@@ -72,7 +72,7 @@ def moved(tree: Any, url: str) -> Any:
     return f"{url}/{path}" if path else url
 
 
-def config_over(exchange: str, url: str, folder: Path, hedge: str, more: str = "") -> Config:
+def config_over(exchange: str, url: str, folder: Path, hedge: str, more: str = "", key: str = "planted-key") -> Config:
     """The configuration of a hedge on a venue whose every address is at ``url``; or a table of addresses."""
     text = f"""mode = "dry-run"
 [venues.main]
@@ -83,7 +83,7 @@ api = {url if url.startswith("{") else f'"{url}"'}
 name = "it"
 {hedge}
 {more}"""
-    keys = {"KEEPER_VENUES__MAIN__API_KEY": "planted-key", "KEEPER_VENUES__MAIN__API_SECRET": "planted-secret"}
+    keys = {"KEEPER_VENUES__MAIN__API_KEY": key, "KEEPER_VENUES__MAIN__API_SECRET": "planted-secret"}
     keys["KEEPER_VENUES__MAIN__PASSWORD"] = "planted-pass"
     return parse_config(text, "keeper.toml", folder / "keeper.toml", keys)
 
