@@ -277,8 +277,7 @@ class CcxtTrader:
     async def _trades(self, symbol: str, since: int, params: Mapping[str, Any], found: dict[str, Row]) -> list[Row]:
         """One page, put into ``found``; empty when nothing of it is new."""
         limit = self._at.capability.fills_limit
-        call = self._at.client.fetch_my_trades
-        answer = await self._at.ask(lambda: call(symbol, since, limit, dict(params)), Urgency.LOOKUP, "fills")
+        answer = await self._at.unified("fetch_my_trades", symbol, since, limit, dict(params), level=Urgency.LOOKUP)
         page = rows_at(answer, (), f"{self.name} fills")
         fresh = {str(row.get("id")): row for row in page if str(row.get("id")) not in found}
         found.update(fresh)
