@@ -28,10 +28,10 @@ def wallet_totals(
         code = code_of(name)
         if not recipe.holds(code):
             continue
-        if code in seen and recipe.once:
-            raise BadReadingError(f"{code} has more than one row")
-        seen.add(code)
         try:
+            if code in seen and recipe.once:
+                raise BadReadingError("it has more than one row")
+            seen.add(code)
             totals[code] = totals.get(code, ZERO) + recipe.total(row)
         except BadReadingError as failure:
             _not_told(code, f"{name}: {failure}", unread)

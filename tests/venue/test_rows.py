@@ -153,3 +153,15 @@ async def test_a_wallet_that_owns_nothing_under_a_short_is_shown_and_held_upon(t
     assert cycle.exposure.exposure_base == 0, cycle.exposure.blockers
     assert near(cycle.exposure.futures_base, "-2.5")
     assert isinstance(cycle.decision, Hold)
+
+
+async def test_a_coin_that_comes_twice_is_the_fault_of_those_who_count_it(tmp_path: Path) -> None:
+    routes = binance([SHORT], [])
+    twice = {"asset": "LTC", "free": "1", "locked": "0"}
+    routes["/api/v3/account"] = {"balances": [twice, {"asset": "BTC", "free": "4.5", "locked": "0.5"}, twice]}
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR))
+    assert near(cycle.exposure.exposure_base, "5"), cycle.exposure.blockers
+    mine = hedge(LINEAR).replace('asset = "BTC"', 'assets = ["BTC", "LTC"]\nbeta = { LTC = "1" }')
+    cycle = await seen("binance", routes, tmp_path, mine)
+    assert cycle.exposure.exposure_base is None
+    assert any("LTC: it has more than one row" in reason.text for reason in cycle.exposure.blockers)
