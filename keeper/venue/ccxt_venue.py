@@ -12,6 +12,7 @@ from keeper.venue.budget import Budget
 from keeper.venue.capabilities import capability_of
 from keeper.venue.client import build_client, check_exchange, known_exchanges, pristine_rate_limit
 from keeper.venue.connection import Connection
+from keeper.venue.findable import unresolvable
 from keeper.venue.guard import Credentials, VenuePolicy
 from keeper.venue.observer import CcxtObserver
 from keeper.venue.trader import CcxtTrader
@@ -117,6 +118,6 @@ def make_venue(
         order_seconds=order_timeout_seconds,
     )
     trader = CcxtTrader(connection) if mode_policy.trading else None
-    lost = capability.unresolvable(client.has) if mode_policy.trading else None
+    lost = unresolvable(capability, client.has) if mode_policy.trading else None
     why = None if lost is None else f"{lost}, and one whose answer is lost could never be found again"
     return CcxtVenue(name, mode_policy, connection, CcxtObserver(connection, no_orders=why), trader)

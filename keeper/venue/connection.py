@@ -62,6 +62,8 @@ class Connection:
     """Why lists of markets are missing: what they would show is not known, which is not the same as not there."""
     missed: set[str] = field(default_factory=set)
     """Symbols that were asked for, and may be in a list that is missing."""
+    margin_modes: dict[str, str] = field(default_factory=dict)
+    """Cross or isolated by symbol, where an order has to say it: what was set, or what a position shows."""
     described: Capability = field(init=False)
     """The venue as the table has it; ``capability`` is what holds for this account."""
     _instruments: dict[str, Instrument] = field(default_factory=dict)

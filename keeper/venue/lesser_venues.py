@@ -430,6 +430,7 @@ OTHERS: Mapping[str, Capability] = {
         options={"fetchMarkets": {"types": ["spot", "swap", "future"], "fetchTickersFees": False}},
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "main"}, "margin": {"type": "margin"}},
         whole_amounts=True,
+        margin_mode_with_orders=True,
         prices=_KUCOIN_PRICES,
         lookups=Lookups(unified="clientOid"),
         codes=_KUCOIN_CODES,
@@ -441,6 +442,7 @@ OTHERS: Mapping[str, Capability] = {
         candle_until="",
         unified_wallets={"": {"type": "swap"}},
         whole_amounts=True,
+        margin_mode_with_orders=True,
         prices=_KUCOIN_PRICES,
         lookups=Lookups(unified="clientOid"),
         codes=_KUCOIN_CODES,
@@ -471,6 +473,7 @@ OTHERS: Mapping[str, Capability] = {
         ),
         funding_sign=1,
         params_by_product=lambda market: {"marginCoin": market.get("settleId") or market.get("settle")},
+        margin_mode_with_orders=True,
         demo_headers={"PAPTRADING": "1"},
     ),
     "hyperliquid": Capability(

@@ -285,7 +285,12 @@ class CcxtObserver:
         first = rows[0]
         leverage = optional_positive(first, fields.leverage, symbol) if fields.leverage else None
         said = str(first.get(fields.margin_mode)).lower() if fields.margin_mode else ""
-        return SymbolSettings(margin_mode=fields.margin_modes.get(said, account_mode), leverage=leverage), one_way
+        shown = fields.margin_modes.get(said, account_mode)
+        capability = self._at.capability
+        if shown is not None and (capability.margin_mode_in_order or capability.margin_mode_with_orders):
+            # An order that says nothing is a cross one (or an isolated one), beside the position that is there.
+            self._at.margin_modes[symbol] = shown
+        return SymbolSettings(margin_mode=shown, leverage=leverage), one_way
 
 
 def _stamped(answers: Sequence[Answer]) -> int | None:

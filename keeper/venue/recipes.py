@@ -409,6 +409,8 @@ class Capability:
     """Cost per second of the sections that the venue counts apart, by the beginning of their name."""
     credit_seconds: float = 4.0
     """How much idle time counts as credit: a good part of the venue's own window."""
+    margin_mode_with_orders: bool = False
+    """Cross or isolated is a setting of the contract, and is told with each order as well."""
     margin_mode_in_order: bool = False
     """Cross or isolated is said with each order and is no setting."""
     account_kinds: tuple[Read, str, Mapping[str, Capability]] | None = None
@@ -434,17 +436,6 @@ class Capability:
             return re.search(self.get_changes, "/".join([*sections, path])) is None
         return path in self.harmless or re.fullmatch(GENERIC_READS, path) is not None
 
-    def unresolvable(self, has: Mapping[str, Any]) -> str | None:
-        """Why an order whose answer was lost could never be found again, or None; ``has`` is what the client can do."""
-        closed = any(has.get(name) is True for name, _ in CLOSED_LISTS)
-        if self.no_orders:
-            return self.no_orders
-        if not self.lookups.reads and self.lookups.unified is None and not (has.get("fetchOpenOrders") and closed):
-            return "open and closed orders cannot be listed"
-        if not self.fill_orders and self.fill_rows is None and has.get("fetchMyTrades") is not True:
-            return "executions cannot be listed"
-        return None
-
     def product_of(self, market: Row) -> Product | None:
         """The product that a market belongs to."""
         return next((product for product in self.products if product.covers(market)), None)
@@ -462,12 +453,6 @@ class Capability:
         return found.group(1) if found else text
 
 
-CLOSED_LISTS = (
-    ("fetchCanceledAndClosedOrders", "fetch_canceled_and_closed_orders"),
-    ("fetchClosedOrders", "fetch_closed_orders"),
-    ("fetchCanceledOrders", "fetch_canceled_orders"),
-)
-"""What the client may be asked for orders that are open no more, and what that is called."""
 GENERIC_READS = (
     r"info|auth/r/.*|listenKey|userDataStream|user/auth/userDataStream|bullet-(private|public)|account/listenKey"
     r"|Balance|BalanceEx|TradeBalance|OpenOrders|ClosedOrders|QueryOrders|TradesHistory|QueryTrades|OpenPositions|Ledgers"

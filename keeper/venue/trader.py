@@ -24,9 +24,10 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import code_of, order_failure, say
 from keeper.venue.connection import Connection
+from keeper.venue.findable import CLOSED_LISTS
 from keeper.venue.guard import ANSWERS, Answer, redact
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
-from keeper.venue.recipes import CLOSED_LISTS, Row, decimal_of
+from keeper.venue.recipes import Row, decimal_of
 from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40
@@ -45,7 +46,6 @@ class CcxtTrader:
     def __init__(self, connection: Connection) -> None:
         self._at = connection
         self.name = connection.name
-        self._margin_modes: dict[str, str] = {}
 
     # Sending
 
@@ -101,8 +101,8 @@ class CcxtTrader:
             params["timeInForce"] = order.time_in_force
         if order.reduce_only:
             params["reduceOnly"] = True
-        if symbol in self._margin_modes:
-            params["marginMode"] = self._margin_modes[symbol]
+        if symbol in self._at.margin_modes:
+            params["marginMode"] = self._at.margin_modes[symbol]
         kind = capability.ioc_type if order.time_in_force == "IOC" else order.type
         told = int(amount) if capability.whole_amounts else f"{amount:f}"
         return await self._at.client.create_order(symbol, kind, str(order.side), told, f"{order.price:f}", params)
@@ -298,7 +298,7 @@ class CcxtTrader:
         call = self._at.client.set_leverage
         value: int | float = int(leverage) if leverage == leverage.to_integral_value() else float(leverage)
         # Where the margin mode is said with each order, cross and isolated have a leverage of their own.
-        mode = self._margin_modes.get(instrument.symbol)
+        mode = self._at.margin_modes.get(instrument.symbol)
         params = {} if mode is None else {"marginMode": mode}
         await self._idempotent(
             lambda: call(value, instrument.symbol, params),
@@ -310,7 +310,7 @@ class CcxtTrader:
     async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
         """Set ``cross`` or ``isolated``; "not modified" is success."""
         if self._at.capability.margin_mode_in_order:
-            self._margin_modes[instrument.symbol] = margin_mode
+            self._at.margin_modes[instrument.symbol] = margin_mode
             return
         call = self._at.client.set_margin_mode
         await self._idempotent(
@@ -319,6 +319,8 @@ class CcxtTrader:
             SAME_CLASSES,
             "margin mode",
         )
+        if self._at.capability.margin_mode_with_orders:
+            self._at.margin_modes[instrument.symbol] = margin_mode
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:
         """Move coins between the user's own wallets; one attempt. See :class:`~keeper.venue.further.Transfers`."""

@@ -30,6 +30,7 @@ class BitgetDesk(Desk):
     create: tuple[str, ...] = (f"{MIX}/order/place-order",)
     step: Decimal = CENT
     exchange: str = "bitget"
+    margin_mode: str = "crossed"
 
     def routes(self) -> Mapping[str, Route]:
         return {
@@ -46,7 +47,12 @@ class BitgetDesk(Desk):
             f"GET {MIX}/order/fills": self._fills,
             f"POST {MIX}/order/place-order": self._new,
             f"POST {MIX}/order/cancel-order": self._cancel,
+            f"POST {MIX}/account/set-margin-mode": self._set_margin_mode,
         }
+
+    def _set_margin_mode(self, asked: Params) -> Any:
+        self.margin_mode = asked["marginMode"]
+        return data({"symbol": MARKET, "marginCoin": "USDT", "marginMode": self.margin_mode})
 
     def _contracts(self, asked: Params) -> Any:
         return data([_CONTRACT] if _is_usdt(asked) else [])
@@ -72,14 +78,16 @@ class BitgetDesk(Desk):
             {
                 "symbol": MARKET, "marginCoin": "USDT", "holdSide": "short" if size < 0 else "long",
                 "total": str(abs(size)), "available": str(abs(size)), "locked": "0", "leverage": "20",
-                "openPriceAvg": str(self.bid), "marginMode": "crossed", "posMode": "one_way_mode",
+                "openPriceAvg": str(self.bid), "marginMode": self.margin_mode, "posMode": "one_way_mode",
                 "unrealizedPL": "0", "liquidationPrice": "0", "markPrice": str(self.bid), "keepMarginRate": "0.004",
             }
         ]  # fmt: skip
 
     def _new(self, asked: Params) -> Any:
-        wanted = (asked["marginCoin"], asked["productType"], asked["marginMode"], asked["orderType"])
-        assert wanted == ("USDT", "USDT-FUTURES", "crossed", "limit")
+        wanted = (asked["marginCoin"], asked["productType"], asked["orderType"])
+        assert wanted == ("USDT", "USDT-FUTURES", "limit")
+        if asked["marginMode"] != self.margin_mode:
+            return error(45117)
         if self.found(client_id=asked["clientOid"]):
             return error(40786)
         order = self.place(

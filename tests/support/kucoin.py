@@ -26,6 +26,7 @@ class KucoinDesk(Desk):
 
     create: tuple[str, ...] = ("/api/v1/orders",)
     exchange: str = "kucoin"
+    margin_mode: str = "ISOLATED"
 
     def routes(self) -> Mapping[str, Route]:
         numbers = [each.number for each in self.orders]
@@ -88,14 +89,18 @@ class KucoinDesk(Desk):
         size = self.positions.get(MARKET, ZERO)
         return {
             "id": "1", "symbol": MARKET, "autoDeposit": False, "maintMarginReq": 0.004, "realLeverage": 1.0,
-            "crossMode": True, "currentQty": int(size), "currentCost": 0.0, "isOpen": bool(size), "isInverse": False,
+            "crossMode": self.margin_mode == "CROSS", "currentQty": int(size), "currentCost": 0.0,
+            "isOpen": bool(size), "isInverse": False,
             "markPrice": float(self.bid), "markValue": float(size * self.bid / 1000), "settleCurrency": "USDT",
-            "avgEntryPrice": float(self.bid), "liquidationPrice": 0.0, "unrealisedPnl": 0.0, "marginMode": "CROSS",
+            "avgEntryPrice": float(self.bid), "liquidationPrice": 0.0, "unrealisedPnl": 0.0,
+            "marginMode": self.margin_mode,
             "positionSide": "BOTH", "leverage": 10.0, "maintMargin": 1.0, "posMargin": 1.0,
         }  # fmt: skip
 
     def _new(self, asked: Params) -> Any:
         assert isinstance(asked["size"], int)
+        if asked.get("marginMode", "ISOLATED") != self.margin_mode:
+            return error("330005", "The order's margin mode does not match the selected one")
         if self.found(client_id=asked["clientOid"]):
             return error("400100", "clientOid duplicated")
         order = self.place(

@@ -7,7 +7,7 @@ import pytest
 from keeper.venue.base import Ambiguous, LookupFailed, NotFound, Rejected, RetryLater
 from tests.support.bitget import MARKET, MIX, BitgetDesk, error
 from tests.support.desk import D, Told
-from tests.venue.helpers import marketable, opened
+from tests.venue.helpers import marketable, opened, report_of
 from tests.venue.order_stories import Place, covers, lost, over, rests, sent_once
 
 PLACE = Place(BitgetDesk, "BTC/USDT:USDT", MARKET, "1.5", "1.5")
@@ -64,3 +64,16 @@ async def test_an_id_that_is_taken_is_looked_up_and_a_search_that_failed_is_no_e
             desk.answer(told, path="/order/detail")
             assert isinstance(await venue.trader.lookup(sent.instrument, "a" * 28, None), LookupFailed), told
         assert isinstance(await venue.trader.lookup(sent.instrument, "a" * 28, None), NotFound)
+
+
+async def test_the_margin_mode_that_was_set_or_is_there_goes_with_each_order() -> None:
+    async with BitgetDesk() as desk:
+        async with opened(over(desk)) as venue:
+            instrument = venue.observer.instrument(PLACE.symbol)
+            await venue.trader.set_margin_mode(instrument.id, "isolated")
+            await report_of(venue, await marketable(venue, PLACE.symbol, "1"))
+        async with opened(over(desk)) as venue:  # another run, that has nothing to set
+            facts = await venue.observer.facts([instrument])
+            assert facts.settings[instrument.id].margin_mode == "isolated"
+            await report_of(venue, await marketable(venue, PLACE.symbol, "1", 2))
+        assert [request.params["marginMode"] for request in desk.sent()] == ["isolated", "isolated"]

@@ -7,7 +7,7 @@ import pytest
 from keeper.venue.base import LookupFailed, NotFound, Rejected, RetryLater
 from tests.support.desk import D, Told
 from tests.support.kucoin import MARKET, KucoinDesk, error
-from tests.venue.helpers import marketable, opened
+from tests.venue.helpers import marketable, opened, report_of
 from tests.venue.order_stories import Place, covers, lost, over, rests, sent_once
 
 PLACE = Place(KucoinDesk, "BTC/USDT:USDT", MARKET, "1500", "1500")
@@ -59,3 +59,10 @@ async def test_a_search_that_failed_is_no_evidence() -> None:
             desk.answer(told, path="/byClientOid")
             assert isinstance(await venue.trader.lookup(sent.instrument, "a" * 28, None), LookupFailed), told
         assert isinstance(await venue.trader.lookup(sent.instrument, "a" * 28, None), NotFound)
+
+
+async def test_the_margin_mode_of_the_contract_goes_with_the_order() -> None:
+    async with KucoinDesk(margin_mode="CROSS") as desk, opened(over(desk)) as venue:
+        await venue.observer.facts([venue.observer.instrument(PLACE.symbol)])
+        await report_of(venue, await marketable(venue, PLACE.symbol, "100"))
+        assert desk.sent()[0].params["marginMode"] == "CROSS"

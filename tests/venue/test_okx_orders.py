@@ -167,6 +167,16 @@ async def test_the_margin_mode_goes_with_the_order_and_with_its_leverage(
     assert (facts.settings[ident].margin_mode, facts.settings[ident].leverage) == (told, D(3))
 
 
+async def test_an_order_of_the_next_run_goes_to_the_position_that_is_there(okx: OkxV5, venue: CcxtVenue) -> None:
+    await venue.trader.set_margin_mode(InstrumentId("main", LINEAR), "isolated")
+    await venue.trader.submit(await marketable(venue, LINEAR, "100"))
+    async with opened(okx_venue(okx)) as again:  # it finds what it wants, and has nothing to set
+        await again.observer.facts([again.observer.instrument(LINEAR)])
+        await again.trader.submit(await marketable(again, LINEAR, "100", 2, side=Side.BUY, cover=True))
+    assert [params["tdMode"] for params in posted(okx)] == ["isolated", "isolated"]
+    assert okx.position(LINEAR) == 0
+
+
 async def test_a_leverage_that_was_not_set_is_not_called_set(okx: OkxV5, venue: CcxtVenue) -> None:
     client: Any = venue.connection.client
     await client.create_order(LINEAR, "limit", "sell", "100", "70000", {"clientOrderId": "somebodyelse"})

@@ -13,6 +13,7 @@ from keeper.look import check_connect
 from keeper.venue import capabilities
 from keeper.venue.base import HostRefusedError
 from keeper.venue.capabilities import capability_of
+from keeper.venue.findable import unresolvable
 from keeper.venue.recipes import Capability, Lookups
 from tests.support.gate import GateDesk
 from tests.venue.helpers import LIVE, opened, raw, venue_of
@@ -35,7 +36,7 @@ WHOLE = {"fetchOpenOrders": True, "fetchClosedOrders": True, "fetchMyTrades": Tr
 )
 async def test_where_an_order_could_never_be_found_again(exchange: str, why: str) -> None:
     venue = venue_of(exchange, policy=LIVE)
-    lost = capability_of(exchange).unresolvable(raw(venue).has)
+    lost = unresolvable(capability_of(exchange), raw(venue).has)
     assert why in lost if lost is not None else not why, lost
     await venue.close()
 
@@ -77,11 +78,11 @@ async def test_no_contract_of_such_a_venue_carries_a_hedge_in_a_mode_that_trades
 
 
 def test_what_makes_an_order_findable() -> None:
-    assert Capability().unresolvable(WHOLE) is None
-    assert Capability().unresolvable({**WHOLE, "fetchClosedOrders": "emulated"}) is not None
-    assert Capability().unresolvable({**WHOLE, "fetchClosedOrders": False, "fetchCanceledOrders": True}) is None
-    assert Capability().unresolvable({**WHOLE, "fetchOpenOrders": False}) is not None
+    assert unresolvable(Capability(), WHOLE) is None
+    assert unresolvable(Capability(), {**WHOLE, "fetchClosedOrders": "emulated"}) is not None
+    assert unresolvable(Capability(), {**WHOLE, "fetchClosedOrders": False, "fetchCanceledOrders": True}) is None
+    assert unresolvable(Capability(), {**WHOLE, "fetchOpenOrders": False}) is not None
     by_id = Capability(lookups=Lookups(unified="clientOid"))
-    assert by_id.unresolvable({"fetchMyTrades": True}) is None
-    assert by_id.unresolvable({}) == "executions cannot be listed"
-    assert capability_of("mudrex").unresolvable(WHOLE) == "orders carry no id of ours"
+    assert unresolvable(by_id, {"fetchMyTrades": True}) is None
+    assert unresolvable(by_id, {}) == "executions cannot be listed"
+    assert unresolvable(capability_of("mudrex"), WHOLE) == "orders carry no id of ours"
