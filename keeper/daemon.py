@@ -16,7 +16,8 @@ from typing import Protocol
 import structlog
 
 from keeper.clock import Clock
-from keeper.core.model import CycleRecord, HedgeMemory, OutcomeState
+from keeper.core.hedge import COINS_CAME
+from keeper.core.model import CycleRecord, HedgeCycle, HedgeMemory, OutcomeState
 from keeper.core.roll_state import RollRefusedError, begun
 from keeper.core.steering import TargetError, Wish, redirected, told_of
 from keeper.core.unshown import without_given_up
@@ -228,11 +229,15 @@ class Daemon:
         for listener in self._listeners:
             listener.on_turn(record)
         traded = (OutcomeState.FILLED, OutcomeState.PARTIAL)
-        return any(outcome.state in traded for hedge in record.hedges for outcome in hedge.outcomes) or any(
-            reason.code == WITHDRAWN and not outcome.state.is_open
-            for hedge in record.hedges
-            for outcome in hedge.outcomes
-            for reason in hedge.reasons
+        return (
+            any(outcome.state in traded for hedge in record.hedges for outcome in hedge.outcomes)
+            or any(_waits_for_a_look(hedge) for hedge in record.hedges)
+            or any(
+                reason.code == WITHDRAWN and not outcome.state.is_open
+                for hedge in record.hedges
+                for outcome in hedge.outcomes
+                for reason in hedge.reasons
+            )
         )
 
     def _failed(self, text: str) -> None:
@@ -296,3 +301,10 @@ class Daemon:
         if self.desk.unresolved:
             names = ", ".join(str(intent.order.instrument) for intent in self.desk.unresolved.values())
             log.warning("stopped_with_unknown_orders", instruments=names, text="the next start resolves them first")
+
+
+def _waits_for_a_look(hedge: HedgeCycle) -> bool:
+    """A roll that is held up only until coins are seen twice: each cover books its own profit into the wallet, and a
+    poll's wait over every slice could last beyond the expiry.
+    """
+    return hedge.memory.roll is not None and any(reason.code == COINS_CAME for reason in hedge.exposure.sell_blockers)

@@ -44,6 +44,9 @@ from keeper.core.model import (
 from keeper.core.targets import Ground, Target, TargetKind, aim
 from keeper.core.unshown import awaiting, is_given_up, unshown_cover
 
+COINS_CAME = "coins_came_in"
+"""The code of what holds new shorts until coins that came in have been seen twice."""
+
 
 def sources(hedge: Hedge) -> frozenset[str]:
     """The readings that a hedge stands on as a whole: its wallets, the books of their venues, and everything ("*").

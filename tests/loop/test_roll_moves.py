@@ -13,6 +13,7 @@ from keeper.alerts.rules import Severity, alerts_for
 from keeper.core.limits import Limits
 from keeper.core.model import CycleRecord, InstrumentId, PlannedOrder, Quote, Roll
 from keeper.cycle import turn
+from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import Remembered
 from keeper.rolling import begin_roll
 from keeper.sim.local import LocalVenue
@@ -20,7 +21,7 @@ from keeper.sim.names import MarketKey
 from keeper.sim.types import MarketStatus, WalletKind
 from keeper.venue.base import Ambiguous, Lookup, LookupFailed, Submission
 from tests.loop.house import KEY, D
-from tests.loop.legs_house import FAR, MAIN_PERP, NEAR, NEAR_LINEAR, PERP, LegsHouse
+from tests.loop.legs_house import COIN_PERP, FAR, MAIN_PERP, NEAR, NEAR_LINEAR, PERP, LegsHouse
 from tests.loop.test_faults import CrashError
 
 TURNS = 200
@@ -104,6 +105,36 @@ async def test_a_coin_margined_roll_at_a_profit_comes_out_as_the_page_has_it(
             break
     assert (house.held(NEAR), house.held(FAR)) == (D(0), D(contracts))
     await house.close()
+
+
+class Counting(Daemon):
+    """Counts how often it waits for the next poll."""
+
+    polls = 0
+
+    async def _pause_between(self) -> None:
+        self.polls += 1
+
+
+async def test_profits_of_its_own_covers_make_a_roll_wait_for_no_poll(house: LegsHouse) -> None:
+    """Each cover books its profit into the margin wallet, where it looks like coins that came from another wallet."""
+    house.exchange.deposit(KEY, "BTC", D(1), WalletKind.COINM)
+    roll = await built(house, COIN_PERP, NEAR)
+    house.exchange.set_price("BTC", D(52_000))
+    assert house.desk is not None
+
+    class Ending:
+        def on_turn(self, record: CycleRecord) -> None:
+            if record.hedges[0].memory.roll is None or daemon.turns > TURNS:
+                daemon.stop()
+
+        def on_failure(self, text: str) -> None:
+            raise AssertionError(text)
+
+    daemon = Counting(house.desk, house.clock, Rhythm(), (Ending(),))
+    await daemon.run()
+    assert (house.held(COIN_PERP), house.desk.memories["btc"].carrier) == (D(0), roll.target)
+    assert daemon.polls <= 2, "it would have been one for each of twenty-three slices"
 
 
 async def test_slices_keep_to_the_largest_order(house: LegsHouse) -> None:
