@@ -244,6 +244,10 @@ def _judge_one(
         exposure = replace(exposure, sell_blockers=(*exposure.sell_blockers, torn))
     halts = late or too_large
     decision: Decision = Halt(halts) if halts is not None else decide(exposure, memory)
+    grew = any(leg.foreign_contracts < 0 for leg in exposure.legs) and not memory.flattened
+    if said is not None and grew and isinstance(decision, Rebalance) and decision.drift_base < 0:
+        # The same the other way round: a reading of before our last cover would have that cover made again.
+        decision = Hold((Reason("foreign_change", f"{said.text}; bought back if the next look shows it too"),))
     memory = remember(exposure, decision, memory)
     decision = for_margin(exposure, memory, bench.limits.margin, decision)
     rules, now_ms, carrying = exposure.hedge.roll, bench.clock.now_ms(), rolling(exposure.hedge)

@@ -269,6 +269,25 @@ async def test_a_cover_that_never_shows_is_not_made_again_and_what_is_sold_later
     assert len(house.orders) == 3
 
 
+async def test_a_whole_look_from_before_our_cover_has_no_cover_made_twice(house: FlakyHouse) -> None:
+    """A cache behind the venue's address shows the short of before once more, in the list and by name."""
+    await house.start()
+    await house.turn(2)
+    old, by_name = await house.venue.positions(), await house.venue.position(house.hedges[0].instrument)
+    house.sell_spot("BTC", "1")
+    await house.turn(3)
+    for _ in range(3):
+        house.line.stale_positions, house.line.stale_position = old, by_name
+        await house.turn()
+        house.line.stale_positions = house.line.stale_position = None
+        await house.turn(2)
+    assert house.position() == D(-4)
+    assert len(house.orders) == 2
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-1))
+    await house.turn(2)
+    assert house.position() == D(-4), "what somebody else sold shows in the next look too"
+
+
 async def test_an_outage_is_waited_out(house: FlakyHouse) -> None:
     await house.start()
     await house.turn(2)
