@@ -45,9 +45,16 @@ def plain(value: Decimal) -> str:
     return orders.plain(value)
 
 
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
+
 def iso_utc(at_ms: int) -> str:
-    """Wall milliseconds as ISO-8601 UTC in whole seconds, rounded down, with a Z."""
-    return datetime.fromtimestamp(at_ms // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Wall milliseconds as ISO-8601 UTC in whole seconds, rounded down, with a Z.
+
+    A time that no calendar has, of a statement or a venue gone wrong, is shown as the first or the last that it has.
+    """
+    seconds = min(max(at_ms // 1000, _FIRST_SECOND), _LAST_SECOND)
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat().replace("+00:00", "Z")
 
 
 def all_reasons(cycle: HedgeCycle) -> tuple[Reason, ...]:

@@ -186,6 +186,8 @@ def test_a_figure_that_is_no_figure_is_a_bug_and_says_so() -> None:
 
 def test_times_are_utc_in_whole_seconds() -> None:
     assert iso_utc(NOVEMBER_20_2026_MS + 999) == "2026-11-20T08:00:00Z"
+    assert iso_utc(-62_135_683_140_000) == "0001-01-01T00:00:00Z", "year one, east of Greenwich"
+    assert iso_utc(10**18) == "9999-12-31T23:59:59Z"
 
 
 @pytest.mark.parametrize("width", [80, 100])
