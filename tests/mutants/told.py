@@ -212,7 +212,7 @@ def no_logger_is_pinned(patch: pytest.MonkeyPatch) -> None:
 
 
 def addresses_are_quoted(patch: pytest.MonkeyPatch) -> None:
-    for module in (client, classify):
+    for module in (guard, classify):
         patch.setattr(module, "redact", lambda text, _secrets: text)
 
 
