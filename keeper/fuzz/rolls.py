@@ -19,6 +19,7 @@ ROLL_SHARE = 8
 """One seed in so many has hedges that roll; in a third of these nothing fails but the process."""
 POLL_SECONDS = 60.0
 DAY_SECONDS = 86_400
+LATEST_TURNS = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,15 @@ def draw_rolls(
 
 
 def _rules(source: Random, seconds: float) -> RollRules:
-    """A window of one to some hours: a roll takes as many turns as there are slices, and those follow each other."""
+    """A window of one to some hours: a roll takes as many turns as there are slices, and those follow each other.
+
+    The last moment leaves twice the turns that the most slices take: a thin book or a slow answer costs a poll each.
+    """
     window = D(str(round(max(3_600.0, seconds * source.uniform(0.2, 0.9)) / DAY_SECONDS, 5)))
+    latest = max(window * D(source.choice(("0.3", "0.6"))), LATEST_TURNS * D(POLL_SECONDS) / DAY_SECONDS)
     return RollRules(
         window_days=window,
-        latest_days=(window * D(source.choice(("0.3", "0.6")))).quantize(D("0.00001")),
+        latest_days=latest.quantize(D("0.00001")),
         horizon_days=D(source.choice((7, 90))),
         candidates=source.choice(((), (), ("perpetual",), ("next",))),
         max_cost_annual=source.choice((D("0.15"), D("0.01"))),
