@@ -116,7 +116,8 @@ def init(
 @app.command()
 def demo(
     for_seconds: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0, help="Stop after this long; else on Ctrl-C.")
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=0, help="Stop after this long; else after three minutes."),
     ] = None,
     journal: Annotated[
         str | None, typer.Option("--journal", metavar="PATH", help="Keep the journal in this file.")
