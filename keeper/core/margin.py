@@ -61,7 +61,10 @@ class Curve:
         return self.maintenance_at(move) / equity if equity > 0 else None
 
     def liquidated_at(self, move: Fraction) -> bool:
-        """Whether positions that need something have no more than that."""
+        """Whether positions that need something have no more than that; one that has not now is not brought back."""
+        return self._falls_short(move) or self._falls_short(Fraction(0))
+
+    def _falls_short(self, move: Fraction) -> bool:
         needed = self.maintenance_at(move)
         return needed > 0 and self.equity_at(move) <= needed
 

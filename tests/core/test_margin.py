@@ -43,6 +43,13 @@ def test_the_coin_as_collateral_of_a_linear_short_moves_liquidation_far_away() -
     assert round(price) == 1_090_909
 
 
+def test_what_is_liquidated_now_is_not_brought_back_by_a_fall() -> None:
+    account = money(D(1_000)) + position(Kind.LINEAR, Fraction(-130_000), D("0.01"))
+    assert account.ratio_at(Fraction(0)) == Fraction(13, 10)
+    assert account.liquidated_at(Fraction(-1, 10))
+    assert account.liquidated_at(Fraction(1, 10))
+
+
 def test_a_long_is_liquidated_on_the_way_down() -> None:
     price = liquidation_price(short(Kind.LINEAR, "1", "1", "60000"), D(6000))
     assert price == as_decimal(Fraction(54000) / Fraction("0.995"))
@@ -74,7 +81,8 @@ def test_at_the_liquidation_price_equity_equals_maintenance(
     assert curve.equity_at(end) == curve.maintenance_at(end)
     assert curve.distance_at(end) == 0
     assert curve.distance_at(Fraction(0)) == end
-    # On one side of it the account lives, on the other it does not.
+    # On one side of it the account lives, on the other it does not, if it lives now.
+    assume(not curve.liquidated_at(Fraction(0)))
     little = (1 + end) / 1000
     assert curve.liquidated_at(end + little) != curve.liquidated_at(end - little)
 
