@@ -14,6 +14,10 @@ from keeper.api.wishes import wish_of
 from keeper.commands.status import keeper_of, print_json, show
 from keeper.core.steering import TargetError
 from keeper.errors import ConfigError, KeeperError
+from keeper.report import rounded
+
+DECIMALS = 8
+"""As many as an eye reads; ``--json`` has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +96,4 @@ def _lines(document: Mapping[str, Any]) -> list[Any]:
 
 
 def _spoken(target: Mapping[str, str] | None) -> str:
-    return "not known yet" if target is None else f"{target['kind']} {target['value']}"
+    return "not known yet" if target is None else f"{target['kind']} {rounded(target['value'], DECIMALS)}"

@@ -146,6 +146,8 @@ async def test_a_target_is_set_and_what_it_means_is_said(
     await asyncio.to_thread(target, config, "btc", TargetFlags(configured=True), True)
     assert json.loads(capsys.readouterr().out)["target_set_by"] == "configuration"
     assert daemon.told == ["target set 0.3 over 21600000 in 4: btc", "target config 0 over 0 in None: btc"]
+    await asyncio.to_thread(target, config, "btc", TargetFlags(ratio="0.8999721296296296296296"), False)
+    assert "target ratio 0.89997213, set by the operator" in capsys.readouterr().out
 
 
 async def test_without_a_flag_it_says_where_the_target_is(
