@@ -112,7 +112,7 @@ async def looking(config: Config, *, clock: Clock | None = None, partly: bool = 
                 hedges, wanted_of(config), venues.observers, {}, will_trade=will_trade(config), to_look=True
             )
             observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
-        except (ClockRefusedError, HostRefusedError) as error:
+        except HostRefusedError as error:
             raise start_error(config, whose(config, error), error) from error
         refused = _refused(config, checked.away)
         if refused is not None and (not partly or len(checked.away) == len(venues.observers)):

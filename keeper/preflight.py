@@ -16,7 +16,6 @@ from keeper.core.orders import plain
 from keeper.doubt import Standing
 from keeper.venue.base import (
     AccountFacts,
-    ClockRefusedError,
     CredentialsRefusedError,
     HostRefusedError,
     Observer,
@@ -74,7 +73,8 @@ async def preflight(
 
     Raises :class:`VenueError` when a venue does not answer. Not so ``to_look``: what stops orders there may have gone
     unseen, so that the figures are shown and no order is planned on them. Nor with ``before``, which is what was found
-    the last time: of a venue that does not answer that stands.
+    the last time: of a venue that does not answer, and of a contract whose settings make no sense, that stands. A first
+    look that finds such a contract stops new shorts in it.
     """
     blocks: list[tuple[str, Reason]] = []
     sell_blocks: list[tuple[str, Reason]] = []
@@ -91,7 +91,7 @@ async def preflight(
             if before is not None:
                 blocks += (block for block in before.blocks if block[0] == futures_source(venue))
                 sell_blocks += (block for block in before.sell_blocks if block[0] in {str(i.id) for i in instruments})
-            elif to_look and not isinstance(error, ClockRefusedError | HostRefusedError):
+            elif to_look and not isinstance(error, HostRefusedError):
                 blocks.append((futures_source(venue), _unchecked(error)))
             else:
                 raise
@@ -106,7 +106,7 @@ async def preflight(
         if facts.can_withdraw:
             withdrawers.append(venue)
         for instrument in instruments:
-            _judge_settings(instrument.id, wanted.get(instrument.id), facts, sell_blocks, findings)
+            _judge_settings(instrument.id, wanted.get(instrument.id), facts, before, sell_blocks, findings)
     watched: list[str] = []
     for venue in sorted({account.venue for hedge in hedges for account in hedge.spot}):
         if venue not in {instrument.id.venue for instrument in carrying}:
@@ -201,10 +201,20 @@ def _judge_settings(
     ident: InstrumentId,
     wanted: Wanted | None,
     facts: AccountFacts,
+    before: Standing | None,
     sell_blocks: list[tuple[str, Reason]],
     findings: list[Finding],
 ) -> None:
-    """Compare what the venue shows with what the config states; a mismatch stops new shorts, not covers."""
+    """Compare what the venue shows with what the config states; a mismatch stops new shorts, not covers.
+
+    So does nonsense: a first look knows nothing of the contract's settings then, and a later one what stood before.
+    """
+    if ident in facts.unread:
+        error = facts.unread[ident]
+        findings.append(Finding(str(ident), False, f"its settings cannot be read: {error}"))
+        stood = [block for block in before.sell_blocks if block[0] == str(ident)] if before is not None else None
+        sell_blocks += [(str(ident), _unchecked(error))] if stood is None else stood
+        return
     now = facts.settings.get(ident, SymbolSettings())
     shown = f"margin mode {now.margin_mode or 'unknown'}, leverage {_figure(now.leverage)}"
     if wanted is None or (wanted.leverage is None and wanted.margin_mode is None):

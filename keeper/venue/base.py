@@ -157,7 +157,8 @@ class SymbolSettings:
 class AccountFacts:
     """What the venue says of the account. ``one_way`` and the permissions are None where it cannot be asked.
 
-    ``keyless`` is what to say of an account to which no key gives access.
+    ``keyless`` is what to say of an account to which no key gives access. ``unread`` has, for each contract whose
+    settings came back as something that makes no sense, why.
     """
 
     one_way: bool | None
@@ -165,6 +166,7 @@ class AccountFacts:
     can_trade: bool | None
     settings: Mapping[InstrumentId, SymbolSettings]
     keyless: str | None = None
+    unread: Mapping[InstrumentId, VenueError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

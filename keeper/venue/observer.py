@@ -18,16 +18,18 @@ from keeper.venue.base import (
     NotPermittedError,
     PositionBook,
     SymbolSettings,
+    UnknownSymbolError,
     UnknownWalletError,
+    UnreadMarketError,
     VenueError,
     Wallet,
 )
 from keeper.venue.budget import Urgency
 from keeper.venue.charts import Charts
-from keeper.venue.connection import TRIPPED, Connection, together
+from keeper.venue.connection import Connection, together
 from keeper.venue.further import AccountMargin
 from keeper.venue.guard import ANSWERS, Answer
-from keeper.venue.ledger import CANNOT_TELL, Ledger
+from keeper.venue.ledger import Ledger
 from keeper.venue.margins import Margins
 from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
@@ -38,6 +40,10 @@ from keeper.venue.wallets import unified_totals, wallet_totals
 T = TypeVar("T")
 MAY_BE_EMPTY = frozenset({"funding", "earn", "isolated"})
 """Wallets beside the main one, of which venues list what is there and nothing else."""
+TELLS_NOTHING = frozenset({VenueError, EmptyReadingError, HostRefusedError, UnknownSymbolError, UnreadMarketError})
+"""What a question about settings ends in that the venue does not have, or not for this contract, or that may not be
+asked in this mode. Any other failure may hide what would stop orders.
+"""
 
 
 class CcxtObserver:
@@ -206,16 +212,23 @@ class CcxtObserver:
         return _stamped(ANSWERS.get() or []) if theirs is None else theirs
 
     async def facts(self, instruments: Sequence[Instrument]) -> AccountFacts:
-        """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked."""
+        """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked.
+
+        Raises where the venue answers about the account in a way that makes no sense: that is not "cannot be asked".
+        """
         capability = self._at.capability
         instruments = [each for each in instruments if not self._at.is_missed(each.id.symbol)]
         async with self._at.deadline():
             rights = await self._asked(self._rights(), optional=True)
             mode = await self._asked(self._account_margin_mode(), optional=True)
             settings: dict[InstrumentId, SymbolSettings] = {}
+            unread: dict[InstrumentId, VenueError] = {}
             one_way: list[bool] = [True] if capability.always_one_way else []
             for instrument in instruments:
-                looked = await self._asked(self._settings(instrument, mode))
+                try:
+                    looked = await self._asked(self._settings(instrument, mode))
+                except BadReadingError as failure:
+                    looked, unread[instrument.id] = None, failure
                 settings[instrument.id] = looked[0] if looked else SymbolSettings()
                 if looked and looked[1] is not None:
                     one_way.append(looked[1])
@@ -230,20 +243,24 @@ class CcxtObserver:
             can_withdraw=rights[0] if rights else None,
             can_trade=rights[1] if rights else None,
             settings=settings,
+            unread=unread,
         )
 
     async def _asked(self, question: Awaitable[T], *, optional: bool = False) -> T | None:
-        """The answer, or None where the venue has no such question; ``optional``: or does not let this key ask it."""
+        """The answer, or None where the venue has no such question; ``optional``: or does not let this key ask it.
+
+        No rows are an answer that tells nothing. One that makes no sense, or a refusal that may pass, raises.
+        """
         try:
-            return await question
+            async with self._at.deadline():
+                return await question
         except NotPermittedError:
             if not optional:
                 raise
-            return None
-        except CANNOT_TELL:
-            raise
-        except (VenueError, *TRIPPED):
-            return None  # the fact is reported as not known
+        except VenueError as failure:
+            if type(failure) not in TELLS_NOTHING:
+                raise
+        return None  # the fact is reported as not known
 
     async def _rights(self) -> tuple[bool | None, bool | None] | None:
         read = self._at.capability.permissions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -48,7 +49,8 @@ def editing(stand_in: BybitV5, path: str, edit: Callable[[dict[str, Any]], None]
 async def test_the_client_is_never_left_to_find_out_what_kind_of_account_it_is(stand_in: BybitV5, path: str) -> None:
     stand_in.malformed(path, times=None)
     async with opened(stand_in_venue(stand_in)) as venue:
-        await venue.observer.facts([venue.observer.instrument(LINEAR)])
+        with suppress(BadReadingError):
+            await venue.observer.facts([venue.observer.instrument(LINEAR)])
         before = len(stand_in.requests)
         assert isinstance(await venue.trader.submit(await marketable(venue, LINEAR, "1")), Accepted)
         assert isinstance(await venue.trader.submit(await marketable(venue, INVERSE, "100", 2)), Accepted)
