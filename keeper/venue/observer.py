@@ -266,7 +266,7 @@ class CcxtObserver:
         read = self._at.capability.permissions
         if read is None:
             return None
-        row = (await self._at.rows(read))[0]
+        row = await self._first(read)
         return self._at.capability.can_withdraw(row), self._at.capability.can_trade(row)
 
     async def _account_margin_mode(self) -> str | None:
@@ -274,10 +274,17 @@ class CcxtObserver:
         if asked is None:
             return None
         read, name, texts = asked
-        return texts.get(str((await self._at.rows(read))[0].get(name)))
+        return texts.get(str((await self._first(read)).get(name)))
+
+    async def _first(self, read: Read, level: Urgency = Urgency.READ) -> Row:
+        """The row that tells of the account."""
+        rows = await self._at.rows(read, level=level)
+        if not rows:
+            raise EmptyReadingError(f"{self.name} {read.method}: nothing is told of the account")
+        return rows[0]
 
     async def _mode(self, read: Read, product: Product) -> bool:
-        row = (await self._at.rows(read, level=Urgency.POSITION))[0]
+        row = await self._first(read, Urgency.POSITION)
         if not stated(row, product.mode_field):
             raise BadReadingError(f"{self.name}: the position mode came without {product.mode_field}")
         return str(row[product.mode_field]).lower() == product.one_way_text

@@ -85,7 +85,7 @@ def _okx_product(covers: Callable[[Row], bool], kind: str, *, lists: bool) -> Pr
         fields=_OKX_FIELDS,
         marks=_okx_marks(kind),
         symbol_param="instId",
-        mode=Read("privateGetAccountConfig", rows=("data", 0), single=True),
+        mode=Read("privateGetAccountConfig", rows=_OKX_DATA),
         mode_field="posMode",
         one_way_text="net_mode",
     )
@@ -202,7 +202,7 @@ OKX = Capability(
     ),
     spot_params={"type": "spot"},
     margin_mode_in_order=True,
-    permissions=Read("privateGetAccountConfig", rows=("data", 0), single=True),
+    permissions=Read("privateGetAccountConfig", rows=_OKX_DATA),
     can_withdraw=lambda row: "withdraw" in str(row["perm"]).split(",") if stated(row, "perm") else None,
     can_trade=lambda row: "trade" in str(row["perm"]).split(",") if stated(row, "perm") else None,
     demo_headers={"x-simulated-trading": "1"},

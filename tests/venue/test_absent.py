@@ -11,7 +11,7 @@ from keeper.core.model import Hold
 from keeper.cycle import turn
 from keeper.look import check_connect, look_once
 from keeper.wiring import open_house
-from tests.e2e.grounds import D, config_of, hedge_toml, other_ground
+from tests.e2e.grounds import D, config_of, hedge_toml, okx_ground, other_ground
 from tests.venue.tamper import Tamper, Twist, as_it_is, tampering
 from tests.venue.test_hostile import settle
 
@@ -23,8 +23,20 @@ DISPENSABLE = (
 HTML = {"Content-Type": "text/html"}
 
 
+OKX_DISPENSABLE = (
+    *("/api/v5/account/config", "/api/v5/account/bills", "/api/v5/account/bills-archive", "/api/v5/public/time"),
+    *("/api/v5/account/leverage-info", "/api/v5/account/trade-fee", "/api/v5/asset/balances", "/api/v5/asset/bills"),
+    *("/api/v5/public/funding-rate", "/api/v5/system/status", "/api/v5/trade/fills", "/api/v5/trade/fills-history"),
+    *("/api/v5/trade/orders-history", "/api/v5/trade/orders-history-archive"),
+)
+
+
 def refusing(code: int, text: str) -> Twist:
     return as_it_is(json.dumps({"retCode": code, "retMsg": text, "result": {}}).encode())
+
+
+def okx_refusing(code: str, text: str, status: int = 200) -> Twist:
+    return as_it_is(json.dumps({"code": code, "msg": text, "data": []}).encode(), status=status)
 
 
 ABSENT: dict[str, Twist] = {
@@ -42,8 +54,18 @@ ABSENT: dict[str, Twist] = {
 }
 
 
-def blot_out(tamper: Tamper, absent: Twist) -> None:
-    tamper.twists = dict.fromkeys(DISPENSABLE, absent)
+OKX_ABSENT: dict[str, Twist] = {name: twist for name, twist in ABSENT.items() if name[0] in "45"} | {
+    "404 with a code": okx_refusing("404", "Not Found", 404),
+    "404 with a code of the venue": okx_refusing("50404", "", 404),
+    "no such path": okx_refusing("51000", "Parameter error", 400),
+    "a code that nobody knows": okx_refusing("59999", "unknown request"),
+    "not allowed": okx_refusing("50030", "No permission to use this API endpoint", 401),
+    "nothing in it": okx_refusing("0", ""),
+}
+
+
+def blot_out(tamper: Tamper, absent: Twist, paths: tuple[str, ...] = DISPENSABLE) -> None:
+    tamper.twists = dict.fromkeys(paths, absent)
 
 
 @pytest.mark.parametrize("how", sorted(ABSENT))
@@ -68,6 +90,23 @@ async def test_the_common_questions_are_enough(how: str, tmp_path: Path) -> None
             record = await turn(house.desk)
             assert not isinstance(record.hedges[0].decision, Hold)
             assert ground.contracts(SYMBOL) == -1
+
+
+@pytest.mark.parametrize("how", sorted(OKX_ABSENT))
+async def test_the_common_questions_are_enough_on_a_third_venue(how: str, tmp_path: Path) -> None:
+    async with okx_ground() as ground, tampering(ground.urls["rest"]) as tamper:
+        blot_out(tamper, OKX_ABSENT[how], OKX_DISPENSABLE)
+        ground.urls = tamper.urls(ground.urls)
+        config = config_of(ground, tmp_path, hedge_toml())
+        findings = await check_connect(config)
+        assert any(finding.ok is None and "may not withdraw" in finding.text for finding in findings)
+        assert (await look_once(config)).hedges[0].exposure.spot_base == 5
+        async with open_house(config, live=False) as house:
+            for coins in ("0", "2", "3"):
+                if coins != "0":
+                    ground.sell("BTC", coins)
+                await settle(house.desk)
+                assert -ground.contracts(SYMBOL) == {"0": D(5), "2": D(3), "3": D(0)}[coins]
 
 
 async def test_what_is_asked_from_the_start_to_the_first_order(tmp_path: Path) -> None:
