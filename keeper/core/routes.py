@@ -274,7 +274,7 @@ def _slice(
     size = Contracts(min(max(fits, least, needed), most))
     rest = most - size
     if closes and ZERO < rest < least:
-        smaller = size - least
+        smaller = floor_to_step(most - least, step)
         size = Contracts(smaller) if smaller >= max(least, needed) else most
     return size
 

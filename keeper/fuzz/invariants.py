@@ -49,6 +49,7 @@ STALE_SECONDS = 60.0
 """A price may be read late, and stands in the order for as long as the order travels."""
 MISSENT = Decimal("0.05")
 """How far beyond any recent true price an order may be limited: the touch, the slippage, an old reading."""
+LOOKS_BACK = 12
 COARSE_STEPS = 10
 """A cover is rounded up to the step, which the menu makes so many times as large."""
 
@@ -107,6 +108,7 @@ class Invariants:
         self._account = account
         self._monotonic = monotonic
         self._lag = lag_seconds
+        self._looks: deque[float] = deque(maxlen=LOOKS_BACK)
         self._intents: dict[str, Intent] = {}
         self._sent: dict[str, Sent] = {}
         self._last_write: dict[InstrumentId, float] = {}
@@ -128,6 +130,7 @@ class Invariants:
     def on_look(self) -> None:
         """A look begins."""
         self.epoch = Epoch(self._monotonic())
+        self._looks.append(self.epoch.began)
         self._taken_back.clear()
         self.told.look()
         self.ground.look(self.epoch.began)
@@ -248,7 +251,7 @@ class Invariants:
             return
         hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
         # What the look may have read: anything since our last write, or since the oldest answer it can have been given.
-        oldest = min(sent.epoch_began, now) - self._lag
+        oldest = self._oldest(min(sent.epoch_began, now))
         seen = [*self.ground.since(hedge.name, max(oldest, sent.after)), self.ground.now(hedge.name, now)]
         # Nothing says of a balance that it is older than our last write, as a position's size does.
         held = [*seen, *self.ground.since(hedge.name, oldest)] if self.told.lies() else ()
@@ -270,6 +273,12 @@ class Invariants:
             text = f"{order.client_order_id} buys {size} back; the target asks for {bounds.over} at most"
             self._fail("cover_without_cause", text)
 
+    def _oldest(self, began: float) -> float:
+        """The oldest moment that a reading then can be of: the eighth answer before it, which may be from before a time
+        when nobody asked.
+        """
+        return min(began - self._lag, self._looks[0] if self._looks else began)
+
     def _highest(self, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> Decimal:
         """The highest price of one of the hedge's contracts within the bounds."""
         return bounds.marks[[*self.ground.carriers[hedge.name]].index(instrument.id)]
@@ -281,7 +290,9 @@ class Invariants:
         least = max(
             least_order(instrument, mark) for instrument, mark in zip(hedge.instruments, bounds.marks, strict=True)
         )
-        return max(hedge.band.act * bounds.protected, COARSE_STEPS * 2 * least)
+        # A minimum that grows on top of a step that has grown is so many times as large again.
+        coarse = COARSE_STEPS ** (2 if self.told.coarsened_twice() else 1)
+        return max(hedge.band.act * bounds.protected, coarse * 2 * least)
 
     def _check_room(self, order: Order, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> None:
         """Never short of more than is owned, nor of more than the target asks for, over all contracts together."""
@@ -318,7 +329,7 @@ class Invariants:
                 continue
             hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
             size = size_of(instrument, order.remaining, order.price)
-            oldest = min(self.epoch.began, now) - self._lag
+            oldest = self._oldest(min(self.epoch.began, now))
             room = max(
                 stand.room for stand in [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
             )

@@ -87,6 +87,10 @@ class Told:
         """How many answers have been wrong since the present look began."""
         return self._told_lies() - self._lies_before
 
+    def coarsened_twice(self) -> bool:
+        """Whether steps have grown and minimums have as well, maybe those of one contract."""
+        return all(self._menu.fired[kind] for kind in (FaultKind.STEP_CHANGE, FaultKind.MINIMUM_CHANGE))
+
     def _told_lies(self) -> int:
         return sum(self._menu.fired[kind] for kind in LIES)
 

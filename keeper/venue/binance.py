@@ -153,6 +153,7 @@ BINANCE = Capability(
             ),
             "asset",
             lambda row: decimal_of(row.get("totalAmount", row.get("amount")), "totalAmount"),
+            slot=("productId", "positionId", "projectId"),
         ),
         "margin": WalletRead(
             (Read("sapiGetMarginAccount", rows=("userAssets",)),),

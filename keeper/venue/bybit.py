@@ -221,6 +221,7 @@ _UNIFIED = Capability(
             (Read("privateGetV5EarnPosition", {"category": "FlexibleSaving"}, _BYBIT_LIST),),
             "coin",
             signed_sum(("amount",)),
+            slot=("productId",),
         ),
     },
     collateral="",

@@ -42,6 +42,8 @@ MARKET_TABLES = (
     *("quoteCurrencies", "markets_loading"),
 )
 """What the client keeps of the markets; restored when a reload fails."""
+RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")
+"""What venues call the size of a position."""
 T = TypeVar("T")
 
 
@@ -132,7 +134,7 @@ class Connection:
         faults += [
             BadReadingError(f"{answer.path} answered without a list")
             for answer in ANSWERS.get() or []
-            if not any(answer is each for each in failed) and not _has_list(answer.body) and not _is_flag(answer.body)
+            if not any(answer is each for each in failed) and not _has_list(answer.body) and not self._is_aside(answer)
         ]
         now = _kinds(self.client.markets)
         limited = next((fault for fault in faults if isinstance(fault, RateLimitedError)), None)
@@ -144,6 +146,12 @@ class Connection:
         if lost:
             raise BadReadingError(f"most of the {lost[0]} markets are gone from the list")
         return tuple(faults)
+
+    def _is_aside(self, answer: Answer) -> bool:
+        """Whether an answer is to what a client asks beside the lists, about the account: a yes or no, or a row."""
+        if isinstance(answer.body, Mapping) and isinstance(answer.body.get("data"), bool):
+            return True
+        return any(answer.path.endswith(path) for path in self.capability.asked_aside)
 
     async def close(self) -> None:
         """Give back every socket."""
@@ -194,15 +202,20 @@ class Connection:
         """One of the client's own unified calls.
 
         The client makes an empty list of an answer that it does not understand, so an empty list counts only when the
-        venue's own answer has one.
+        venue's own answer has one; and no positions at all, only when no row of that answer has a size.
         """
         call = getattr(self.client, method)
 
         async def checked() -> Any:
             result = await call(*args)
             answers = ANSWERS.get() or []
-            if result == [] and answers and not _has_list(answers[-1].body):
+            body = answers[-1].body if answers else None
+            if result == [] and answers and not _has_list(body):
                 raise BadReadingError(f"{self.name} {method}: the client says none, but the answer has no list in it")
+            if method == "fetch_positions" and args[:1] == (None,) and not _is_held(result) and _has_size(body):
+                raise BadReadingError(
+                    f"{self.name} {method}: the client says none, but the answer has rows with a size"
+                )
             return result
 
         return await self.ask(checked, level, method)
@@ -349,9 +362,28 @@ def _has_list(body: Any, depth: int = 3) -> bool:
     return any(_has_list(part, depth - 1) or (part is None and depth < 3) for part in body.values())
 
 
-def _is_flag(body: Any) -> bool:
-    """Whether an answer is a yes or a no: what a client asks beside the lists, about the account."""
-    return isinstance(body, Mapping) and isinstance(body.get("data"), bool)
+def _has_size(body: Any, depth: int = 4) -> bool:
+    """Whether some row of a list in an answer, not too deep down, has a size that is not zero."""
+    if depth == 0 or not isinstance(body, list | Mapping):
+        return False
+    parts = body if isinstance(body, list) else list(body.values())
+    rows = [part for part in body if isinstance(part, Mapping)] if isinstance(body, list) else []
+    return any(_is_some(row.get(name)) for row in rows for name in RAW_SIZES) or any(
+        _has_size(part, depth - 1) for part in parts
+    )
+
+
+def _is_held(rows: Any) -> bool:
+    """Whether one of the client's positions has a size."""
+    return isinstance(rows, list) and any(_is_some(row.get("contracts")) for row in rows if isinstance(row, Mapping))
+
+
+def _is_some(value: Any) -> bool:
+    """Whether a field of an answer is a number other than zero."""
+    try:
+        return isinstance(value, str | int | float) and not isinstance(value, bool) and float(value) != 0
+    except ValueError:
+        return False
 
 
 def _next(read: Read, answer: Any, page: list[Row], sent: Mapping[str, Any]) -> Any:

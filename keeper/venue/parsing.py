@@ -30,6 +30,8 @@ from keeper.venue.recipes import Capability, Fields, Path, Row, decimal_of, show
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
 NOTIONAL_TOLERANCE = Decimal("0.1")
+PROFIT_TOLERANCE = Decimal("0.05")
+"""Of what the position is worth in coins."""
 DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE = 2, 3, 4
 
 
@@ -237,6 +239,27 @@ def _disagreement(row: Row, fields: Fields, instrument: Instrument, contracts: D
     return None
 
 
+def _profit_disagreement(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> str | None:
+    """Where the profit that a coin-margined row states is not the one that its entry and its mark give.
+
+    The profit is counted as coins, so that an entry price of another contract makes a fortune or a ruin of nothing. A
+    venue may reckon by the last price instead of the mark, which makes no difference of this size.
+    """
+    entry = _entry_price(row, fields, what)
+    if instrument.kind is not Kind.INVERSE or fields.open_pnl is not None or fields.pnl is None or entry is None:
+        return None
+    if not stated(row, fields.pnl) or not stated(row, fields.mark):
+        return None
+    told, mark = decimal_of(row[fields.pnl], f"{what} {fields.pnl}"), positive(row, fields.mark, what)
+    reckoned = instrument.coin_pnl(Contracts(contracts), entry, mark)
+    if abs(told - reckoned) <= abs(contracts) * instrument.contract_size / mark * PROFIT_TOLERANCE:
+        return None
+    return (
+        f"{what} {fields.pnl} is {told}, but from {entry} to {mark} it would be {reckoned:.8f}: "
+        "profit and entry price disagree"
+    )
+
+
 def _entry_price(row: Row, fields: Fields, what: str) -> Decimal | None:
     stated_ones = (optional_positive(row, name, what) for name in (fields.entry, *fields.entry_else))
     return next((price for price in stated_ones if price is not None), None)
@@ -286,6 +309,7 @@ def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal
     if contracts == 0:
         return PositionRow(ZERO, None, None)
     fault = _disagreement(row, fields, instrument, contracts, what)
+    fault = fault or _profit_disagreement(row, fields, instrument, contracts, what)
     entry = _entry(row, fields, instrument, contracts, what)
     liquidation = optional_positive(row, fields.liquidation, what) if stated(row, fields.liquidation) else None
     return PositionRow(contracts, entry, liquidation, fault)

@@ -16,7 +16,7 @@ from keeper.venue.base import (
     VenueError,
 )
 from keeper.venue.budget import Urgency
-from keeper.venue.connection import Connection, settled
+from keeper.venue.connection import RAW_SIZES, Connection, settled
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     UNIFIED_SLOTS,
@@ -308,9 +308,6 @@ class _Parts:
             tuple(self.faults),
             frozenset(self.unread),
         )
-
-
-RAW_SIZES = ("positionAmt", "pos", "size", "holdVol", "currentQty", "total", "szi", "volume", "qty", "contracts")
 
 
 def _raw_zero(row: Row, symbol: str) -> None:

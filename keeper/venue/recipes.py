@@ -131,6 +131,8 @@ class WalletRead:
     total: Total
     once: bool = True
     """A coin has one row: a second one is a fault of the answer, and adding it up would count the coins twice."""
+    slot: tuple[str, ...] = ()
+    """Fields that tell one row of a coin from another, where a coin may have several."""
     parts: tuple[str, ...] = ()
     """The coins of a row, where it is a pair of them."""
     holds: Callable[[str], bool] = lambda _: True
@@ -348,6 +350,8 @@ class Capability:
     """The raw sides of orders, where the client takes one for the other."""
     order_states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Raw states of orders, by the name of their field, that the client does not know or takes for another."""
+    asked_aside: tuple[str, ...] = ()
+    """Ends of paths that the client asks about the account while it loads the markets, and does without."""
     position_from_list: bool = False
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     ioc_type: str | int = "limit"

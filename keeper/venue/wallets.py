@@ -18,7 +18,7 @@ def wallet_totals(
     An amount that is not one is kept in ``unread`` with what is wrong; without it, it is an error of the whole wallet.
     """
     totals: dict[str, Decimal] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for row in _coins(rows, recipe):
         name = row.get(recipe.asset)
         if name == "" and _holds_nothing(row, recipe):
@@ -29,9 +29,10 @@ def wallet_totals(
         if not recipe.holds(code):
             continue
         try:
-            if code in seen and recipe.once:
+            slot = (code, *(str(row.get(field)) for field in recipe.slot))
+            if slot in seen and recipe.once:
                 raise BadReadingError("it has more than one row")
-            seen.add(code)
+            seen.add(slot)
             totals[code] = totals.get(code, ZERO) + recipe.total(row)
         except BadReadingError as failure:
             _not_told(code, f"{name}: {failure}", unread)

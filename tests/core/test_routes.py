@@ -265,6 +265,18 @@ def test_a_step_coarser_than_the_band_is_taken_all_the_same_and_said() -> None:
     assert world.contracts == {coarse.id: 0, other.id: -3}
 
 
+def test_a_rest_below_the_minimum_is_kept_up_to_it_and_not_covered_with_the_slice() -> None:
+    """1.2 of 2 coins fit inside the band and leave 0.8, which the market would not take: it is two times 1."""
+    source = replace(contract("USDT", step="0.1"), min_contracts=Contracts(D(1)))
+    target = contract("USDC", step="0.1", venue="other")
+    marks = {source.id: D(60_000), target.id: D(60_000)}
+    world = World(two(source, target), D(30), marks, {source.id: D(-2), target.id: D(-28)})
+    memory = HedgeMemory(roll=Roll(source.id, target.id, 1))
+    (way,) = shift(world.look(), memory)
+    assert (way.leg.id, way.drift_base) == (source.id, D(-1))
+    assert [reason.code for reason in way.reasons] == ["rolling"]
+
+
 steps = st.sampled_from(["0.001", "0.01", "0.002", "0.005"])
 prices = st.integers(20_000, 90_000).map(Decimal)
 minimums = st.sampled_from(["0", "5", "100", "20"])
