@@ -77,3 +77,16 @@ async def test_the_margin_mode_that_was_set_or_is_there_goes_with_each_order() -
             assert facts.settings[instrument.id].margin_mode == "isolated"
             await report_of(venue, await marketable(venue, PLACE.symbol, "1", 2))
         assert [request.params["marginMode"] for request in desk.sent()] == ["isolated", "isolated"]
+
+
+async def test_both_sides_of_a_position_are_one_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with BitgetDesk() as desk:
+        desk.positions[MARKET] = D("-1.9")
+        [short] = desk._held()
+        short |= {"posMode": "hedge_mode"}
+        monkeypatch.setattr(desk, "_held", lambda: [{**short, "holdSide": "long", "total": "0.4"}, short])
+        async with opened(over(desk)) as venue:
+            instrument = venue.observer.instrument(PLACE.symbol)
+            (position,) = (await venue.observer.positions()).positions
+            assert (position.contracts, (await venue.observer.position(instrument)).contracts) == (D("-1.5"), D("-1.5"))
+            assert (await venue.observer.facts([instrument])).one_way is False

@@ -62,3 +62,30 @@ async def test_what_an_order_filled_is_told_when_the_order_is_not_shown_any_more
         assert isinstance(await venue.trader.lookup(sent.instrument, sent.client_id, None), NotFound)
         (fill,) = await venue.trader.fills(sent.instrument, desk.orders[0].at_ms - LATER_MS)
         assert (fill.client_id, fill.contracts) == (sent.client_id, D(100))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(200, {"user_id": 1, "tier": 0, "key": {"mode": 1}}), Told(200, {}), Told(404, {}),
+        Told(403, {"label": "FORBIDDEN"}),
+    ],
+)  # fmt: skip
+async def test_what_the_client_asks_about_the_account_is_no_list_of_markets(told: Told) -> None:
+    async with GateDesk() as desk:
+        desk.answer(told, path="/account/detail", times=None)
+        async with opened(over(desk)) as venue:
+            assert venue.observer.instrument(PLACE.symbol).contract_size > 0
+
+
+async def test_both_sides_of_a_position_are_one_position_by_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with GateDesk() as desk:
+        desk.positions[MARKET] = D(-19000)
+        short = desk._held() | {"mode": "dual_short"}
+        rows = [{**short, "mode": "dual_long", "size": 4000}, short]
+        routes = desk.routes
+        monkeypatch.setattr(desk, "routes", lambda: {**routes(), f"GET {ROOT}/positions": lambda _: rows})
+        async with opened(over(desk)) as venue:
+            instrument = venue.observer.instrument(PLACE.symbol)
+            (position,) = (await venue.observer.positions()).positions
+            assert (position.contracts, (await venue.observer.position(instrument)).contracts) == (D(-15000), D(-15000))

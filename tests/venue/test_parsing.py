@@ -164,6 +164,22 @@ def test_an_inverse_position_without_an_entry_is_refused_since_its_coin_profit_i
         position_row(row, BINANCE.products[1].fields, instrument(Kind.INVERSE), ONE)
 
 
+@pytest.mark.parametrize("entry", ["158.63", "100"])
+def test_an_entry_that_contradicts_the_stated_profit_is_doubted(entry: str) -> None:
+    row = {"positionAmt": "-10", "entryPrice": entry, "markPrice": "65000", "unRealizedProfit": "0.00002"}
+    read = position_row(row, BINANCE.products[1].fields, instrument(Kind.INVERSE), ONE)
+    assert read.fault is not None
+    assert "profit and entry price disagree" in read.fault
+
+
+@pytest.mark.parametrize("profit", ["0.00024", "-0.0003", "0.0007", "", None])
+def test_a_profit_by_another_price_than_the_mark_is_no_contradiction(profit: str | None) -> None:
+    """1,000 USD short from 66,000 are 0.0002 coins up at 65,000; a hundredth of their worth is 0.00015."""
+    row = {"positionAmt": "-10", "entryPrice": "66000", "markPrice": "65000", "unRealizedProfit": profit}
+    read = position_row(row, BINANCE.products[1].fields, instrument(Kind.INVERSE), ONE)
+    assert (read.fault, read.entry) == (None, D(66000))
+
+
 @given(amounts, prices, prices)
 def test_the_entry_made_from_an_open_profit_gives_that_profit_back(
     size: Decimal, entry: Decimal, mark: Decimal
@@ -279,6 +295,22 @@ BORROWED = {"coin": "BTC", "spotBorrow": "2", "borrowAmount": "2", "unrealisedPn
 
 def totals(exchange: str, wallet: str, rows: list[dict[str, Any]]) -> dict[str, Decimal]:
     return dict(wallet_totals(rows, capability_of(exchange).wallets[wallet], str.upper))
+
+
+def test_what_a_coin_earns_in_several_products_is_added_up_each_once() -> None:
+    """One flexible product and two locked positions, as Binance and Bybit list them."""
+    flexible: dict[str, Any] = {"asset": "BTC", "productId": "BTC001", "totalAmount": "0.75"}
+    locked: list[dict[str, Any]] = [
+        {"asset": "BTC", "projectId": "Btc*120", "positionId": number, "amount": "0.125"} for number in (123123, 123124)
+    ]
+    assert totals("binance", "earn", [flexible, *locked]) == {"BTC": D(1)}
+    products: list[dict[str, Any]] = [
+        {"coin": "BTC", "productId": number, "amount": "0.5"} for number in ("430", "431")
+    ]
+    assert totals("bybit", "earn", products) == {"BTC": D(1)}
+    for exchange, rows in (("binance", [flexible, *locked, locked[0]]), ("bybit", [*products, products[1]])):
+        with pytest.raises(BadReadingError, match="more than one row"):
+            totals(exchange, "earn", rows)
 
 
 @pytest.mark.parametrize(

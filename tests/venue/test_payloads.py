@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -262,6 +262,21 @@ async def test_weex_sizes_are_coins_whatever_the_contract_value(
     cycle = await seen("weex", weex(held), tmp_path, hedge)
     assert near(cycle.exposure.exposure_base, "3"), cycle.exposure.blockers
     assert near(cycle.exposure.futures_base, futures), cycle.exposure.blockers
+
+
+@pytest.mark.parametrize("wrapped", [lambda rows: {"data": rows}, lambda rows: {"data": {"list": rows}}])
+async def test_positions_that_the_client_does_not_find_are_not_none(
+    tmp_path: Path, wrapped: Callable[[list[Any]], Any]
+) -> None:
+    hedge = 'asset = "ETH"\nspot = ["main"]\ninstrument = "main:ETH/USDT:USDT"\nratio = "1"'
+    for rows, futures in (([_weex_position("ETHUSDT", "SHORT", "2", "4160")], None), ([], "0")):
+        answers = weex([]) | {"/capi/v3/account/position/allPosition": {"code": "200", **wrapped(rows)}}
+        cycle = await seen("weex", answers, tmp_path, hedge)
+        if futures is None:
+            assert cycle.exposure.futures_base is None
+            assert cycle.plan is None
+        else:
+            assert near(cycle.exposure.futures_base, futures)
 
 
 # MEXC
