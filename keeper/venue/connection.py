@@ -17,6 +17,7 @@ from keeper.clock import Clock
 from keeper.core.model import Instrument
 from keeper.venue.base import (
     BadReadingError,
+    ClockRefusedError,
     HostRefusedError,
     RateLimitedError,
     UnreachableError,
@@ -62,12 +63,15 @@ class Connection:
     order_seconds: float
     unlisted: tuple[VenueError, ...] = ()
     """Why lists of markets are missing: what they would show is not known, which is not the same as not there."""
+    untold: VenueError | None = None
+    """Why it is not known of what kind the account is: its wallets are read as if it were of the usual one."""
     missed: set[str] = field(default_factory=set)
     """Symbols that were asked for, and may be in a list that is missing."""
     margin_modes: dict[str, str] = field(default_factory=dict)
     """Cross or isolated by symbol, where an order has to say it: what was set, or what a position shows."""
     described: Capability = field(init=False)
     """The venue as the table has it; ``capability`` is what holds for this account."""
+    _has_told: bool = False
     _instruments: dict[str, Instrument] = field(default_factory=dict)
     _about: dict[int, bool] = field(default_factory=dict)
 
@@ -102,13 +106,25 @@ class Connection:
         if asked is None:
             return
         read, name, kinds = asked
+        self.untold = None
         try:
             async with self.deadline():
                 row = (await self.rows(read))[0]
-        except VenueError:
+        except VenueError as failure:
+            passes = isinstance(failure, UnreachableError | RateLimitedError | ClockRefusedError | BadReadingError)
+            if passes and not self._has_told:
+                self.untold = failure
             return
+        self._has_told = True
         kind = kinds.get(str(row.get(name)), self.described)
         self.capability = kind if kind.proof is None or await self._is_answered(kind.proof) else self.described
+
+    async def tell_again(self) -> VenueError | None:
+        """Why it was not known until now of what kind the account is; asked once more where it was not."""
+        before = self.untold
+        if before is not None:
+            await self._tell_account_kind()
+        return before
 
     async def _is_answered(self, proof: Read) -> bool:
         """Whether the venue has an answer to a question; an outage is no sign that it has none."""

@@ -52,6 +52,9 @@ class Positions:
         """
         async with self._at.deadline():
             book = await (self._book() if self._at.capability.products else self._unified_book())
+            untold = await self._at.tell_again()
+            if untold is not None:
+                book.faults.append(BadReadingError(f"{self.name}: the kind of account could not be told: {untold}"))
             for missing in self._at.unlisted:
                 book.faults.append(UnreadMarketError(f"{self.name}: a list of markets could not be read: {missing}"))
             book.unread |= {symbol for symbol in self._at.missed if self._at.is_missed(symbol)}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from keeper.core.model import Hold
 from keeper.look import look_once
 from tests.venue.test_lists import EMPTY, NO, account
-from tests.venue.test_payloads import Told, _mexc_position, config_over, mexc, near, seen, serving
+from tests.venue.test_payloads import D, Told, _mexc_position, config_over, mexc, near, seen, serving, venue_over
 from tests.venue.test_told import COIN, INVERSE, LINEAR, SHORT, hedge
 from tests.venue.venues_told import binance, bybit, bybit_position
 
@@ -100,6 +101,26 @@ async def test_the_first_unified_account_keeps_coin_margined_contracts_apart(tmp
     routes = _classic(3, {"UNIFIED": "4", "CONTRACT": "1.5"}, [], [short])
     cycle = await seen("bybit", routes, tmp_path, hedge(INVERSE))
     assert near(cycle.exposure.exposure_base, "5.5"), cycle.exposure.blockers
+
+
+@pytest.mark.parametrize("lost", [Told(503, "{}"), Told(200, "<html>", "text/html")])
+async def test_a_kind_of_account_that_was_not_told_holds_and_is_asked_again(tmp_path: Path, lost: Told) -> None:
+    short = bybit_position("BTCUSD", "Sell", "65000", "65000", positionValue="1.0")
+    routes = _classic(3, {"UNIFIED": "4", "CONTRACT": "1.5"}, [], [short])
+    told = routes["/v5/account/info"]
+    cycle = await seen("bybit", {**routes, "/v5/account/info": lost}, tmp_path, hedge(INVERSE))
+    assert cycle.plan is None
+    assert isinstance(cycle.decision, Hold)
+    answers = [lost, lost, told]
+    routes["/v5/account/info"] = lambda _: answers.pop(0) if len(answers) > 1 else told
+    async with venue_over("bybit", routes) as venue:
+        assert len((await venue.observer.positions()).faults) == 1
+        assert len((await venue.observer.positions()).faults) == 1, "what was read beside it was of the other kind"
+        assert (await venue.observer.positions()).faults == ()
+        assert (await venue.observer.wallet("contract")).totals["BTC"] == D("1.5")
+        answers[:] = [lost, lost]
+        await venue.observer.open()
+        assert (await venue.observer.positions()).faults == (), "it was told before"
 
 
 PRICES = {
