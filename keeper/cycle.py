@@ -35,7 +35,7 @@ from keeper.core.model import (
 from keeper.core.orders import Epoch, is_ours
 from keeper.core.resting import placed
 from keeper.execute import Executor, signed_filled
-from keeper.journal.base import Journal, Remembered
+from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.judging import DAY_MS, Judgement, Pace, Refusal, expected_of, judge
 from keeper.observe import Observatory
 from keeper.pretrade import fit_all
@@ -169,8 +169,14 @@ async def ask_again(desk: Desk) -> None:
     desk.observatory.reach = reach_of(desk)
     snapshot, _ = await desk.observatory.observe(desk.remembered, expected_of(desk))
     await _resolve(desk, snapshot)
+    faults: list[JournalError] = []
     for name, memory in desk.memories.items():
-        await desk.journal.memory(name, memory)
+        try:
+            await desk.journal.memory(name, memory)
+        except JournalError as fault:  # what one hedge knows is no less worth writing because another's was refused
+            faults.append(fault)
+    if faults:
+        raise faults[0]
 
 
 async def _carry_out_all(desk: Desk, judged: Sequence[Judgement]) -> list[Outcome | None]:

@@ -44,7 +44,7 @@ from keeper.core.routes import Route, is_over, routes, shift, stuck, unusable
 from keeper.core.sharing import shared_ratio
 from keeper.core.steering import steered, steering_notes
 from keeper.core.targets import Target
-from keeper.core.unshown import settle_expectation
+from keeper.core.unshown import behind, settle_expectation
 from keeper.core.working import Moment, Work, work
 from keeper.sending import Sent
 from keeper.standing import pending_short, standing
@@ -226,11 +226,13 @@ def _judge_one(
     resting: Intent | None,
 ) -> Judgement:
     """Decide, plan and review one hedge. A plan with nothing to send is a hold, with the planner's reasons."""
+    memory = recall(exposure, memory)
     memory, late = settle_expectation(
-        recall(exposure, memory),
+        memory,
         (leg.position for leg in exposure.legs if leg.position is not None),
         bench.now_ms(),
         bench.pace.position_lag_ms,
+        behind(exposure, memory),
     )
     said, too_large = foreign_change(exposure)
     if said is not None and any(leg.foreign_contracts > 0 for leg in exposure.legs):

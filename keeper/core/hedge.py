@@ -434,8 +434,10 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
         return memory
     inside = exposure.drift_ratio is not None and abs(exposure.drift_ratio) <= exposure.hedge.band.act
     met = exposure.hedge.target if inside else memory.met
-    established, held = memory.established or inside, dict(exposure.held)
-    return replace(memory, established=established, holdings_base=exposure.holdings_base, held=held, met=met)
+    memory = replace(memory, established=memory.established or inside, met=met)
+    if memory.expected and memory.held and not is_given_up(memory):
+        return memory  # what they held before a fill that is waited for tells whether they show it
+    return replace(memory, holdings_base=exposure.holdings_base, held=dict(exposure.held))
 
 
 def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
@@ -479,7 +481,10 @@ def expect(
     if signed_filled == 0:
         return memory
     implied = Contracts(memory.expected.get(ident, before) + signed_filled)
-    return replace(memory, expected={**memory.expected, ident: implied}, expected_since_ms=now_ms)
+    covered = {at: size for at, size in memory.covered.items() if at != ident}
+    if signed_filled > 0:
+        covered[ident] = signed_filled
+    return replace(memory, expected={**memory.expected, ident: implied}, expected_since_ms=now_ms, covered=covered)
 
 
 def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:

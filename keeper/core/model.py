@@ -227,10 +227,11 @@ class HedgeMemory:
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base``, by asset ``held``, is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected`` is, per contract, the position that our own fills imply, until a reading has shown it; journals of
-    before there were several legs have it as ``expected_contracts``, of the first one. ``roll`` is the roll that is
-    under way; ``carrier`` is the contract that the last one ended in, in the place of ``carrier_for``, the first one of
-    the configuration then: a configuration that names another one takes over again. ``roll_note`` is what was last
-    chosen about a roll that is due, or under way; ``ratio_cap`` is the most that is hedged since all was too dear.
+    before there were several legs have it as ``expected_contracts``, of the first one; ``covered`` is what we last
+    bought back of them. ``roll`` is the roll that is under way; ``carrier`` is the contract that the last one ended in,
+    in the place of ``carrier_for``, the first one of the configuration then: a configuration that names another one
+    takes over again. ``roll_note`` is what was last chosen about a roll that is due, or under way; ``ratio_cap`` is the
+    most that is hedged since all was too dear.
     ``settled_ratio`` is the target's share when the drift was last inside the band. ``successors`` maps a contract of a
     hedge that is split by shares to the one that it was rolled to. ``earnest`` is what stood before a rehearsal.
     """
@@ -254,6 +255,7 @@ class HedgeMemory:
     settled_ratio: Decimal | None = None
     held: Mapping[str, Base] = field(default_factory=dict)
     expected: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
+    covered: Mapping[InstrumentId, Contracts] = field(default_factory=dict)
     roll: Roll | None = None
     carrier: InstrumentId | None = None
     carrier_for: InstrumentId | None = None

@@ -6,11 +6,12 @@ the fill has bought back counts as bought back: a reading that stands still woul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from keeper.core.model import ZERO, Contracts, HedgeMemory, LegExposure, Position, Reason
+from keeper.core.coins import earns_coins
+from keeper.core.model import ZERO, Contracts, Exposure, HedgeMemory, InstrumentId, LegExposure, Position, Reason
 
 
 def awaiting(memory: HedgeMemory) -> Reason:
@@ -26,7 +27,7 @@ def is_given_up(memory: HedgeMemory) -> bool:
 
 def without_given_up(memory: HedgeMemory) -> HedgeMemory:
     """Memory after a person has looked: what never showed is not waited for any more."""
-    return replace(memory, expected={}) if is_given_up(memory) else memory
+    return replace(memory, expected={}, covered={}) if is_given_up(memory) else memory
 
 
 def unshown_cover(leg: LegExposure, memory: HedgeMemory) -> Decimal:
@@ -38,10 +39,29 @@ def unshown_cover(leg: LegExposure, memory: HedgeMemory) -> Decimal:
     return max(ZERO, leg.leg.instrument.delta(unshown, leg.mark.mark) * leg.worth)
 
 
+def behind(exposure: Exposure, memory: HedgeMemory) -> frozenset[InstrumentId]:
+    """Contracts on which a cover of ours moves coins in a wallet that reads what it read before.
+
+    A cover realises its profit or loss there. A look that shows the smaller position beside the old wallet counts a
+    loss as coins still owned; where what was covered is sold on another contract, too much would be.
+    """
+    hedge = exposure.hedge
+    if not memory.expected or not memory.held or (memory.roll is None and hedge.share is None):
+        return frozenset()
+    legs = (leg for leg in exposure.legs if leg.id in memory.covered and earns_coins(hedge, leg.leg.instrument))
+    coins = {leg.id: leg.leg.instrument.settle for leg in legs}
+    return frozenset(at for at, coin in coins.items() if exposure.held.get(coin) == memory.held.get(coin))
+
+
 def settle_expectation(
-    memory: HedgeMemory, positions: Iterable[Position], now_ms: int, patience_ms: int
+    memory: HedgeMemory,
+    positions: Iterable[Position],
+    now_ms: int,
+    patience_ms: int,
+    behind: Collection[InstrumentId] = (),
 ) -> tuple[HedgeMemory, Reason | None]:
-    """Compare the positions with what our fills imply.
+    """Compare the positions with what our fills imply. One that shows, ``behind`` which a wallet lags, is waited for as
+    long as one that does not; after that the wallet has nothing to show.
 
     Returns the memory, and a reason to halt when the venue has not shown a fill of ours for longer than
     ``patience_ms``: the order is never repeated, a person looks instead. What is expected stays, without its time, so
@@ -50,12 +70,17 @@ def settle_expectation(
     if not memory.expected:
         return memory, None
     shown = {position.instrument.id: position.contracts for position in positions}
-    left = {ident: contracts for ident, contracts in memory.expected.items() if shown.get(ident) != contracts}
+    waited = now_ms - (memory.expected_since_ms or now_ms) > patience_ms
+    left = {
+        ident: contracts
+        for ident, contracts in memory.expected.items()
+        if shown.get(ident) != contracts or (ident in behind and not waited and memory.expected_since_ms is not None)
+    }
     if not left:
-        return replace(memory, expected={}, expected_since_ms=None), None
+        return replace(memory, expected={}, expected_since_ms=None, covered={}), None
     memory = replace(memory, expected=left)
     late = [ident for ident in left if ident in shown]
-    if not late or now_ms - (memory.expected_since_ms or now_ms) <= patience_ms:
+    if not late or not waited:
         return memory, None
     text = " and ".join(
         f"the venue shows {shown[ident]} contracts of {ident} where our fills imply {left[ident]}" for ident in late

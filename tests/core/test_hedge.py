@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,17 +11,20 @@ from hypothesis import strategies as st
 
 from keeper.core.hedge import assess, decide, expect, recall, remember
 from keeper.core.model import (
+    Base,
     Contracts,
     ExposureMode,
     Gap,
     Halt,
     HedgeMemory,
     Hold,
+    InstrumentId,
     Position,
     Rebalance,
+    Roll,
     Unlisted,
 )
-from keeper.core.unshown import settle_expectation
+from keeper.core.unshown import behind, settle_expectation
 from tests.core.build import COIN, D, hedge, inverse, linear, look, snapshot
 
 PRICES = st.decimals("100", "1000000", places=1)
@@ -202,6 +206,31 @@ def test_a_fill_of_ours_has_to_show_before_the_next_decision() -> None:
     halted, fault = settle_expectation(memory, [late], 40_000, 30_000)
     assert fault is not None
     assert halted.halted is not None
+
+
+def test_a_cover_that_the_wallet_does_not_show_yet_is_waited_for_where_it_is_sold_again() -> None:
+    """The position is smaller and its loss has not left the wallet: what reads as coins owned would be shorted too."""
+    of = hedge(inverse(), spot=())
+    ident = of.instrument.id
+    before = HedgeMemory(held={"BTC": Base(D(5))}, roll=Roll(ident, InstrumentId("main", "BTC/USD:BTC-260626"), 1))
+    memory = expect(before, ident, Contracts(D(-1000)), Contracts(D(100)), 1_000)
+    same, _ = look(of, snapshot(of, "65000", contracts="-900", entry="60000", wallet="5"), memory)
+    shown = [Position(of.instrument, Contracts(D(-900)))]
+    assert behind(same, memory) == {ident}
+    waiting, fault = settle_expectation(memory, shown, 20_000, 30_000, behind(same, memory))
+    assert fault is None
+    decision = decide(same, waiting)
+    assert isinstance(decision, Hold)
+    assert decision.reasons[0].code == "awaiting_position"
+    assert remember(same, decision, waiting).held == before.held, "what it is compared with stays"
+    moved, _ = look(of, snapshot(of, "65000", contracts="-900", entry="60000", wallet="4.987"), memory)
+    settled, fault = settle_expectation(memory, shown, 20_000, 30_000, behind(moved, memory))
+    assert (settled.expected, settled.covered, fault) == ({}, {}, None)
+    late, fault = settle_expectation(memory, shown, 32_000, 30_000, behind(same, memory))
+    assert (late.expected, late.halted, fault) == ({}, None, None), "a wallet that had nothing to show"
+    sold = expect(before, ident, Contracts(D(-800)), Contracts(D(-100)), 1_000)
+    assert behind(same, sold) == frozenset()
+    assert behind(same, replace(memory, roll=None)) == frozenset()
 
 
 def test_without_an_entry_price_a_coin_margined_equity_is_unknown() -> None:

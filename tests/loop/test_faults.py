@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from keeper.core.model import (
     Base,
+    HedgeMemory,
     Hold,
     Instrument,
     InstrumentId,
@@ -23,7 +24,7 @@ from keeper.core.model import (
     PlannedOrder,
     Position,
 )
-from keeper.cycle import turn
+from keeper.cycle import ask_again, turn
 from keeper.journal.base import JournalError
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import WalletKind
@@ -390,6 +391,29 @@ async def test_a_crash_between_the_fill_and_the_end_of_the_turn(
     house.line.stale_positions = None
     assert await house.turns_watched(3) == D(5)
     assert len(house.orders) == 1
+
+
+async def test_what_one_hedge_knows_is_written_though_another_s_is_refused(
+    house: FlakyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.start()
+    await house.turn()
+    desk = house.desk
+    assert desk is not None
+    write, written = desk.journal.memory, []
+    mine = list(desk.memories)
+    desk.memories = {"first": HedgeMemory(), **desk.memories}
+
+    async def refusing(name: str, memory: HedgeMemory) -> None:
+        if name == "first":
+            raise JournalError("disk full")
+        await write(name, memory)
+        written.append(name)
+
+    monkeypatch.setattr(desk.journal, "memory", refusing)
+    with pytest.raises(JournalError):
+        await ask_again(desk)
+    assert written == mine
 
 
 async def test_without_a_durable_intent_nothing_is_sent(house: FlakyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
