@@ -330,9 +330,9 @@ class Invariants:
             hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
             size = size_of(instrument, order.remaining, order.price)
             oldest = self._oldest(min(self.epoch.began, now))
-            room = max(
-                stand.room for stand in [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
-            )
+            stands = [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
+            # A stale answer pairs what was owned then with what is short now.
+            room = widest(stands, stands if self.told.lies() else ()).room
             if size > room + size * (FEES + hedge.max_slippage) + one_step(instrument, order.price):
                 text = f"{client_id} rests with {size} to short; there has long been room for {room} at most"
                 self._fail("rests_beyond_holdings", text)
