@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -9,10 +10,13 @@ import structlog
 
 from keeper.config import HedgeConfig
 from keeper.config.instruments import Choice
-from keeper.core.model import HedgeMemory, InstrumentId, Kind, Leg
+from keeper.core.model import HedgeMemory, Instrument, InstrumentId, Kind, Leg
 from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.away import by_its_name
 from keeper.venue.base import HostRefusedError, Observer, UnknownSymbolError, UnreadMarketError, VenueError
+
+SO_MANY = re.compile(r"10+|1M|k")
+"""What venues write before or after a coin of which a contract counts many as one: 1000PEPE, SHIB1000, 1MBABYDOGE."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,7 @@ def build_legs(
     for fault in gone:
         log.warning("contract_gone", hedge=entry.name, text=str(fault), carried_by=str(legs[0].instrument.id))
     _judge(entry, legs)
+    _know_its_coins(entry, legs[0].instrument)
     return tuple(legs)
 
 
@@ -95,6 +100,20 @@ def _judge(entry: HedgeConfig, legs: list[Leg]) -> None:
             )
     if entry.tailing and first.expires_at_ms is None:
         raise ConfigError(f"tailing: {first.id.symbol} does not expire; tailing is for dated contracts: leave it out")
+
+
+def _know_its_coins(entry: HedgeConfig, instrument: Instrument) -> None:
+    """Refuse a contract on another coin whose beta nobody stated."""
+    foreign = next((asset for asset in entry.assets if asset != instrument.base), None)
+    if foreign is None or "beta" in entry.model_fields_set:
+        return
+    advice = f"name a contract on {foreign}, or state its beta to {instrument.base} for a cross hedge"
+    if SO_MANY.fullmatch(instrument.base.replace(foreign, "", 1)):
+        # A beta is of returns: somebody who thinks of coins would write 0.001.
+        advice = f'{instrument.base} counts many {foreign} as one, and moves as {foreign} does: state beta = "1"'
+    raise ConfigError(
+        f"asset: {foreign} is not what {instrument.id.symbol} hedges (that is {instrument.base}); {advice}"
+    )
 
 
 def _had_expiry(ident: InstrumentId) -> bool:

@@ -288,12 +288,6 @@ def _build_hedge(
 ) -> Hedge:
     legs = build_legs(entry, observers, memory, to_look=to_look)
     instrument = legs[0].instrument
-    foreign = [asset for asset in entry.assets if asset != instrument.base]
-    if foreign and "beta" not in entry.model_fields_set:
-        raise ConfigError(
-            f"asset: {foreign[0]} is not what {instrument.id.symbol} hedges (that is {instrument.base}); "
-            f"name a contract on {foreign[0]}, or state its beta to {instrument.base} for a cross hedge"
-        )
     shared = any(leg.collateral is not None and leg.collateral_is_spot for leg in legs)
     if shared and entry.exposure is ExposureMode.SPOT and entry.spot:
         raise ConfigError(

@@ -93,6 +93,24 @@ def _equity(ground: OwnGround) -> Decimal:
     return sum((row.wallet_balance + row.unrealised_pnl for row in account.balances if row.asset == "USDT"), D(0))
 
 
+async def test_a_contract_that_counts_a_thousand_coins_as_one(tmp_path: Path) -> None:
+    async with own_ground() as ground:
+        exchange = ground.exchange
+        exchange.add_market(spot_market("PEPE", "0.0000001", ("1", "9000000000", "900000000")))
+        exchange.add_market(linear_market("1000PEPE", "0.0000001", ("1", "50000000", "30000000"), "5"))
+        exchange.set_price("PEPE", D("0.00001"))
+        exchange.set_price("1000PEPE", D("0.01"))
+        ground.deposit("PEPE", "5000000")
+        keys = 'instrument = "main:1000PEPE/USDT:USDT"\nratio = "1"'
+        config = config_of(ground, tmp_path, hedge("pepe", keys, asset="PEPE"))
+        with pytest.raises(ConfigError, match=r'1000PEPE counts many PEPE as one.*state beta = "1"'):
+            await look_once(config)
+        config = config_of(ground, tmp_path, hedge("pepe", f'{keys}\nbeta = "1"', asset="PEPE"))
+        async with open_house(config, live=False) as house:
+            await settle(house.desk)
+        assert held(ground, "1000PEPEUSDT") == -5_000
+
+
 async def test_a_quanto_contract_is_refused_with_its_reason(tmp_path: Path) -> None:
     async with own_ground() as ground:
         quanto = inverse_market("BTC", "0.1", "100", suffix="_QUANTO")
