@@ -132,6 +132,13 @@ class Chores:
             except (VenueError, JournalError) as error:
                 log.warning("chore_failed", chore=name, text=str(error))
 
+    async def afterwards(self, desk: Desk) -> None:
+        """Write down, as soon as its turn has ended, that a venue has asked us to stay away: a kill would lose it."""
+        try:
+            await self._keep_back_offs(desk)
+        except JournalError as error:
+            log.warning("back_off_not_written", text=str(error))  # the next turn begins with it
+
     def _note_refusals(self, desk: Desk) -> None:
         """The first refusal in a row may be for a step or a minimum that has changed: then the markets are due."""
         refused = {name for name, refusal in desk.refusals.items() if not refusal.text.startswith(RETRY_LATER)}
@@ -146,8 +153,8 @@ class Chores:
             until = now + round(left * 1000)
             # The same wait, read a moment later, is not worth a write.
             if left > 0 and until - self._written_until_ms.get(venue, 0) > BACK_OFF_NEWS_MS:
-                self._written_until_ms[venue] = until
                 await desk.journal.back_off(venue, until)
+                self._written_until_ms[venue] = until
 
     async def _settings(self, desk: Desk) -> None:
         """Read position mode, permissions, leverage and margin mode again; writes none of them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -58,6 +58,18 @@ class Listener(Protocol):
         ...
 
 
+class BetweenTurns(Protocol):
+    """What is done besides the turns."""
+
+    async def __call__(self, desk: Desk) -> None:
+        """Before each turn; a journal that fails fails the turn."""
+        ...
+
+    async def afterwards(self, desk: Desk) -> None:
+        """After each turn, at once: what a kill before the next one must not take along. Must not fail."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     """An operator's change to one hedge's memory, applied between turns."""
@@ -87,7 +99,7 @@ class Daemon:
         clock: Clock,
         rhythm: Rhythm,
         listeners: Sequence[Listener] = (),
-        chores: Callable[[Desk], Awaitable[None]] | None = None,
+        chores: BetweenTurns | None = None,
     ) -> None:
         self.desk = desk
         self.started_at_ms = clock.now_ms()
@@ -222,6 +234,8 @@ class Daemon:
             if self._failures >= self._rhythm.failures_allowed:
                 raise
             return False
+        if self._chores is not None:
+            await self._chores.afterwards(self.desk)
         self._failures = 0
         self.turns += 1
         self.last = record

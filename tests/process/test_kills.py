@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.e2e.grounds import D, OwnGround, environment, hedge_toml
 from tests.process.dying import POINTS
-from tests.process.keepers import Keeper, assert_in_order, configure, hedged, keeping, on_all
-from tests.process.venues import CLOCK, Shaky
+from tests.process.keepers import Keeper, assert_in_order, configure, hedged, holds, keeping, on_all, write_config
+from tests.process.venues import CLOCK, OwnShaky, Shaky, own
 
 KILLS = int(os.environ.get("KEEPER_KILLS", "10"))
 LATE_SECONDS = 2.2
@@ -99,3 +99,23 @@ async def killed_again_and_again(shaky: Shaky, folder: Path) -> None:
 
 async def test_kill_9(tmp_path: Path) -> None:
     await on_all(tmp_path, killed_again_and_again)
+
+
+async def test_a_kill_in_the_very_poll_that_met_a_429(tmp_path: Path) -> None:
+    """What the venue asked for is on the disk before anybody is told of it: the next keeper stays away as well."""
+    async with own() as shaky:
+        assert isinstance(shaky, OwnShaky)
+        config = configure(shaky.ground, tmp_path)
+        write_config(tmp_path, config.read_text().replace("poll_seconds = 0.2", "poll_seconds = 600"))
+        async with keeping(config, environment(shaky.ground)) as keeper:
+            await keeper.until_state(holds, "the hedge in place")
+            shaky.limit_reads(seconds=600)
+            await keeper.api("POST", "/api/v1/hedges/btc/pause")  # which looks at once
+            await keeper.until_reason("rate_limited")
+            await keeper.kill()
+            shaky.heal()
+            before = len(shaky.ground.requests())
+            await keeper.start()
+            assert await keeper.ended() == 3
+            assert "the venue asked us to wait" in keeper.tail()
+            assert shaky.ground.requests()[before:] == []

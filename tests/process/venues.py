@@ -214,8 +214,11 @@ class OwnShaky:
 
         self._arm("GET", "", act)
 
-    def limit_reads(self) -> None:
-        self._arm("GET", "", _too_many)
+    def limit_reads(self, seconds: int = 1) -> None:
+        async def act(_call: Call, _proceed: Proceed) -> Reply:
+            return Reply(429, '{"code":-1003,"msg":"Too many requests."}', {"Retry-After": str(seconds)})
+
+        self._arm("GET", "", act)
 
     def empty_account(self) -> None:
         self._edit("/api/v3/account", lambda account: account | {"balances": []})
