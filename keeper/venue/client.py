@@ -23,6 +23,7 @@ import certifi
 
 from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.base import HostRefusedError
+from keeper.venue.bodies import bounded
 from keeper.venue.budget import Budget
 from keeper.venue.guard import (
     ANSWERS,
@@ -195,7 +196,7 @@ class GuardMixin:
         return cast("Any", super()).client(url)
 
     def open(self, lazy: bool = False) -> None:
-        """Open a session in which every hop is judged, redirects and streams included."""
+        """Open a session in which every hop is judged, redirects and streams included, and no answer is endless."""
         client = cast("Any", self)
         closed = lazy and client.closed_by_user
         if client.own_session and client.session is None and not closed:
@@ -222,7 +223,8 @@ class GuardMixin:
             # Followed, it could be carried out a second time, or come back as the answer to another question.
             answer.close()
             raise HostRefusedError(f"an answer to {request.method} {request.url.path} sent us elsewhere; not followed")
-        return answer
+        where = "" if self.guard is None else f"{self.guard.name}: {request.url.path}: "
+        return bounded(answer, lambda text: _bad_response(where + text))
 
 
 UNREAD_LISTS: ContextVar[list[tuple[Exception, Answer]] | None] = ContextVar("keeper_venue_unread", default=None)
