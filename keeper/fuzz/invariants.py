@@ -108,7 +108,7 @@ class Invariants:
         self._account = account
         self._monotonic = monotonic
         self._lag = lag_seconds
-        self._looks: deque[float] = deque(maxlen=LOOKS_BACK)
+        self._answered: dict[str, deque[float]] = {what: deque(maxlen=LOOKS_BACK) for what in ("wallet", "positions")}
         self._intents: dict[str, Intent] = {}
         self._sent: dict[str, Sent] = {}
         self._last_write: dict[InstrumentId, float] = {}
@@ -128,9 +128,11 @@ class Invariants:
     # --- what the keeper does ---------------------------------------------------------------------------------------
 
     def on_look(self) -> None:
-        """A look begins."""
+        """A look begins; the one before has been answered, but for what failed in it."""
+        for what, looks in self._answered.items():
+            if not any(source.startswith(what) for source in self.epoch.failed):
+                looks.append(self.epoch.began)
         self.epoch = Epoch(self._monotonic())
-        self._looks.append(self.epoch.began)
         self._taken_back.clear()
         self.told.look()
         self.ground.look(self.epoch.began)
@@ -251,10 +253,11 @@ class Invariants:
             return
         hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
         # What the look may have read: anything since our last write, or since the oldest answer it can have been given.
-        oldest = self._oldest(min(sent.epoch_began, now))
-        seen = [*self.ground.since(hedge.name, max(oldest, sent.after)), self.ground.now(hedge.name, now)]
+        began = min(sent.epoch_began, now)
+        after = max(self._oldest(began, "positions"), sent.after)
+        seen = [*self.ground.since(hedge.name, after), self.ground.now(hedge.name, now)]
         # Nothing says of a balance that it is older than our last write, as a position's size does.
-        held = [*seen, *self.ground.since(hedge.name, oldest)] if self.told.lies() else ()
+        held = [*seen, *self.ground.since(hedge.name, self._oldest(began, "wallet"))] if self.told.lies() else ()
         if order.side is SimSide.SELL:
             self._check_room(order, hedge, instrument, widest(seen, held))
             return
@@ -273,11 +276,11 @@ class Invariants:
             text = f"{order.client_order_id} buys {size} back; the target asks for {bounds.over} at most"
             self._fail("cover_without_cause", text)
 
-    def _oldest(self, began: float) -> float:
+    def _oldest(self, began: float, what: str) -> float:
         """The oldest moment that a reading then can be of: the eighth answer before it, which may be from before a time
-        when nobody asked.
+        when nobody asked, or nobody was answered.
         """
-        return min(began - self._lag, self._looks[0] if self._looks else began)
+        return min(began - self._lag, next(iter(self._answered[what]), began))
 
     def _highest(self, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> Decimal:
         """The highest price of one of the hedge's contracts within the bounds."""
@@ -329,7 +332,8 @@ class Invariants:
                 continue
             hedge, instrument = self.ground.hedges[sent.order.hedge], self.ground.instruments[sent.order.instrument]
             size = size_of(instrument, order.remaining, order.price)
-            oldest = self._oldest(min(self.epoch.began, now))
+            began = min(self.epoch.began, now)
+            oldest = min(self._oldest(began, what) for what in self._answered)
             stands = [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
             # A stale answer pairs what was owned then with what is short now.
             room = widest(stands, stands if self.told.lies() else ()).room
