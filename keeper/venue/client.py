@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import certifi
+from aiohttp_socks import ProxyConnector
 
 from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.base import HostRefusedError
@@ -207,6 +208,17 @@ class GuardMixin:
                 connector=client.tcp_connector, trust_env=client.aiohttp_trust_env, middlewares=(self._judge_hop,)
             )
         cast("Any", super()).open(lazy)
+
+    def get_socks_proxy_session(self, address: str) -> aiohttp.ClientSession:
+        """A session through a SOCKS proxy, with the same judges; ``socks5h`` and ``socks4a`` look names up there."""
+        client = cast("Any", self)
+        sessions: dict[str, aiohttp.ClientSession] = client.socks_proxy_sessions
+        if address not in sessions:
+            scheme, _, where = address.partition("://")
+            there = scheme in ("socks5h", "socks4a")
+            connector = ProxyConnector.from_url(f"{scheme[:6]}://{where}", ssl=client.ssl_context, rdns=there)
+            sessions[address] = aiohttp.ClientSession(connector=connector, middlewares=(self._judge_hop,))
+        return sessions[address]
 
     async def _judge_hop(self, request: aiohttp.ClientRequest, handler: Any) -> Any:
         if self.guard is not None:
