@@ -116,9 +116,11 @@ class Invariants:
         self._marks: dict[MarketKey, deque[tuple[float, Decimal]]] = {}
         self._taken_back: set[str] = set()
 
-    def name(self, keys: Mapping[InstrumentId, MarketKey]) -> None:
-        """Say which of the exchange's markets the hedges stand on."""
+    def name(self, keys: Mapping[InstrumentId, MarketKey], marks: Mapping[MarketKey, Decimal]) -> None:
+        """Say which of the exchange's markets the hedges stand on, and at what prices they begin."""
         self._symbols = {key: ident for ident, key in keys.items()}
+        for key, mark in marks.items():
+            self._keep_mark(key, mark)
 
     def violate(self, name: str, text: str, at_ms: int) -> None:
         """Keep it, and let the run end."""
@@ -209,8 +211,7 @@ class Invariants:
         if isinstance(event, OrderUpdated):
             self._order(event, now)
         elif isinstance(event, PriceChanged):
-            marks = self._marks.setdefault(event.market, deque(maxlen=400))
-            marks.append((now, event.mark))
+            self._keep_mark(event.market, event.mark)
             if event.market in self._symbols:
                 self.ground.look(now)
         elif isinstance(event, MoneyMoved | FundingSettled | PositionForced):
@@ -218,6 +219,9 @@ class Invariants:
                 for name, text in self.promises.delivered(event):
                     self._fail(name, text)
             self.ground.look(now)
+
+    def _keep_mark(self, market: MarketKey, mark: Decimal) -> None:
+        self._marks.setdefault(market, deque(maxlen=400)).append((self._monotonic(), mark))
 
     def _order(self, event: OrderUpdated, now: float) -> None:
         order = event.order

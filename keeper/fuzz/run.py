@@ -160,7 +160,7 @@ class Simulation:
         self.invariants.ground = GroundTruth(self.exchange, API_KEY, hedges, keys, self.model)
         self.invariants.promises = self._promises()
         self.invariants.told = Told(self.menu, keys, self._offset_ms, self.exchange.door.server_time_ms)
-        self.invariants.name(keys)
+        self.invariants.name(keys, {key: self.exchange.mark_price(key) for key in keys.values()})
         self.invariants.levers = self.levers
         self.invariants.unresolved = self._store.unresolved
         self.model.start(self.exchange.truth(API_KEY))
