@@ -79,6 +79,8 @@ class Sent:
     epoch_began: float
     after: float
     """Our own last write on the symbol before it."""
+    lies: int
+    """Wrong answers in that look: it may travel for so long that the next look has begun when it arrives."""
 
 
 class Invariants:
@@ -115,6 +117,7 @@ class Invariants:
         self._accepted: dict[str, int] = {}
         self._marks: dict[MarketKey, deque[tuple[float, Decimal]]] = {}
         self._taken_back: set[str] = set()
+        self._lied = -1.0
 
     def name(self, keys: Mapping[InstrumentId, MarketKey], marks: Mapping[MarketKey, Decimal]) -> None:
         """Say which of the exchange's markets the hedges stand on, and at what prices they begin."""
@@ -134,6 +137,8 @@ class Invariants:
         for what, looks in self._answered.items():
             if not any(source.startswith(what) for source in self.epoch.failed):
                 looks.append(self.epoch.began)
+        if self.told.lies():
+            self._lied = self.epoch.began
         self.epoch = Epoch(self._monotonic())
         self._taken_back.clear()
         self.told.look()
@@ -174,7 +179,7 @@ class Invariants:
             *self.levers.against(order),
         ):
             self._fail(name, text)
-        self._sent[order.client_id] = Sent(order, self.epoch.began, last)
+        self._sent[order.client_id] = Sent(order, self.epoch.began, last, self.told.lies())
         self._last_write[ident] = now
 
     def on_turn(self, record: CycleRecord) -> None:
@@ -261,18 +266,18 @@ class Invariants:
         after = max(self._oldest(began, "positions"), sent.after)
         seen = [*self.ground.since(hedge.name, after), self.ground.now(hedge.name, now)]
         # Nothing says of a balance that it is older than our last write, as a position's size does.
-        held = [*seen, *self.ground.since(hedge.name, self._oldest(began, "wallet"))] if self.told.lies() else ()
+        lies = max(sent.lies, self.told.lies())
+        held = [*seen, *self.ground.since(hedge.name, self._oldest(began, "wallet"))] if lies else ()
         if order.side is SimSide.SELL:
             self._check_room(order, hedge, instrument, widest(seen, held))
             return
         if not order.reduce_only:
             self._fail("cover_can_open", f"{client_id} buys and is not reduce-only")
-        self._check_cover(order, hedge, instrument, widest(seen, held))
+        if hedge.name not in self.told.flattened and lies <= 1:
+            self._check_cover(order, hedge, instrument, widest(seen, held))
 
     def _check_cover(self, order: Order, hedge: Hedge, instrument: Instrument, bounds: Bounds) -> None:
         """No cover without a cause: one wrong answer alone must not open the hedge."""
-        if hedge.name in self.told.flattened or self.told.lies() > 1:
-            return
         size = size_of(instrument, order.quantity, max(order.price, self._highest(hedge, instrument, bounds)))
         slack = size * (FEES + hedge.max_slippage) + COARSE_STEPS * one_step(instrument, order.price)
         slack += self._moved_at_once(hedge, bounds)
@@ -339,8 +344,9 @@ class Invariants:
             began = min(self.epoch.began, now)
             oldest = min(self._oldest(began, what) for what in self._answered)
             stands = [*self.ground.since(hedge.name, oldest), self.ground.now(hedge.name, now)]
-            # A stale answer pairs what was owned then with what is short now.
-            room = widest(stands, stands if self.told.lies() else ()).room
+            # A stale answer pairs what was owned then with what is short now; it rests on while nobody is answered.
+            lied = self.told.lies() or self._lied >= oldest
+            room = widest(stands, stands if lied else ()).room
             if size > room + size * (FEES + hedge.max_slippage) + one_step(instrument, order.price):
                 text = f"{client_id} rests with {size} to short; there has long been room for {room} at most"
                 self._fail("rests_beyond_holdings", text)
