@@ -48,6 +48,7 @@ _OKX_FIELDS = Fields(
     sides={"long": 1, "short": -1, "net": 0},
     entry="avgPx",
     mark="markPx",
+    pnl="upl",
     liquidation="liqPx",
     notional="notionalUsd",
     notional_inverse="notionalUsd",

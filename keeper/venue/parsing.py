@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation
 from typing import Any
 
 from keeper.core.model import (
@@ -32,6 +32,8 @@ USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "D
 NOTIONAL_TOLERANCE = Decimal("0.1")
 PROFIT_TOLERANCE = Decimal("0.05")
 """Of what the position is worth in coins."""
+WHOLE = Context(prec=25)
+"""Leaves off the last digits of two divisions, so that 60,000 comes back as that."""
 DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE = 2, 3, 4
 
 
@@ -266,17 +268,22 @@ def _entry_price(row: Row, fields: Fields, what: str) -> Decimal | None:
 
 
 def _entry(row: Row, fields: Fields, instrument: Instrument, contracts: Decimal, what: str) -> Decimal | None:
+    """The price from which the position's profit counts.
+
+    Of a coin-margined one it is what gives the very profit that the row states at its mark: that one adds up to the
+    equity beside it, and an average that the venue has rounded does not. An older one counts settled profit twice.
+    """
     entry = _entry_price(row, fields, what)
     if instrument.kind is not Kind.INVERSE:
         return entry
-    for pnl in (fields.open_pnl, fields.pnl if entry is None else None):
-        if pnl is not None and stated(row, pnl) and stated(row, fields.mark):
-            return entry_from_pnl(
-                decimal_of(row[pnl], f"{what} {pnl}"),
-                contracts * instrument.contract_size,
-                positive(row, fields.mark, what),
-                what,
-            )
+    pnl = fields.open_pnl or fields.pnl
+    if pnl is not None and stated(row, pnl) and stated(row, fields.mark):
+        return entry_from_pnl(
+            decimal_of(row[pnl], f"{what} {pnl}"),
+            contracts * instrument.contract_size,
+            positive(row, fields.mark, what),
+            what,
+        )
     if entry is None:
         raise BadReadingError(f"{what} {fields.entry} is blank, so the coin profit of the position is not known")
     return entry
@@ -289,7 +296,7 @@ def entry_from_pnl(open_pnl: Decimal, size: Decimal, mark: Decimal, what: str) -
     once paid would count the settled part twice.
     """
     try:
-        entry = 1 / (open_pnl / size + 1 / mark)
+        entry = WHOLE.plus(1 / (open_pnl / size + 1 / mark))
     except (DivisionByZero, InvalidOperation):
         entry = ZERO
     if entry <= 0:
@@ -309,10 +316,10 @@ def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal
     if contracts == 0:
         return PositionRow(ZERO, None, None)
     fault = _disagreement(row, fields, instrument, contracts, what)
-    fault = fault or _profit_disagreement(row, fields, instrument, contracts, what)
-    entry = _entry(row, fields, instrument, contracts, what)
+    disagreement = _profit_disagreement(row, fields, instrument, contracts, what)
+    entry = _entry_price(row, fields, what) if disagreement else _entry(row, fields, instrument, contracts, what)
     liquidation = optional_positive(row, fields.liquidation, what) if stated(row, fields.liquidation) else None
-    return PositionRow(contracts, entry, liquidation, fault)
+    return PositionRow(contracts, entry, liquidation, fault or disagreement)
 
 
 class Once:

@@ -172,9 +172,19 @@ def test_an_entry_that_contradicts_the_stated_profit_is_doubted(entry: str) -> N
     assert "profit and entry price disagree" in read.fault
 
 
-@pytest.mark.parametrize("profit", ["0.00024", "-0.0003", "0.0007", "", None])
-def test_a_profit_by_another_price_than_the_mark_is_no_contradiction(profit: str | None) -> None:
+@pytest.mark.parametrize("profit", ["0.00024", "-0.0003", "0.0007"])
+def test_a_profit_by_another_price_than_the_mark_is_no_contradiction_and_counts_as_it_is_told(profit: str) -> None:
     """1,000 USD short from 66,000 are 0.0002 coins up at 65,000; a hundredth of their worth is 0.00015."""
+    row = {"positionAmt": "-10", "entryPrice": "66000", "markPrice": "65000", "unRealizedProfit": profit}
+    what = instrument(Kind.INVERSE)
+    read = position_row(row, BINANCE.products[1].fields, what, ONE)
+    assert read.fault is None
+    assert read.entry is not None
+    assert abs(what.coin_pnl(Contracts(read.contracts), read.entry, D(65000)) - D(profit)) < D("1e-20")
+
+
+@pytest.mark.parametrize("profit", ["", None])
+def test_a_profit_that_is_not_told_is_reckoned_from_the_entry(profit: str | None) -> None:
     row = {"positionAmt": "-10", "entryPrice": "66000", "markPrice": "65000", "unRealizedProfit": profit}
     read = position_row(row, BINANCE.products[1].fields, instrument(Kind.INVERSE), ONE)
     assert (read.fault, read.entry) == (None, D(66000))

@@ -109,7 +109,7 @@ async def test_okx() -> None:
         assert ether.entry_price is not None
         profit = ether.instrument.coin_pnl(ether.contracts, ether.entry_price, raw_marks["ETH-USD-SWAP"])
         row = next(row for row in details if row["ccy"] == "ETH")
-        assert abs(wallet.totals["ETH"] + profit - D(row["eq"])) < D("0.0003")
+        assert abs(wallet.totals["ETH"] + profit - D(row["eq"])) < D("1e-20")
         assert (await observer.position(linear[1])).contracts == 0  # an explicit zero row
         with pytest.raises(BadReadingError, match="no evidence"):
             await observer.position(observer.instrument("BTC/USD:BTC"))
@@ -180,7 +180,7 @@ async def test_a_plan_over_okx(tmp_path: Path) -> None:
     details = {row["ccy"]: row for row in player.load("balance.json")["data"][0]["details"]}
     assert D(seen["btc"]["exposure_base"]) == D(details["BTC"]["cashBal"])
     assert D(seen["btc"]["futures_base"]) == D("-0.39")
-    assert abs(D(seen["eth"]["exposure_base"]) - D(details["ETH"]["eq"])) < D("0.0003")
+    assert abs(D(seen["eth"]["exposure_base"]) - D(details["ETH"]["eq"])) < D("1e-20")
     assert abs(D(seen["eth"]["futures_base"]) - D(-200) / D("2087.55")) < D("0.000001")
 
 
