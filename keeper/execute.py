@@ -19,6 +19,7 @@ from keeper.core.model import (
     NO_CONTRACTS,
     ZERO,
     Contracts,
+    Instrument,
     Intent,
     Outcome,
     OutcomeState,
@@ -294,6 +295,8 @@ class OrderExecutor:
         moved = f"the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
         if position.contracts == intent.position_before + signed(intent.order, filled):
             moved = "position as its fills left it" if filled else "position unmoved"
+        elif position.contracts == NO_CONTRACTS and self._has_expired(position.instrument):
+            moved = "its contract has been settled, and the position with it"
         elif not vouched:
             text = f"not found, but {moved}; look at the account, then resume the hedge"
             return replace(intent.outcome, text=text)
@@ -304,6 +307,11 @@ class OrderExecutor:
                 intent.outcome, state=state, filled=filled, text=f"not found {count} times any more, {moved}"
             )
         return Outcome(intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, {moved}")
+
+    def _has_expired(self, instrument: Instrument) -> bool:
+        """Whether its venue takes no order for a contract any more, for long enough for the last ones to show."""
+        expiry = instrument.expires_at_ms
+        return expiry is not None and self._clock.now_ms() > expiry + self._patience.visibility_ms
 
     async def _filled_of(self, trader: Trader, intent: Intent) -> Contracts:
         """Contracts of this order among the venue's executions; raises :class:`VenueError`."""

@@ -202,9 +202,8 @@ class LocalVenue(LocalFurther):
     async def lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Lookup:
         """By client id."""
         missing = NotFound(f"no order {client_id} ({venue_order_id or 'no venue id'})")
-        key = self._key_of(instrument)
         try:
-            found = self._ask(partial(self._find, key, client_id))
+            found = self._ask(partial(self._find, self._key_of(instrument), client_id))
         except VenueError as failure:
             return LookupFailed(str(failure))
         return missing if found is None else report_of(found)

@@ -10,10 +10,10 @@ import pytest_asyncio
 
 from keeper.alerts.rules import Severity, alerts_for
 from keeper.core.limits import Limits
-from keeper.core.model import HedgeCycle, Hold, OutcomeState, Quote, Rebalance
+from keeper.core.model import HedgeCycle, Hold, OutcomeState, PlannedOrder, Quote, Rebalance
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import MarketStatus, WalletKind
-from keeper.venue.base import PositionBook, UnreachableError
+from keeper.venue.base import Ambiguous, PositionBook, Submission, UnreachableError
 from tests.loop.house import KEY, D
 from tests.loop.legs_house import COIN, COIN_PERP, MAIN_PERP, NEAR, NEAR_LINEAR, OTHER_PERP, PERP, LegsHouse
 
@@ -308,3 +308,37 @@ async def test_a_fill_on_one_leg_that_the_venue_does_not_show_yet_stops_the_othe
     lines["main"].stale = None
     await house.turn(3)
     assert (house.held(MAIN_PERP), house.held(OTHER_PERP, house.other)) == (D("-3.5"), D("-1.5"))
+
+
+async def test_an_order_that_was_lost_before_its_contract_was_settled_is_known_to_be_absent(house: LegsHouse) -> None:
+    """The settlement has moved the position, which is no sign of the order, and no operator has to say so."""
+
+    class Lossy(LocalVenue):
+        loses = False
+
+        async def submit(self, order: PlannedOrder) -> Submission:
+            return Ambiguous("closed without an answer") if self.loses else await super().submit(order)
+
+    lines: dict[str, Lossy] = {}
+
+    def wrap(name: str, venue: LocalVenue) -> LocalVenue:
+        lines[name] = Lossy(venue.name, venue.exchange, KEY, house.clock)
+        lines[name].__dict__.update(venue.__dict__)
+        return lines[name]
+
+    await house.venue.open()
+    await house.carry(house.symbol(NEAR_LINEAR), PERP)
+    house.wraps = wrap
+    desk = await house.open()
+    await house.turn(3)
+    assert house.held(NEAR_LINEAR) == -5
+    lines["main"].loses = True
+    house.exchange.deposit(KEY, "BTC", D(1))
+    await house.turn()
+    assert len(desk.unresolved) == 1
+    lines["main"].loses = False
+    await expire(house)
+    await house.turn(6)
+    assert (house.held(NEAR_LINEAR), house.held(MAIN_PERP)) == (D(0), D(-6))
+    assert desk.unresolved == {}
+    assert not await desk.journal.unresolved()
