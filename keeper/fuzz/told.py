@@ -145,7 +145,9 @@ class Told:
             yield "stale_price", f"{who} is priced by an answer that was {age_ms / 1000:.0f} s old"
         # Two wrong answers of the look before may have agreed about what was there.
         lied = self.lies() or self._lied_last
-        for key in carriers if order.side is Side.SELL and self._remembers and not lied else ():
+        # What only reduces opens no short: it gives back a long that others have made of it.
+        shorts = order.side is Side.SELL and not order.reduce_only
+        for key in carriers if shorts and self._remembers and not lied else ():
             foreign = self._foreign.get(key, Foreign())
             shrunk = foreign.at_look - foreign.read_before
             if shrunk > 0:
