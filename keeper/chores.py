@@ -119,8 +119,7 @@ class Chores:
         self._due[name] = None
 
     async def __call__(self, desk: Desk) -> None:
-        """Do what is due; and write down, every time, when a venue has just asked us to stay away."""
-        await self._keep_back_offs(desk)
+        """Do what is due."""
         self._note_refusals(desk)
         work = {SETTINGS: self._settings, MARKETS: self._markets, FUNDING: self._funding}
         work |= {PRUNING: self._pruning, BETAS: self._estimates, ROLLS: self._rolling}
@@ -137,7 +136,7 @@ class Chores:
         try:
             await self._keep_back_offs(desk)
         except JournalError as error:
-            log.warning("back_off_not_written", text=str(error))  # the next turn begins with it
+            log.warning("back_off_not_written", text=str(error))  # the next turn ends with it
 
     def _note_refusals(self, desk: Desk) -> None:
         """The first refusal in a row may be for a step or a minimum that has changed: then the markets are due."""

@@ -66,7 +66,7 @@ class BetweenTurns(Protocol):
         ...
 
     async def afterwards(self, desk: Desk) -> None:
-        """After each turn, at once: what a kill before the next one must not take along. Must not fail."""
+        """After each turn, whole or broken off: what a kill before the next one must not take along. Must not fail."""
         ...
 
 
@@ -220,22 +220,11 @@ class Daemon:
     async def _one_turn(self) -> bool:
         """One turn; whether the next should follow at once, because something was traded in this one."""
         self._wake.clear()
-        try:
-            await self._obey()
-            if self._chores is not None:
-                await self._chores(self.desk)
-            record = await turn(self.desk)
-        except JournalError as error:
-            self._failed(f"the journal failed: {error}")
-            return False
-        except Exception as error:
-            log.exception("turn_broke_off")
-            self._failed(f"{type(error).__name__}: {error}")
-            if self._failures >= self._rhythm.failures_allowed:
-                raise
-            return False
+        record = await self._attempt()
         if self._chores is not None:
             await self._chores.afterwards(self.desk)
+        if record is None:
+            return False
         self._failures = 0
         self.turns += 1
         self.last = record
@@ -253,6 +242,22 @@ class Daemon:
                 for reason in hedge.reasons
             )
         )
+
+    async def _attempt(self) -> CycleRecord | None:
+        """What is due, then a turn; None where it broke off. Raises what nobody foresaw, after too many in a row."""
+        try:
+            await self._obey()
+            if self._chores is not None:
+                await self._chores(self.desk)
+            return await turn(self.desk)
+        except JournalError as error:
+            self._failed(f"the journal failed: {error}")
+        except Exception as error:
+            log.exception("turn_broke_off")
+            self._failed(f"{type(error).__name__}: {error}")
+            if self._failures >= self._rhythm.failures_allowed:
+                raise
+        return None
 
     def _failed(self, text: str) -> None:
         self._failures += 1

@@ -7,6 +7,7 @@ violation is kept and ends the run; it is not raised, since the keeper under tes
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ class Invariants:
         self._accepted: dict[str, int] = {}
         self._marks: dict[MarketKey, deque[tuple[float, Decimal]]] = {}
         self._taken_back: set[str] = set()
-        self._lied = -1.0
+        self._lied = -math.inf
 
     def name(self, keys: Mapping[InstrumentId, MarketKey], marks: Mapping[MarketKey, Decimal]) -> None:
         """Say which of the exchange's markets the hedges stand on, and at what prices they begin."""

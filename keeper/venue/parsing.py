@@ -316,10 +316,10 @@ def position_row(row: Row, fields: Fields, instrument: Instrument, unit: Decimal
     if contracts == 0:
         return PositionRow(ZERO, None, None)
     fault = _disagreement(row, fields, instrument, contracts, what)
-    disagreement = _profit_disagreement(row, fields, instrument, contracts, what)
-    entry = _entry_price(row, fields, what) if disagreement else _entry(row, fields, instrument, contracts, what)
+    contradicted = _profit_disagreement(row, fields, instrument, contracts, what)
+    entry = _entry_price(row, fields, what) if contradicted else _entry(row, fields, instrument, contracts, what)
     liquidation = optional_positive(row, fields.liquidation, what) if stated(row, fields.liquidation) else None
-    return PositionRow(contracts, entry, liquidation, fault or disagreement)
+    return PositionRow(contracts, entry, liquidation, fault or contradicted)
 
 
 class Once:

@@ -7,6 +7,7 @@ writes down every request, and loses or refuses what it is told to.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -77,7 +78,7 @@ class Fault:
 
 
 @dataclass
-class Desk:
+class Desk(ABC):
     """The account. ``create`` is the end of the path by which orders come in."""
 
     create: tuple[str, ...]
@@ -99,9 +100,9 @@ class Desk:
     worst: Decimal = ZERO
     url: str = ""
 
+    @abstractmethod
     def routes(self) -> Mapping[str, Route]:
         """The routes, by "METHOD /path"."""
-        raise NotImplementedError
 
     # -- the server
 
