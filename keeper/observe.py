@@ -18,21 +18,19 @@ from keeper.clock import Clock, SteadyTime
 from keeper.core.hedge import accounts_of
 from keeper.core.legs import futures_source
 from keeper.core.model import (
-    NO_BASE,
     NO_CONTRACTS,
-    AccountId,
-    Base,
     Contracts,
     Gap,
     Hedge,
     Instrument,
     InstrumentId,
+    Kind,
     Position,
     Snapshot,
     Unlisted,
 )
 from keeper.core.orders import plain
-from keeper.core.stated import FILE, files_of
+from keeper.core.stated import FILE
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
 from keeper.margining import read_margins
@@ -45,18 +43,16 @@ from keeper.venue.base import (
     PositionBook,
     UnknownSymbolError,
     VenueError,
-    Wallet,
     Wallets,
 )
+from keeper.wallet_reading import WalletReading
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 HOST_STEP_MS = 1_000
-EXPLAINED_SHARE = Decimal("0.9")
-"""What the records have to show of a fall before it is believed: fees and dust are not all recorded alike."""
-RECORDS_MARGIN_MS = 5_000
-"""A record made while the last believed reading was on its way is newer than that reading."""
+ENTRY_ROUNDING = Decimal("0.0001")
+"""How far two readings of one entry price may differ: a list may round it, or have it worked out from a value."""
 
 
 class Observatory:
@@ -72,8 +68,6 @@ class Observatory:
     ) -> None:
         self.hedges = tuple(hedges)
         self.observers = dict(observers)
-        # Where each account is read: its venue, or for a holdings file the reader of files.
-        self._places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
         self.standing = Standing()
         self.also_watched: tuple[str, ...] = ()
         self.brakes: Callable[[], Standing] = Standing
@@ -83,11 +77,11 @@ class Observatory:
         self._clock = clock
         self._doubt = doubt or Doubt()
         self._steady = SteadyTime(clock)
-        self._zero_since_ms: dict[tuple[AccountId, str], float] = {}
         self._shown_nothing: set[InstrumentId] = set()
         self._went: set[InstrumentId] = set()
-        self._accepted_at_ms: dict[AccountId, int] = {}
         self._pricing = Pricing(clock, self._doubt, self._try)
+        places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
+        self._wallets = WalletReading(lambda: self.hedges, places, clock, self._doubt, self._pricing, self._try)
 
     async def observe(
         self, remembered: Remembered, expected: Mapping[InstrumentId, Contracts]
@@ -107,7 +101,7 @@ class Observatory:
         venues = {instrument.id.venue for instrument in self._instruments()}
         accounts = dict.fromkeys(account for hedge in self.hedges for account in accounts_of(hedge))
         await asyncio.gather(
-            *(self._read_wallet(look, account, remembered) for account in accounts),
+            *(self._wallets.read(look, account, remembered) for account in accounts),
             *(self._read_positions(look, venue, remembered, expected) for venue in sorted(venues)),
             *(
                 self._read_other_positions(look, venue, remembered)
@@ -123,8 +117,9 @@ class Observatory:
             *(read_margins(look, venue, self.observers[venue]) for venue in sorted(venues) if self.reads_margins),
         )
         await self._pricing.price_counted(look, self.observers, self.hedges)
-        await self._read_sums_twice(look, remembered)
-        self._doubt_first_zeros(look, remembered)
+        await self._wallets.read_sums_twice(look, remembered)
+        await self._read_settled_positions(look, remembered)
+        self._wallets.doubt_first_zeros(look, remembered)
         brakes = self.brakes()
         snapshot = Snapshot(
             taken_at_ms,
@@ -151,161 +146,6 @@ class Observatory:
         except VenueError as error:
             look.gaps.append(Gap(source, error.code, str(error)))
             return None
-
-    # -- wallets ---------------------------------------------------------------------------------------------------
-
-    async def _read_wallet(self, look: Gathered, account: AccountId, remembered: Remembered) -> None:
-        first = await self._try(look, str(account), lambda: self._wallet(account))
-        if first is None:
-            return
-        assets = self._assets_in(account)
-        doubted = [
-            asset
-            for asset in assets
-            if self._jumped(first.totals.get(asset, NO_BASE), remembered.holdings.get((account, asset)))
-        ]
-        second: Wallet | None = None
-        if doubted:
-            second = await self._try(look, str(account), lambda: self._wallet(account))
-            if second is None:
-                return
-        look.stated_at_ms.update({(account, asset): at_ms for asset, at_ms in first.stated_at_ms.items()})
-        believed, read_at_ms = True, self._clock.now_ms()
-        for asset in assets:
-            value = first.totals.get(asset, NO_BASE)
-            fault = None
-            if asset in doubted and second is not None:
-                fault = await self._unconfirmed(account, asset, value, first, second, remembered)
-            if fault is not None:
-                look.gaps.append(fault)
-                believed = False
-            else:
-                look.holdings[(account, asset)] = value
-                if value > 0:
-                    self._zero_since_ms.pop((account, asset), None)
-        for asset in first.totals.keys() - set(assets):
-            # The other coins are kept as well: a sale shows as money that came in.
-            look.holdings[(account, asset)] = first.totals[asset]
-        if believed:
-            self._accepted_at_ms[account] = read_at_ms
-
-    async def _read_sums_twice(self, look: Gathered, remembered: Remembered) -> None:
-        """Where several wallets count and one has changed, read all of them once more; what then differs is a gap.
-
-        Coins that move between two wallets while these are read show in both or in neither. Two rounds that agree
-        held at one moment between them.
-        """
-        moving: dict[AccountId, None] = {}
-        for hedge in self.hedges:
-            accounts = accounts_of(hedge)
-            if len(accounts) < 2:
-                continue
-            keys = [(account, asset) for account in accounts for asset in self._assets_in(account)]
-            changed = any(
-                look.holdings.get(key) != remembered.holdings.get(key, look.holdings.get(key)) for key in keys
-            )
-            if changed:
-                moving.update(dict.fromkeys(accounts))
-        if not moving:
-            return
-        for account, again in zip(moving, await asyncio.gather(*(self._again(look, a) for a in moving)), strict=True):
-            for asset in self._assets_in(account):
-                first = look.holdings.get((account, asset))
-                if first is None or (again is not None and again.totals.get(asset, NO_BASE) == first):
-                    continue
-                del look.holdings[(account, asset)]
-                if again is not None:
-                    text = (
-                        f"{asset} read {plain(first)} and then {plain(again.totals.get(asset, NO_BASE))}: it is moving"
-                    )
-                    look.gaps.append(Gap(str(account), "unconfirmed_reading", text))
-
-    async def _again(self, look: Gathered, account: AccountId) -> Wallet | None:
-        return await self._try(look, str(account), lambda: self._wallet(account))
-
-    async def _wallet(self, account: AccountId) -> Wallet:
-        """The wallet; a coin that nobody counts may be one that cannot be understood."""
-        return (await self._places[account.venue].wallet(account.wallet)).told(*self._assets_in(account))
-
-    async def _unconfirmed(
-        self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered
-    ) -> Gap | None:
-        """Why a doubted balance is not accepted, or None when the second reading and the records bear it out."""
-        again = second.totals.get(asset, NO_BASE)
-        before = remembered.holdings[(account, asset)]
-        if again != value:
-            text = f"{asset} read {plain(value)} and then {plain(again)} where it was {plain(before)}"
-            return Gap(str(account), "unconfirmed_reading", text)
-        if value > 0 or before <= 0:
-            return None
-        now = self._clock.monotonic() * 1000
-        since = self._zero_since_ms.setdefault((account, asset), now)
-        if now - since >= self._doubt.unexplained_zero_ms or self._sold(account, asset, before, first, remembered):
-            return None
-        since_ms = self._accepted_at_ms.get(account, remembered.taken_at_ms or self._clock.now_ms()) - RECORDS_MARGIN_MS
-        try:
-            left = await self._places[account.venue].outflow(account, asset, since_ms)
-        except VenueError as error:
-            left, failure = NO_BASE, f" ({error})"
-        else:
-            failure = f" (recorded: {plain(left)})" if left else ""
-        if left >= EXPLAINED_SHARE * (before - value):
-            return None
-        shown = "zero" if value == 0 else plain(value)
-        text = f"{asset} reads {shown} where it was {plain(before)}, and no trade or transfer explains it{failure}"
-        return Gap(str(account), "unexplained_zero", text)
-
-    def _sold(self, account: AccountId, asset: str, before: Base, now: Wallet, remembered: Remembered) -> bool:
-        """Whether quote money of about the coins' worth came into the same account."""
-        for hedge in self.hedges:
-            marks = self._pricing.last_marks
-            price = next((marks[i.id] for i in hedge.instruments if i.id in marks), None)
-            if asset != hedge.instrument.base or price is None:
-                continue
-            for coin in {name for i in hedge.instruments for name in (i.quote, i.settle)} - {asset}:
-                came = now.totals.get(coin, NO_BASE) - remembered.holdings.get((account, coin), NO_BASE)
-                if came >= before * price / 2:
-                    return True
-        return False
-
-    def _doubt_first_zeros(self, look: Gathered, remembered: Remembered) -> None:
-        """A coin that reads zero, or less, the first time ever under a short that is there is more likely not shown:
-        the figure stays to be looked at, holds the hedges that count it, and is not what the next one is judged by."""
-        now = self._clock.monotonic() * 1000
-        doubted: set[tuple[AccountId, str]] = set()
-        for hedge in self.hedges:
-            held = (look.positions.get(instrument.id) for instrument in hedge.instruments)
-            short = next((position for position in held if position is not None and position.contracts < 0), None)
-            if short is None:
-                continue
-            # Its own coins alone: those of another hedge in the same wallet say nothing about these.
-            coins = {*hedge.assets, *(leg.instrument.settle for leg in hedge.legs if leg.collateral is not None)}
-            keys = [(account, asset) for account in accounts_of(hedge) for asset in coins]
-            fresh = [key for key in keys if key in look.holdings and key not in remembered.holdings]
-            owned = any(look.holdings.get(key, NO_BASE) > 0 for key in keys)
-            # Coins in another wallet, or held elsewhere, explain an empty wallet, and no debt in it.
-            owes = any(look.holdings[key] < 0 for key in fresh)
-            if not fresh or ((owned or any(hedge.declared.values())) and not owes):
-                continue
-            for account, asset in (key for key in fresh if look.holdings[key] <= 0 and key not in doubted):
-                since = self._zero_since_ms.setdefault((account, asset), now)
-                if now - since < self._doubt.unexplained_zero_ms:
-                    doubted.add((account, asset))
-                    value = look.holdings[account, asset]
-                    shown = "zero" if value == 0 else plain(value)
-                    text = f"{asset} reads {shown} at the first look while {short.instrument.id} is short"
-                    look.gaps.append(Gap(str(account), "unexplained_zero", text))
-
-    def _assets_in(self, account: AccountId) -> tuple[str, ...]:
-        """Assets of which a hedge counts this account's coins."""
-        wanted: list[str] = []
-        for hedge in self.hedges:
-            if account in hedge.spot:
-                wanted += hedge.assets
-            wanted += (leg.instrument.settle for leg in hedge.legs if leg.collateral == account)
-            if account.venue == FILE:
-                wanted += [asset for asset in hedge.assets if account in files_of(hedge, asset)]
-        return tuple(dict.fromkeys(wanted))
 
     def _instruments(self) -> Iterator[Instrument]:
         return (instrument for hedge in self.hedges for instrument in hedge.instruments)
@@ -466,6 +306,42 @@ class Observatory:
         text = f"read {plain(value)} contracts and then {plain(second.contracts)} where it was {said(before)}"
         look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
 
+    async def _read_settled_positions(self, look: Gathered, remembered: Remembered) -> None:
+        """Where a wallet that margins contracts in coins has changed, ask for their positions again, behind the wallet.
+
+        What was settled between the two readings (somebody deleveraged us, or liquidated) stands in the wallet and
+        would still count as open profit of the position that was read before it. A position that differs is a gap.
+        """
+        settled = {
+            (leg.collateral.venue, leg.instrument.settle)
+            for hedge in self.hedges
+            for leg in hedge.legs
+            if leg.collateral is not None
+            and (key := (leg.collateral, leg.instrument.settle)) in look.holdings
+            and look.holdings[key] != remembered.holdings.get(key, look.holdings[key])
+        }
+        held = [
+            position
+            for position in look.positions.values()
+            if position.contracts != 0
+            and position.instrument.kind is Kind.INVERSE
+            and (position.instrument.id.venue, position.instrument.settle) in settled
+        ]
+        await asyncio.gather(*(self._still_so(look, position) for position in held))
+
+    async def _still_so(self, look: Gathered, position: Position) -> None:
+        instrument = position.instrument
+        observer = self.observers[instrument.id.venue]
+        again = await self._try(look, str(instrument.id), lambda: self._by_name(observer, instrument, None))
+        if again is not None and again.contracts == position.contracts and _same_entry(again, position):
+            return
+        del look.positions[instrument.id]
+        look.foreign.pop(instrument.id, None)
+        if again is not None:
+            text = f"read {plain(position.contracts)} contracts and, once the wallet behind them had changed, "
+            text += f"{plain(again.contracts)}"
+            look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
+
     async def _by_name(self, observer: Observer, instrument: Instrument, row: Position | None) -> Position:
         """The position asked for by name. A contract that is gone has no row any more: what was held was settled."""
         try:
@@ -496,3 +372,10 @@ class Observatory:
             text = f"the list shows no position, and it could not be asked for by name: {error}"
             look.gaps.append(Gap(str(instrument.id), "unconfirmed_position", text))
             return Position(instrument, NO_CONTRACTS)  # the same: the list was read whole
+
+
+def _same_entry(one: Position, other: Position) -> bool:
+    """Whether two readings tell one entry price; where either tells none, they do not disagree."""
+    if one.entry_price is None or other.entry_price is None:
+        return True
+    return abs(one.entry_price - other.entry_price) <= ENTRY_ROUNDING * abs(other.entry_price)

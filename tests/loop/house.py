@@ -23,6 +23,8 @@ from keeper.venue.base import Observer, Trader
 
 D = Decimal
 KEY = "key"
+TAG = "5eed0f"
+"""Of every journal here: jitter and client ids are drawn from it, and a story is the same each time it is told."""
 BAND = Band(D("0.02"), D("0.05"), D("0.50"))
 
 
@@ -75,7 +77,7 @@ class House:
 
     async def open(self) -> Desk:
         """Start, or start again after a crash, on the same journal."""
-        journal = await SqlJournal.open(self._url)
+        journal = await SqlJournal.open(self._url, new_tag=lambda: TAG)
         run = await journal.start_run("testnet", "digest", self.clock.now_ms())
         observer, trader = self.wrap(self.venue)
         self.desk = Desk(

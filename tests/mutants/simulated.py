@@ -40,6 +40,7 @@ from keeper.pricing import Pricing
 from keeper.sim.faults import FaultKind as Fault
 from keeper.venue import classify
 from keeper.venue.base import Ambiguous, LookupFailed, PositionBook, Rejected, Submission
+from keeper.wallet_reading import WalletReading
 from tests.mutants.model import Mutant, Simulated
 
 D = Decimal
@@ -222,7 +223,7 @@ def a_zero_is_believed(patch: pytest.MonkeyPatch) -> None:
     async def confirmed(*_: object) -> None:
         return None
 
-    patch.setattr(Observatory, "_unconfirmed", confirmed)
+    patch.setattr(WalletReading, "_unconfirmed", confirmed)
 
 
 def others_may_move_the_position(patch: pytest.MonkeyPatch) -> None:
