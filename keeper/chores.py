@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -25,7 +24,7 @@ from keeper.errors import ConfigError
 from keeper.execute import RETRY_LATER
 from keeper.journal.base import JournalError
 from keeper.preflight import Wanted, preflight
-from keeper.venue.base import Observer, VenueError
+from keeper.venue.base import BackOff, Observer, VenueError
 
 log = structlog.get_logger(__name__)
 
@@ -45,18 +44,6 @@ class Times:
     rolls_seconds: int = 600
     pruning_hour_utc: int = 3
     keep_days: int = 90
-
-
-class BackOff(Protocol):
-    """A venue that may have asked us to stay away for a while."""
-
-    def back_off_seconds(self) -> float:
-        """For how long still; 0 when it did not."""
-        ...
-
-    def resume_back_off(self, seconds: float) -> None:
-        """Honour what was asked before a restart."""
-        ...
 
 
 class Chores:

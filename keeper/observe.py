@@ -26,6 +26,7 @@ from keeper.core.model import (
     InstrumentId,
     Kind,
     Position,
+    Reason,
     Snapshot,
     Unlisted,
 )
@@ -37,10 +38,12 @@ from keeper.margining import read_margins
 from keeper.pricing import Pricing
 from keeper.seating import has_gone
 from keeper.venue.base import (
+    BackOff,
     BadReadingError,
     EmptyReadingError,
     Observer,
     PositionBook,
+    RateLimitedError,
     UnknownSymbolError,
     VenueError,
     Wallets,
@@ -71,6 +74,8 @@ class Observatory:
         self.standing = Standing()
         self.also_watched: tuple[str, ...] = ()
         self.brakes: Callable[[], Standing] = Standing
+        self.back_offs: Mapping[str, BackOff] = {}
+        """Venues that may ask us to wait: while one does, what a cover stands on is read, and no new short opened."""
         self.reach: Mapping[InstrumentId, tuple[Contracts, Contracts]] = {}
         """The lowest and the highest position that an order of ours in the book explains."""
         self.reads_margins = False
@@ -132,12 +137,20 @@ class Observatory:
             look.prices,
             tuple(look.gaps),
             (*brakes.blocks, *self.standing.blocks, *look.blocks),
-            (*brakes.sell_blocks, *self.standing.sell_blocks),
+            (*brakes.sell_blocks, *self.standing.sell_blocks, *self._waits()),
             look.foreign,
             look.stated_at_ms,
             tuple(look.margins),
         )
         return snapshot, accepted(snapshot, remembered)
+
+    def _waits(self) -> Iterator[tuple[str, Reason]]:
+        """What stops new shorts at venues that asked us to wait."""
+        for venue, asked in self.back_offs.items():
+            left = asked.back_off_seconds()
+            if left > 0:
+                text = f"{venue} asked us to wait, {left:.0f} s are left; covers go on, new shorts do not"
+                yield futures_source(venue), Reason(RateLimitedError.code, text)
 
     async def _try(self, look: Gathered, source: str, read: Callable[[], Awaitable[T]]) -> T | None:
         """The value, or None and a gap that names ``source``."""

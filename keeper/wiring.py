@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import structlog
 
+from keeper import waits
 from keeper.belonging import note_accounts, refuse_other_accounts
 from keeper.betas import Betas
 from keeper.candidates import Markets
-from keeper.chores import BackOff
 from keeper.clock import Clock, SystemClock
 from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
 from keeper.contracts import build_legs
@@ -42,6 +42,7 @@ from keeper.sources import betas_of, files_of, statements_of, wanted_slopes
 from keeper.topping import TopUps
 from keeper.venue.away import AwayVenue
 from keeper.venue.base import (
+    BackOff,
     BadReadingError,
     ClockRefusedError,
     CredentialsRefusedError,
@@ -178,9 +179,7 @@ async def open_venues(
     """
     if made is None:
         made = _make_all(config, clock)
-    for name, until_ms in (away or {}).items():
-        if name in made and until_ms > clock.now_ms():
-            made[name].resume_back_off((until_ms - clock.now_ms()) / 1000)
+    waits.take_up(away or {}, made, clock.now_ms())
     papers: dict[str, PaperVenue] = {}
     if config.mode is _ON_PAPER:
         papers = {name: paper_venue(config, name, made[name].observer, clock, keeps=keeps) for name in made}
@@ -366,7 +365,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         # The journal comes first: it knows which venue asked us to stay away.
         journal = await _open_journal(config.journal_url)
         stack.push_async_callback(journal.close)
-        stack.push_async_callback(_note_back_offs, journal, made, clock)
+        stack.push_async_callback(waits.note, journal, made, clock)
         await refuse_other_accounts(config, used_venues(config), journal)
         away = await journal.back_offs()
         venues = await stack.enter_async_context(
@@ -388,7 +387,7 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         hedges = await _estimated(betas, hedges, journal)
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
-        observatory.brakes = brakes_of(config)
+        observatory.brakes, observatory.back_offs = brakes_of(config), venues.back_offs
         top_ups = _top_ups(config, venues, journal, clock)
         observatory.reads_margins = config.margin.to_core() is not None or top_ups is not None
         desk = Desk(
@@ -406,18 +405,9 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
         desk.top_ups = top_ups
         await restore(desk)
         desk.memories = stood(desk.hedges, desk.memories, will_trade=will_trade(config))
+        for venue in made.values():
+            venue.started()
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
-
-
-async def _note_back_offs(journal: Journal, made: Mapping[str, BackOff], clock: Clock) -> None:
-    """Write down which venues asked us to stay away: who starts next has to know, also after a start that failed."""
-    for name, venue in made.items():
-        seconds = venue.back_off_seconds()
-        if seconds > 0:
-            try:
-                await journal.back_off(name, clock.now_ms() + round(seconds * 1000))
-            except JournalError as error:
-                log.warning("back_off_not_written", venue=name, text=str(error))
 
 
 async def _estimated(betas: Betas, hedges: Sequence[Hedge], journal: SqlJournal) -> tuple[Hedge, ...]:

@@ -183,6 +183,26 @@ class FundingEntry:
     at_ms: int
 
 
+class BackOff(Protocol):
+    """A venue that may have asked us to stay away for a while."""
+
+    def back_off_seconds(self) -> float:
+        """For how long still; 0 when it did not."""
+        ...
+
+    def resume_back_off(self, seconds: float, *, asks_to_start: bool = True) -> None:
+        """Honour what was asked before a restart; with ``asks_to_start`` but for the reads that a start stands on."""
+        ...
+
+    def started(self) -> None:
+        """The start is over."""
+        ...
+
+    def refused_to_start(self) -> bool:
+        """Whether the wait was asked for while we started: who starts within it need not ask."""
+        ...
+
+
 class Wallets(Protocol):
     """Reads accounts by name: those of a venue, or the files that stand beside them. Raises :class:`VenueError`."""
 

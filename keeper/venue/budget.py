@@ -2,8 +2,9 @@
 
 Two token buckets share the venue's rate. Reads are paced by the larger one, and idle time is credit up to its depth.
 Orders and lookups have a reserve of their own, so that an order never waits behind a poll; together the two never
-exceed the rate by more than their depths. When the venue tells us to wait, plain reads and orders that add risk stop
-until the stated time; positions, lookups and covers go on, because without them a hedge cannot be made safe.
+exceed the rate by more than their depths. When the venue tells us to wait, orders that add risk and whatever no cover
+stands on stop until the stated time; covers, lookups and the readings that a cover is decided by go on, because without
+them a hedge cannot be made safe.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
 
 from keeper.clock import Clock
@@ -28,13 +29,22 @@ TOO_MANY = frozenset({418, 429})
 
 
 class Urgency(IntEnum):
-    """What a call is for; the lower goes first."""
+    """What a call is for; the lower goes first. ``POSITION`` is every reading that a cover is decided by: wallets,
+    positions, prices, the venue's clock."""
 
     COVER = 0
     LOOKUP = 1
     ORDER = 2
     POSITION = 3
     READ = 4
+
+
+class Start(Enum):
+    """Where the start of a keeper stands with a venue: ``REFUSED`` is one during which the venue asked to wait."""
+
+    UNDER_WAY = "under_way"
+    REFUSED = "refused"
+    OVER = "over"
 
 
 URGENCY: ContextVar[Urgency] = ContextVar("keeper_venue_urgency", default=Urgency.READ)
@@ -93,6 +103,7 @@ class Budget:
         self._limit_codes = limit_codes
         self._limit_statuses = limit_statuses
         self._closed_until = clock.monotonic()
+        self.start = Start.UNDER_WAY
         whole = {"": 1 / max(unit_seconds, 1e-6), **(rates or {})}
         self._reads = {
             group: _Bucket(rate * share * (1 - RESERVE_SHARE), credit_seconds, clock.monotonic())
@@ -112,10 +123,26 @@ class Budget:
         bounded = min(max(seconds, 0.0), LONGEST_BACK_OFF_SECONDS)
         self._closed_until = max(self._closed_until, self._clock.monotonic() + bounded)
 
+    def resume(self, seconds: float, *, asks_to_start: bool = True) -> None:
+        """Go on with a wait that was asked for before a restart.
+
+        With ``asks_to_start`` the reads that a start stands on go out until :meth:`started`, markets and position mode
+        among them: without these no position can be read and no cover made. A venue that asks again to wait is asked
+        for no more of them.
+        """
+        self.back_off(seconds)
+        if not asks_to_start:
+            self.start = Start.REFUSED
+
+    def started(self) -> None:
+        """The start is over."""
+        self.start = Start.OVER
+
     def check(self) -> None:
         """Raise :class:`RateLimitedError` when the present call may not go out now."""
         closed = self.back_off_seconds()
-        if closed > 0 and URGENCY.get() in (Urgency.READ, Urgency.ORDER):
+        level = URGENCY.get()
+        if closed > 0 and (level is Urgency.ORDER or (level is Urgency.READ and self.start is not Start.UNDER_WAY)):
             text = f"{self._name}: the venue asked us to wait; {closed:.0f} s are left"
             raise RateLimitedError(text, retry_after_seconds=closed)
 
@@ -134,6 +161,8 @@ class Budget:
         code = str(body.get("retCode", body.get("code", ""))) if isinstance(body, Mapping) else ""
         if status in self._limit_statuses or code in self._limit_codes:
             self.back_off(self._stated(headers))
+            if self.start is Start.UNDER_WAY:
+                self.start = Start.REFUSED
 
     def _stated(self, headers: Mapping[str, str]) -> float:
         """Seconds that the answer asks us to wait."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from keeper.clock import Clock
 from keeper.errors import UnsafeError
-from keeper.venue.budget import Budget
+from keeper.venue.budget import Budget, Start
 from keeper.venue.capabilities import capability_of
 from keeper.venue.client import build_client, check_exchange, known_exchanges, pristine_rate_limit
 from keeper.venue.connection import Connection
@@ -55,9 +55,17 @@ class CcxtVenue:
         """For how long the venue asked us to stay away; 0 when it did not. Worth keeping across a restart."""
         return self.connection.budget.back_off_seconds()
 
-    def resume_back_off(self, seconds: float) -> None:
-        """Honour a back-off that was still running when the keeper stopped."""
-        self.connection.budget.back_off(seconds)
+    def resume_back_off(self, seconds: float, *, asks_to_start: bool = True) -> None:
+        """Honour a back-off that was still running when the keeper stopped; see :meth:`Budget.resume`."""
+        self.connection.budget.resume(seconds, asks_to_start=asks_to_start)
+
+    def started(self) -> None:
+        """The start is over: from now on only what a cover stands on is read while the venue wants us away."""
+        self.connection.budget.started()
+
+    def refused_to_start(self) -> bool:
+        """Whether the wait was asked for while we started."""
+        return self.connection.budget.start is Start.REFUSED
 
     async def open(self) -> None:
         """Load the markets; raises :class:`~keeper.venue.base.VenueError`."""

@@ -17,6 +17,7 @@ from keeper.venue.base import (
     UnreachableError,
     VenueError,
 )
+from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, together
 from keeper.venue.funding import funding_entries
 from keeper.venue.parsing import rows_at
@@ -69,7 +70,7 @@ class Ledger:
         if ledger.until_param is not None:
             params[ledger.until_param] = self._at.clock.now_ms()
         total = Decimal(0)
-        for row in await self._at.rows(ledger.read, params):
+        for row in await self._at.rows(ledger.read, params, Urgency.POSITION):
             if ledger.asset_field is not None and row.get(ledger.asset_field) != asset:
                 continue
             if not ledger.counts(row):
@@ -82,7 +83,9 @@ class Ledger:
     async def _spot_sales(self, asset: str, since_ms: int) -> Decimal:
         markets = self._at.markets()
         symbols = [f"{asset}/{quote}" for quote in SPOT_QUOTES if f"{asset}/{quote}" in markets]
-        found = await together(*(self._at.unified("fetch_my_trades", symbol, since_ms, 100) for symbol in symbols))
+        found = await together(
+            *(self._at.unified("fetch_my_trades", symbol, since_ms, 100, level=Urgency.POSITION) for symbol in symbols)
+        )
         total = Decimal(0)
         for symbol, trades in zip(symbols, found, strict=True):
             for trade in rows_at(trades, (), f"{self.name} trades"):

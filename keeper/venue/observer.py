@@ -196,7 +196,7 @@ class CcxtObserver:
         before = self._at.clock.now_ms()
         began = self._at.clock.monotonic()
         async with self._at.deadline():
-            theirs = decimal_of(await self._at.ask(self._time, Urgency.READ, "time"), f"{self.name} time")
+            theirs = decimal_of(await self._at.ask(self._time, Urgency.POSITION, "time"), f"{self.name} time")
         halfway = before + (self._at.clock.monotonic() - began) * 500
         return round(theirs - Decimal(halfway))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keeper.core.model import Instrument, InstrumentId, Mark
 from keeper.venue.base import BadReadingError, RateLimitedError, VenueError
+from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, settled, together
 from keeper.venue.parsing import USD_LIKE, at, mark_of, optional_positive, rows_at
 from keeper.venue.recipes import Path, Product, Read, Row, stated
@@ -87,13 +88,15 @@ class Prices:
     async def _asked(self, read: Read, params: Mapping[str, Any], product: Product, markets: list[Row]) -> Any:
         """One answer to a question about prices; asked market by market where the venue has no list of them."""
         try:
-            return await self._at.raw(read, params)
+            return await self._at.raw(read, params, Urgency.POSITION)
         except VenueError as failure:
             # an outage, a refusal or nonsense is what it is
             if read.otherwise is None or type(failure) is not VenueError:
                 raise
             alone, what = read.otherwise, f"{self.name} {read.otherwise.method}"
-            answers = await together(*(self._at.raw(alone, self._at.keys(market, product)) for market in markets))
+            answers = await together(
+                *(self._at.raw(alone, self._at.keys(market, product), Urgency.POSITION) for market in markets)
+            )
             rows = [row for answer in answers for row in price_rows(answer, alone, what)]
             return _placed(rows, read.rows)
 
@@ -136,7 +139,7 @@ class Prices:
                 continue
             keys, fields = self._at.keys(market, product), product.fields
             read, mark = product.mark_alone or (product.position, fields.mark)
-            for row in await self._at.rows(read, keys):
+            for row in await self._at.rows(read, keys, Urgency.POSITION):
                 if row.get(fields.symbol) == market["id"] and stated(row, mark):
                     found[symbol] = {"mark": row[mark]}
         return found
@@ -156,7 +159,7 @@ class Prices:
             "at_ms": "timestamp",
             "last": "last",
         }
-        answers = await settled(*(self._at.unified(call, symbols) for call in calls))
+        answers = await settled(*(self._at.unified(call, symbols, level=Urgency.POSITION) for call in calls))
         failures = [answer for answer in answers if isinstance(answer, VenueError)]
         if len(failures) == len(answers):
             raise failures[0]
@@ -193,7 +196,7 @@ class Prices:
         async with self._at.deadline():
             if spots:
                 params = dict(self._at.capability.spot_params)
-                tickers = await self._at.unified("fetch_tickers", list(spots), params)
+                tickers = await self._at.unified("fetch_tickers", list(spots), params, level=Urgency.POSITION)
                 prices.update(_spot_prices(tickers, spots, self.name))
         if futures:
             marks = await self.marks([self._at.instrument(symbol) for symbol in futures])

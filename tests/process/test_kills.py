@@ -101,21 +101,50 @@ async def test_kill_9(tmp_path: Path) -> None:
     await on_all(tmp_path, killed_again_and_again)
 
 
+async def waits(keeper: Keeper, shaky: OwnShaky) -> None:
+    """The venue's 429 has reached the keeper, and from now on the venue would answer again."""
+    shaky.limit_reads(seconds=600)
+    await keeper.api("POST", "/api/v1/wake")
+    await keeper.until_reason("rate_limited")
+
+
 async def test_a_kill_in_the_very_poll_that_met_a_429(tmp_path: Path) -> None:
-    """What the venue asked for is on the disk before anybody is told of it: the next keeper stays away as well."""
+    """What the venue asked for is on the disk before anybody is told of it: the next keeper opens no short either."""
     async with own() as shaky:
         assert isinstance(shaky, OwnShaky)
         config = configure(shaky.ground, tmp_path)
-        write_config(tmp_path, config.read_text().replace("poll_seconds = 0.2", "poll_seconds = 600"))
+        often = config.read_text()
+        write_config(tmp_path, often.replace("poll_seconds = 0.2", "poll_seconds = 600"))
         async with keeping(config, environment(shaky.ground)) as keeper:
             await keeper.until_state(holds, "the hedge in place")
-            shaky.limit_reads(seconds=600)
-            await keeper.api("POST", "/api/v1/hedges/btc/pause")  # which looks at once
-            await keeper.until_reason("rate_limited")
+            await waits(keeper, shaky)
             await keeper.kill()
             shaky.heal()
-            before = len(shaky.ground.requests())
+            before = shaky.orders_arrived()
+            write_config(tmp_path, often)
+            shaky.ground.deposit("BTC", "1")
             await keeper.start()
-            assert await keeper.ended() == 3
-            assert "the venue asked us to wait" in keeper.tail()
-            assert shaky.ground.requests()[before:] == []
+            await keeper.until_reason("rate_limited")
+            assert shaky.orders_arrived() == before
+
+
+async def test_a_wait_that_the_venue_asked_for_stops_new_shorts_and_no_cover(tmp_path: Path) -> None:
+    """Over a restart too: the next keeper reads what it needs to cover by, and nothing makes it short more."""
+    async with own() as shaky:
+        assert isinstance(shaky, OwnShaky)
+        config = configure(shaky.ground, tmp_path)
+        async with keeping(config, environment(shaky.ground)) as keeper:
+            await hedged(keeper, shaky, "-5")
+            await waits(keeper, shaky)
+            shaky.heal()
+            shaky.ground.sell("BTC", "2")
+            await keeper.until(lambda: shaky.contracts() == D(-3), "two coins covered")
+            await keeper.kill()
+            shaky.ground.sell("BTC", "1")
+            await keeper.start()
+            await keeper.until(lambda: shaky.contracts() == D(-2), "one more covered")
+            before = shaky.orders_arrived()
+            shaky.ground.deposit("BTC", "2")
+            await keeper.until_reason("rate_limited")
+            assert shaky.orders_arrived() == before
+            assert shaky.contracts() == D(-2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keeper.clock import ManualClock
 from keeper.venue.base import RateLimitedError
-from keeper.venue.budget import CREDIT_SECONDS, RESERVE_SHARE, Budget, Urgency, urgency
+from keeper.venue.budget import CREDIT_SECONDS, RESERVE_SHARE, Budget, Start, Urgency, urgency
 
 RATE = 10.0  # cost units a second
 
@@ -135,3 +135,27 @@ def test_how_long_is_read_from_the_answer(
     budget = Budget("main", ManualClock(), 0.1, limit_codes=frozenset({"10006"}))
     budget.learn(status, headers, body)
     assert budget.back_off_seconds() == pytest.approx(seconds)
+
+
+async def test_a_wait_from_before_a_restart_lets_the_start_read_and_no_more() -> None:
+    budget = Budget("main", ManualClock(), 1 / RATE)
+    budget.resume(30)
+    await budget.take(1)
+    with urgency(Urgency.ORDER), pytest.raises(RateLimitedError):
+        await budget.take(1)
+    budget.started()
+    with pytest.raises(RateLimitedError):
+        await budget.take(1)
+
+
+async def test_a_start_that_is_told_to_wait_asks_no_more_nor_does_the_one_after_it() -> None:
+    budget = Budget("main", ManualClock(), 1 / RATE)
+    budget.resume(30)
+    budget.learn(418, {"retry-after": "60"}, None)
+    with pytest.raises(RateLimitedError):
+        await budget.take(1)
+    assert budget.start is Start.REFUSED
+    following = Budget("main", ManualClock(), 1 / RATE)
+    following.resume(60, asks_to_start=False)
+    with pytest.raises(RateLimitedError):
+        await following.take(1)

@@ -272,8 +272,10 @@ async def test_a_limit_stops_reads_and_new_shorts_but_not_covers_and_positions(
     with pytest.raises(RateLimitedError):
         await venue.observer.wallet("")
     assert 0 < venue.back_off_seconds() <= 1
+    venue.started()
     with pytest.raises(RateLimitedError):
-        await venue.observer.clock_offset_ms()
+        await venue.observer.book(venue.observer.instrument(LINEAR))
+    assert abs(await venue.observer.clock_offset_ms()) < 1000
     assert isinstance(await venue.trader.submit(sell), RetryLater)
     assert (await report_of(venue, buy)).state is OrderState.FILLED
     assert (await venue.observer.position(venue.observer.instrument(LINEAR))).contracts == -1
