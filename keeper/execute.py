@@ -241,6 +241,8 @@ class OrderExecutor:
                 outcome = await self._end_open_order(trader, intent, outcome)
         elif isinstance(answer, NotFound):
             outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
+        elif answer.unlisted:
+            outcome = _out_of_reach(intent, vouched=vouched)
         else:
             outcome = replace(intent.outcome, text=answer.text)
         if outcome.state is OutcomeState.WORKING:
@@ -300,13 +302,7 @@ class OrderExecutor:
         elif not vouched:
             text = f"not found, but {moved}; look at the account, then resume the hedge"
             return replace(intent.outcome, text=text)
-        if filled or intent.outcome.state is OutcomeState.WORKING:
-            # It has rested, so it was there once; a venue that forgets what was cancelled has ended it.
-            state = OutcomeState.PARTIAL if filled else OutcomeState.NONE
-            return replace(
-                intent.outcome, state=state, filled=filled, text=f"not found {count} times any more, {moved}"
-            )
-        return Outcome(intent.client_id, OutcomeState.ABSENT, text=f"not found {count} times, no fill, {moved}")
+        return _ended(intent, filled, f"not found {count} times{' any more' if filled else ', no fill'}, {moved}")
 
     def _has_expired(self, instrument: Instrument) -> bool:
         """Whether its venue takes no order for a contract any more, for long enough for the last ones to show."""
@@ -360,6 +356,22 @@ def _resting(order: PlannedOrder, venue_order_id: str) -> WorkingOrder:
     return WorkingOrder(
         order.instrument, venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS, order.reduce_only
     )
+
+
+def _ended(intent: Intent, filled: Contracts, text: str) -> Outcome:
+    """The end of an order that nobody finds: one that has rested, or filled in part, was there once and has ended."""
+    if filled or intent.outcome.state is OutcomeState.WORKING:
+        state = OutcomeState.PARTIAL if filled else OutcomeState.NONE
+        return replace(intent.outcome, state=state, filled=filled, text=text)
+    return Outcome(intent.client_id, OutcomeState.ABSENT, text=text)
+
+
+def _out_of_reach(intent: Intent, *, vouched: bool) -> Outcome:
+    """An order on a contract that is listed no longer: it rests nowhere, and only a person can say that that is all."""
+    gone = f"{intent.order.instrument} is not listed any more, and nobody can be asked"
+    if not vouched:
+        return replace(intent.outcome, text=f"{gone}; look at the account, then resume the hedge")
+    return _ended(intent, intent.outcome.filled, f"{gone}; a person has looked")
 
 
 def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:

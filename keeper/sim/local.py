@@ -60,6 +60,7 @@ from keeper.venue.base import (
     Rejected,
     Submission,
     SymbolSettings,
+    UnknownSymbolError,
     UnknownWalletError,
     VenueError,
     Wallet,
@@ -205,7 +206,7 @@ class LocalVenue(LocalFurther):
         try:
             found = self._ask(partial(self._find, self._key_of(instrument), client_id))
         except VenueError as failure:
-            return LookupFailed(str(failure))
+            return LookupFailed(str(failure), unlisted=isinstance(failure, UnknownSymbolError))
         return missing if found is None else report_of(found)
 
     def _find(self, key: MarketKey, client_id: str) -> Order | None:

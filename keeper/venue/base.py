@@ -337,9 +337,13 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class LookupFailed:
-    """No answer, or none that can be understood: no evidence of anything."""
+    """No answer, or none that can be understood: no evidence of anything.
+
+    ``unlisted``: because the venue lists no such contract any more, so that nobody can be asked ever again.
+    """
 
     text: str
+    unlisted: bool = False
 
 
 Lookup = OrderReport | NotFound | LookupFailed

@@ -20,6 +20,7 @@ from keeper.venue.base import (
     OrderState,
     Rejected,
     Submission,
+    UnknownSymbolError,
 )
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import code_of, order_failure, say
@@ -132,10 +133,13 @@ class CcxtTrader:
                 return await self._lookup(instrument, client_id, venue_order_id)
         except _Missing as answer:
             return NotFound(str(answer))
+        except UnknownSymbolError as failure:
+            return LookupFailed(say(failure, self._at.guard.secrets), unlisted=True)
         except Exception as failure:  # noqa: BLE001 - a failed search is no evidence of anything, whatever went wrong
             return LookupFailed(say(failure, self._at.guard.secrets))
 
     async def _lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> OrderReport:
+        self._at.market(instrument.symbol)
         recipe = self._at.capability.lookups
         if recipe.reads:
             order = await self._by_raw_reads(instrument, client_id, venue_order_id)

@@ -30,7 +30,7 @@ from keeper.sim.types import WalletKind
 from keeper.sim.types import inverse as inverse_key
 from keeper.sim.types import linear as linear_key
 from keeper.venue.base import PositionBook, UnreachableError, Wallet
-from tests.loop.house import KEY, D
+from tests.loop.house import KEY, D, House
 from tests.loop.test_faults import FlakyHouse
 
 
@@ -41,7 +41,7 @@ async def house(tmp_path: Path) -> AsyncIterator[FlakyHouse]:
     await made.close()
 
 
-async def resume(house: FlakyHouse) -> None:
+async def resume(house: House) -> None:
     """Give the daemon the operator's command and let it be obeyed, as it is between two turns."""
     assert house.desk is not None
     daemon = Daemon(house.desk, house.clock, Rhythm())

@@ -16,6 +16,8 @@ from keeper.sim.types import MarketStatus, WalletKind
 from keeper.venue.base import Ambiguous, PositionBook, Submission, UnreachableError
 from tests.loop.house import KEY, D
 from tests.loop.legs_house import COIN, COIN_PERP, MAIN_PERP, NEAR, NEAR_LINEAR, OTHER_PERP, PERP, LegsHouse
+from tests.loop.test_doubt import resume
+from tests.loop.test_faults import Flaky
 
 
 @pytest_asyncio.fixture
@@ -182,6 +184,37 @@ async def test_a_contract_that_was_delisted_while_no_keeper_ran_does_not_hold_th
     record = await house.turn(3)
     assert not [gap for gap in record.snapshot.gaps if gap.code == "unknown_symbol"]
     assert house.held(MAIN_PERP) == D(-5)
+
+
+async def test_a_lost_order_on_a_contract_that_is_listed_no_longer_is_ended_by_a_person(house: LegsHouse) -> None:
+    lines: dict[str, Flaky] = {}
+
+    def flaky(name: str, venue: LocalVenue) -> LocalVenue:
+        return lines.setdefault(name, Flaky(venue))
+
+    house.wraps = flaky
+    await house.venue.open()
+    await house.carry(house.symbol(NEAR_LINEAR))
+    await house.open()
+    lines["main"].lose_before = 1
+    await house.turn()
+    await house.crash()
+    await expire(house)
+    house.exchange.set_status(NEAR_LINEAR, MarketStatus.DELISTED)
+    house.hedges.clear()
+    lines.clear()
+    await house.carry(PERP)  # what is left of the configuration's contracts
+    desk = await house.open()
+    await house.turn(20)
+    (asked,) = desk.unresolved.values()
+    assert "not listed any more" in asked.outcome.text
+    assert "resume the hedge" in asked.outcome.text
+    assert house.held(MAIN_PERP) == D(-5), "it holds nothing but itself"
+    await resume(house)
+    await house.turn()
+    assert await desk.journal.unresolved() == ()
+    lost, *_ = await desk.journal.intents_since(0)
+    assert lost.outcome.state is OutcomeState.ABSENT
 
 
 async def test_without_another_leg_it_holds_and_pages(house: LegsHouse) -> None:

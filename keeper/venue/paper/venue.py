@@ -33,6 +33,7 @@ from keeper.venue.base import (
     PositionBook,
     Submission,
     SymbolSettings,
+    UnknownSymbolError,
     UnknownWalletError,
     VenueError,
     Wallet,
@@ -244,7 +245,7 @@ class PaperVenue:
             spoken_of = self._source.instrument(instrument.symbol) if held is None else held.instrument
             return counter.report(order, spoken_of)
         except VenueError as error:
-            return LookupFailed(str(error))
+            return LookupFailed(str(error), unlisted=isinstance(error, UnknownSymbolError))
 
     async def fills(self, instrument: InstrumentId, since_ms: int) -> tuple[Fill, ...]:
         """Executions since then, oldest first."""
