@@ -14,7 +14,7 @@ from tests.process.dying import POINTS
 from tests.process.keepers import Keeper, assert_in_order, configure, hedged, holds, keeping, on_all, write_config
 from tests.process.venues import CLOCK, OwnShaky, Shaky, own
 
-KILLS = int(os.environ.get("KEEPER_KILLS", "10"))
+KILLS = int(os.environ.get("KEEPER_KILLS", "20"))
 LATE_SECONDS = 2.2
 """Longer than a keeper takes to start: the venue then takes a held order in while the next one asks after it."""
 TIGHT = 'band = { warn = "0.0005", act = "0.001", halt = "0.9" }'
