@@ -1,7 +1,8 @@
 """What differs from venue to venue: the one table. With the modules that it imports the only place outside the
 simulator that knows a venue's name.
 
-Everything here was read in the client's source or in the venue's own answers. A venue that is not in the table gets
+Everything here was read in the client's source or in the venue's own answers. Ids under which the client only loads
+other markets of a venue, or asks other hosts of it, share an entry. A venue that is not in the table gets
 :data:`GENERIC`: unified calls only, no coin-margined contracts, nothing assumed that could not be asked.
 """
 
@@ -25,7 +26,10 @@ NAMELESS = dict.fromkeys(
 
 TABLE: Mapping[str, Capability] = {
     "binance": BINANCE,
+    "binanceusdm": BINANCE,
+    "binancecoinm": BINANCE,
     "bybit": BYBIT,
+    "bybitid": BYBIT,
     "okx": OKX,
     "myokx": OKX,
     "okxus": OKX,
@@ -59,5 +63,5 @@ BY_OPTION: Mapping[tuple[str, str], Capability] = {
 
 def capability_of(exchange_id: str, options: Mapping[str, Any] | None = None) -> Capability:
     """What is known of a venue; :data:`GENERIC` when it is not in the table."""
-    told = (BY_OPTION.get((exchange_id, name)) for name, value in (options or {}).items() if value is True)
+    told = (BY_OPTION.get((same_venue(exchange_id), name)) for name, value in (options or {}).items() if value is True)
     return next((kind for kind in told if kind is not None), TABLE.get(exchange_id, GENERIC))

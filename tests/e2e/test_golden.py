@@ -53,6 +53,23 @@ async def test_the_linear_table(ground: Ground, tmp_path: Path) -> None:
         assert ground.orders() == sent
 
 
+@pytest.mark.parametrize(("exchange_id", "symbol"), [("binanceusdm", "BTC/USDT:USDT"), ("binancecoinm", "BTC/USD:BTC")])
+async def test_the_client_s_other_ids_of_one_venue(tmp_path: Path, exchange_id: str, symbol: str) -> None:
+    """Under them the client loads contracts of one kind alone; spot wallet, orders and lookups are the same."""
+    async with own_ground() as ground:
+        ground.exchange_id = exchange_id
+        ground.deposit("BTC", "5", WalletKind.COINM)  # margin: counted, where the contract is margined in it
+        async with open_house(config_of(ground, tmp_path, hedge_toml(symbol)), live=False) as house:
+            assert (await settle(house.desk)).hedges[0].exposure.spot_base == 5
+            shorts = ground.contracts(symbol)
+            ground.sell("BTC", "2")
+            await settle(house.desk)
+        if exchange_id == "binanceusdm":
+            assert (shorts, ground.contracts(symbol)) == (D(-5), D(-3))
+        else:
+            assert shorts < ground.contracts(symbol) < 0
+
+
 @pytest.mark.parametrize(("ratio", "contracts"), [("0.5", "-2.5"), ("0.6", "-3"), ("1", "-5"), ("0", "0")])
 async def test_partial_hedges(ground: Ground, tmp_path: Path, ratio: str, contracts: str) -> None:
     async with open_house(config_of(ground, tmp_path, hedge_toml(ratio=ratio)), live=False) as house:
