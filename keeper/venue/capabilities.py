@@ -16,8 +16,10 @@ from keeper.venue.binance import BINANCE, BINANCE_PORTFOLIO
 from keeper.venue.bybit import BYBIT
 from keeper.venue.deribit import DERIBIT
 from keeper.venue.lesser_venues import OTHERS
+from keeper.venue.mexc import MEXC
 from keeper.venue.okx import OKX
 from keeper.venue.recipes import Capability
+from keeper.venue.weex import WEEX
 
 GENERIC = Capability(unified_wallets={"": {"type": "spot"}})
 NAMELESS = dict.fromkeys(
@@ -34,6 +36,8 @@ TABLE: Mapping[str, Capability] = {
     "myokx": OKX,
     "okxus": OKX,
     "deribit": DERIBIT,
+    "mexc": MEXC,
+    "weex": WEEX,
     **OTHERS,
     **NAMELESS,
 }

@@ -16,7 +16,7 @@ from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
 from keeper.venue.capabilities import GENERIC, TABLE, capability_of
 from keeper.venue.deribit import DERIBIT
-from keeper.venue.lesser_venues import OTHERS
+from keeper.venue.mexc import MEXC
 from keeper.venue.okx import OKX
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
@@ -451,7 +451,7 @@ def test_which_wallet_margins_coin_contracts() -> None:
     ("wallet", "row"),
     [
         (OKX.wallets[""], {"ccy": "BTC", "eq": "0", "upl": "-0.2", "cashBal": "5"}),
-        (OTHERS["mexc"].wallets["inverse"], {"currency": "BTC", "equity": 0, "unrealized": "-0.2"}),
+        (MEXC.wallets["inverse"], {"currency": "BTC", "equity": 0, "unrealized": "-0.2"}),
     ],
 )
 def test_equity_of_zero_is_zero_whatever_profit_stands_beside_it(wallet: WalletRead, row: dict[str, Any]) -> None:
