@@ -74,11 +74,11 @@ def less_profit(equity: Decimal, profit: Decimal) -> Decimal:
 
 
 def equity_less(equity: str, profit: str) -> Total:
-    """A wallet's total: its equity without the open profit, which may be blank."""
+    """A wallet's total: its equity without the open profit. Where that is not told, a total would count it twice."""
 
     def total(row: Row) -> Decimal:
         whole = decimal_of(row.get(equity), equity)
-        return less_profit(whole, decimal_of(row[profit], profit)) if stated(row, profit) else whole
+        return less_profit(whole, decimal_of(row.get(profit), profit)) if whole else whole
 
     return total
 

@@ -458,3 +458,13 @@ def test_equity_of_zero_is_zero_whatever_profit_stands_beside_it(wallet: WalletR
     assert wallet_totals([row], wallet, str) == {"BTC": 0}
     name = "eq" if "eq" in row else "equity"
     assert wallet_totals([row | {name: "5"}], wallet, str) == {"BTC": D("5.2")}
+
+
+def test_equity_without_the_profit_in_it_is_no_total() -> None:
+    """Whoever values a position adds its profit: one of unknown size inside a total would be counted twice."""
+    row = {"currency": "BTC", "equity": 1.01, "cashBalance": 0.9}
+    told: dict[str, str] = {}
+    assert wallet_totals([row], MEXC.wallets["inverse"], str, told) == {}
+    assert "unrealized is None" in told["BTC"]
+    assert wallet_totals([row | {"unrealized": 0.01}], MEXC.wallets["inverse"], str) == {"BTC": D(1)}
+    assert wallet_totals([row | {"equity": 0}], MEXC.wallets["inverse"], str) == {"BTC": D(0)}
