@@ -57,7 +57,7 @@ class CcxtObserver:
         self._prices = Prices(connection)
         self._ledger = Ledger(connection)
         self._charts = Charts(connection)
-        self._margins = Margins(connection)
+        self._margins = Margins(connection, self._prices)
 
     async def open(self) -> None:
         """Load the markets (anew, when called again); raises when the venue cannot be reached."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from keeper.venue.base import BadReadingError
+from keeper.venue.stakes import Reckoned, Stake
 
 Row = Mapping[str, Any]
 Path = tuple[str | int | tuple[str, str], ...]
@@ -271,7 +272,7 @@ class MarginRead:
     read: Read
     equity: str
     maintenance: str | None
-    """None: the venue shows it beside positions alone, as ``risk``."""
+    """None: the venue shows it beside positions alone, as ``risk``, or not at all."""
     available: tuple[str, ...] = ()
     """What may be taken out: the first of these that is stated."""
     asset: str | None = None
@@ -282,6 +283,12 @@ class MarginRead:
     """Markets whose positions this account margins."""
     when: Callable[[Row], bool] = lambda _: True
     """Whether a row is an account's margin at all."""
+    reckon: Callable[[Row, Sequence[Stake]], Reckoned] | None = None
+    """Works out what is not stated, from the account's row and the positions on it."""
+    wallet_of: Callable[[str], str] | None = None
+    """The wallet by the asset of a row, where one list has the rows of several."""
+    held_only: bool = False
+    """Asked only while a position is held that it margins: an account that was never used may not be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +341,7 @@ class Capability:
     """The wallet that margins coin-margined contracts; None: not known, so such contracts are refused."""
     products: tuple[Product, ...] = ()
     prices: Product | None = None
-    """How prices of contracts are read where their positions are read through the client."""
+    """How prices, and positions for their margin, are read where positions else are read through the client."""
     position_params: tuple[Mapping[str, Any], ...] = (NOTHING,)
     """Without ``products``: the parameters of each unified read of positions."""
     working_params: tuple[Mapping[str, Any], ...] = ({"type": "swap"},)

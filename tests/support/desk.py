@@ -20,7 +20,7 @@ from keeper.clock import SystemClock
 D = Decimal
 CLOCK = SystemClock()
 ZERO, ONE, CENT = D(0), D(1), D("0.01")
-BID, ASK = D(59990), D(60010)
+BID, ASK, WEALTH = D(59990), D(60010), D(1_000_000)
 Params = dict[str, Any]
 Route = Callable[[Params], Any]
 
@@ -89,6 +89,8 @@ class Desk(ABC):
     step: Decimal = ONE
     coins: dict[str, Decimal] = field(default_factory=lambda: {"BTC": D(5), "USDT": D(1_000_000)})
     positions: dict[str, Decimal] = field(default_factory=dict)
+    margin: Decimal = WEALTH
+    """What is in the account of contracts, in USDT."""
     orders: list[Order] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)

@@ -41,6 +41,7 @@ class MexcDesk(Desk):
             f"GET {PUBLIC}/ping": lambda _: data(CLOCK.now_ms()),
             f"GET {PUBLIC}/detail": lambda _: data([_market("USDT", "USDT", 0.0001), _market("USD", "BTC", 100)]),
             f"GET {PUBLIC}/ticker": lambda _: data([self._ticker(name) for name in (LINEAR, INVERSE)]),
+            f"GET {PRIVATE}/account/assets": lambda _: data([self._account()]),
             f"GET {PRIVATE}/position/open_positions": lambda _: data([self._held(name) for name in self.positions]),
             f"GET {PRIVATE}/position/position_mode": lambda _: data(2),
             f"POST {PRIVATE}/order/create": self._new,
@@ -54,6 +55,13 @@ class MexcDesk(Desk):
     def _wallet(self) -> list[dict[str, Any]]:
         return [{"asset": coin, "free": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
 
+    def _account(self) -> dict[str, Any]:
+        return {
+            "currency": "USDT", "positionMargin": 0, "availableBalance": float(self.margin),
+            "cashBalance": float(self.margin), "frozenBalance": 0, "equity": float(self.margin), "unrealized": 0,
+            "bonus": 0,
+        }  # fmt: skip
+
     def _ticker(self, symbol: str) -> dict[str, Any]:
         return {
             "symbol": symbol, "lastPrice": float(self.bid), "bid1": float(self.bid), "ask1": float(self.ask),
@@ -65,7 +73,7 @@ class MexcDesk(Desk):
         size = self.positions[symbol]
         return {
             "positionId": 1, "symbol": symbol, "positionType": 2 if size < 0 else 1, "openType": 2, "state": 1,
-            "holdVol": float(abs(size)), "holdAvgPrice": float(self.bid), "liquidatePrice": 0, "leverage": 10,
+            "holdVol": float(abs(size)), "holdAvgPrice": float(self.bid), "liquidatePrice": 75000, "leverage": 10,
         }  # fmt: skip
 
     def _new(self, asked: Params) -> Any:
@@ -106,7 +114,8 @@ def _market(quote: str, settle: str, size: float) -> dict[str, Any]:
     return {
         "symbol": f"BTC_{quote}", "positionOpenType": 3, "baseCoin": "BTC", "quoteCoin": quote, "settleCoin": settle,
         "contractSize": size, "minLeverage": 1, "maxLeverage": 125, "priceUnit": 0.5, "volUnit": 1, "minVol": 1,
-        "maxVol": 1000000, "state": 0,
+        "maxVol": 1000000, "state": 0, "takerFeeRate": 0.0006, "maintenanceMarginRate": 0.004, "riskBaseVol": 100000,
+        "riskIncrVol": 200000, "riskIncrMmr": 0.004, "riskLevelLimit": 5,
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from keeper.venue.transfers import TransferRefusedError
 from tests.support.bybit_v5 import BybitV5
 from tests.venue.helpers import marketable, opened, report_of, stand_in_venue, venue_of
 from tests.venue.test_charts import deribit
-from tests.venue.test_payloads import _bingx_position, bingx, mexc, venue_over, weex
+from tests.venue.test_payloads import _bingx_position, bingx, venue_over, weex
 from tests.venue.test_recorded import playing
 
 D = Decimal
@@ -147,10 +147,9 @@ async def test_a_risk_shown_beside_positions_is_the_accounts() -> None:
 
 
 async def test_margins_that_nobody_shows() -> None:
-    for exchange, routes in (("weex", weex([])), ("mexc", mexc([]))):
-        async with venue_over(exchange, routes) as venue:
-            with pytest.raises(NotOfferedError):
-                await venue.observer.margins()
+    async with venue_over("weex", weex([])) as venue:
+        with pytest.raises(NotOfferedError):
+            await venue.observer.margins()
 
 
 # Transfers
