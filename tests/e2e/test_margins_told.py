@@ -15,6 +15,8 @@ from tests.cli.support import keeper
 from tests.e2e.grounds import D, hedge_toml
 from tests.support.mexc import LINEAR as MEXC_LINEAR
 from tests.support.mexc import MexcDesk
+from tests.support.weex import MARKET as WEEX_MARKET
+from tests.support.weex import WeexDesk
 
 ENV = {f"KEEPER_VENUES__MAIN__{name}": "test-key-0123456789" for name in ("API_KEY", "API_SECRET", "PASSWORD")}
 
@@ -30,7 +32,10 @@ class Told:
     wallet: str = "main.linear"
 
 
-VENUES = (Told(MexcDesk, MEXC_LINEAR, "-50000", "0.0046"),)
+VENUES = (
+    Told(MexcDesk, MEXC_LINEAR, "-50000", "0.0046"),
+    Told(WeexDesk, WEEX_MARKET, "-5", "0.005"),
+)
 EACH = pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.desk().exchange)
 
 

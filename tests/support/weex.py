@@ -11,6 +11,7 @@ from tests.support.desk import CENT, CLOCK, Desk, Order, Params, Route, Told
 
 MARKET = "BTCUSDT"
 ROOT = "/capi/v3"
+RATE = Decimal("0.005")
 STATES = {"open": "NEW", "filled": "FILLED", "cancelled": "CANCELED", "partial": "PARTIAL_FILL"}
 
 
@@ -38,6 +39,7 @@ class WeexDesk(Desk):
             f"GET {ROOT}/market/exchangeInfo": lambda _: {"symbols": [_CONTRACT]},
             f"GET {ROOT}/market/premiumIndex": lambda _: [self._price()],
             f"GET {ROOT}/market/ticker/bookTicker": lambda _: [self._price()],
+            f"GET {ROOT}/account/balance": lambda _: [self._account()],
             f"GET {ROOT}/account/position/allPosition": lambda _: self._held(),
             f"POST {ROOT}/order": self._new,
             f"DELETE {ROOT}/order": self._cancel,
@@ -49,6 +51,15 @@ class WeexDesk(Desk):
     def _wallet(self) -> dict[str, Any]:
         rows = [{"asset": coin, "free": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
         return {"balances": rows, "canWithdraw": False}
+
+    def _account(self) -> dict[str, Any]:
+        margin = str(self.margin)
+        return {"asset": "USDT", "balance": margin, "availableBalance": margin, "frozen": "0", "unrealizePnl": "0"}
+
+    def _end(self, size: Decimal) -> str:
+        """Where a short is liquidated at a rate of maintenance of 0.005; a long never is."""
+        left = self.margin + size * self.bid * RATE
+        return str((self.bid + left / (-size * (1 + RATE))).quantize(CENT)) if size < 0 else "0"
 
     def _price(self) -> dict[str, Any]:
         bid, ask, now = str(self.bid), str(self.ask), CLOCK.now_ms()
@@ -62,7 +73,7 @@ class WeexDesk(Desk):
             {
                 "id": 737191855967437160, "asset": "USDT", "symbol": name, "side": "SHORT" if size < 0 else "LONG",
                 "marginType": "CROSSED", "separatedMode": "COMBINED", "leverage": "20.00", "size": str(abs(size)),
-                "openValue": str(abs(size) * self.bid), "unrealizePnl": "0", "liquidatePrice": "0",
+                "openValue": str(abs(size) * self.bid), "unrealizePnl": "0", "liquidatePrice": self._end(size),
                 "createdTime": 1, "updatedTime": 1,
             }
             for name, size in self.positions.items()

@@ -147,7 +147,8 @@ async def test_a_risk_shown_beside_positions_is_the_accounts() -> None:
 
 
 async def test_margins_that_nobody_shows() -> None:
-    async with venue_over("weex", weex([])) as venue:
+    async with venue_over("bingx", bingx([], [])) as venue:
+        venue.connection.capability = dataclasses.replace(venue.connection.capability, margins=())
         with pytest.raises(NotOfferedError):
             await venue.observer.margins()
 

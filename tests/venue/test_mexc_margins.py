@@ -1,49 +1,28 @@
-"""Margins that a venue does not state whole: worked out from what it states, and not known where that is missing."""
+"""The margin of MEXC's contracts, worked out from what it states, and not known where a part of that is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from keeper.core.model import AccountId
-from keeper.venue.base import BadReadingError, EmptyReadingError
-from keeper.venue.further import AccountMargin
+from keeper.venue.base import EmptyReadingError
 from keeper.venue.mexc import maintenance_rate
-from tests.venue.test_payloads import _mexc_position, mexc, venue_over
+from tests.venue.reckoning import D, margins_of, unread, without
+from tests.venue.test_payloads import _mexc_position, mexc
 
-D = Decimal
-Margins = Mapping[tuple[str, str], AccountMargin]
-
-
-async def margins_of(exchange: str, routes: Mapping[str, Any]) -> Margins:
-    async with venue_over(exchange, routes) as venue:
-        return {(each.account.wallet, each.asset): each for each in await venue.observer.margins()}
-
-
-async def unread(exchange: str, routes: Mapping[str, Any], match: str) -> None:
-    with pytest.raises(BadReadingError, match=match):
-        await margins_of(exchange, routes)
-
-
-def without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
-
-
-# MEXC
-
-MEXC_RISK: dict[str, Any] = {
+RISK: dict[str, Any] = {
     "takerFeeRate": 0.0006, "maintenanceMarginRate": 0.004, "initialMarginRate": 0.008, "riskBaseVol": 10000,
     "riskIncrVol": 200000, "riskIncrMmr": 0.004, "riskIncrImr": 0.004, "riskLevelLimit": 5,
 }  # fmt: skip
 """As the client documents them."""
-MEXC_USDT = {
+MONEY = {
     "currency": "USDT", "positionMargin": 900, "availableBalance": 9000, "cashBalance": 8950, "frozenBalance": 50,
     "equity": 10000, "unrealized": 0, "bonus": 0,
 }  # fmt: skip
-MEXC_BTC = {
+COINS = {
     "currency": "BTC", "positionMargin": 0.1, "availableBalance": 0.9, "cashBalance": 0.9, "frozenBalance": 0,
     "equity": 1.01, "unrealized": 0.01, "bonus": 0, "availableCash": 0.85,
 }  # fmt: skip
@@ -51,7 +30,7 @@ SHORT = _mexc_position("BTC_USDT", 2, 10000, 61000, openType=2, liquidatePrice=6
 COIN_SHORT = _mexc_position("BTC_USD", 2, 300, 60600, positionId=2, openType=2, liquidatePrice=0)
 
 
-def mexc_account(positions: list[Any], rows: list[Any], risk: Mapping[str, Any] = MEXC_RISK) -> dict[str, Any]:
+def mexc_account(positions: list[Any], rows: list[Any], risk: Mapping[str, Any] = RISK) -> dict[str, Any]:
     routes = mexc(positions)
     detail = routes["/api/v1/contract/detail"]
     listed = detail | {"data": [market | dict(risk) for market in detail["data"]]}
@@ -62,8 +41,8 @@ def mexc_account(positions: list[Any], rows: list[Any], risk: Mapping[str, Any] 
 
 
 async def test_mexc_needs_the_rate_and_the_fee_of_the_value_at_the_mark() -> None:
-    nothing = dict.fromkeys(MEXC_USDT, 0) | {"currency": "ETH"}
-    margins = await margins_of("mexc", mexc_account([SHORT, COIN_SHORT], [MEXC_USDT, MEXC_BTC, nothing]))
+    nothing = dict.fromkeys(MONEY, 0) | {"currency": "ETH"}
+    margins = await margins_of("mexc", mexc_account([SHORT, COIN_SHORT], [MONEY, COINS, nothing]))
     assert set(margins) == {("linear", "USDT"), ("inverse", "BTC")}
     money, coins = margins["linear", "USDT"], margins["inverse", "BTC"]
     assert money.account == AccountId("main", "linear")
@@ -78,7 +57,7 @@ async def test_mexc_needs_the_rate_and_the_fee_of_the_value_at_the_mark() -> Non
 
 
 async def test_mexc_with_nothing_held_is_asked_for_no_price() -> None:
-    routes = without(mexc_account([], [MEXC_USDT]), "/api/v1/contract/ticker")
+    routes = without(mexc_account([], [MONEY]), "/api/v1/contract/ticker")
     (margin,) = (await margins_of("mexc", routes)).values()
     assert (margin.equity, margin.maintenance, margin.positions) == (D(9950), D(0), ())
     with pytest.raises(EmptyReadingError):
@@ -88,7 +67,7 @@ async def test_mexc_with_nothing_held_is_asked_for_no_price() -> None:
 async def test_mexc_isolated_positions_stand_for_themselves() -> None:
     """Their margin and their profit are in the equity that the venue tells, and behind no other position."""
     alone = _mexc_position("BTC_USDT", 2, 5000, 59000, positionId=9, openType=1, im=700)
-    (margin,) = (await margins_of("mexc", mexc_account([SHORT, alone], [MEXC_USDT]))).values()
+    (margin,) = (await margins_of("mexc", mexc_account([SHORT, alone], [MONEY]))).values()
     assert margin.equity == D(9950) - (700 - D("0.5") * 1000)
     # both are one size at the venue, and that reaches the second tier
     assert [each.maintenance for each in margin.positions] == [D("0.0086") * 60000, D("0.0086") * 30000]
@@ -132,7 +111,7 @@ async def test_mexc_isolated_positions_stand_for_themselves() -> None:
 )
 def test_mexc_tiers(contracts: int, changes: Mapping[str, Any], rate: str) -> None:
     """Quote money is six times the contracts here."""
-    assert maintenance_rate(MEXC_RISK | dict(changes), D(contracts), D(contracts * 6)) == D(rate)
+    assert maintenance_rate(RISK | dict(changes), D(contracts), D(contracts * 6)) == D(rate)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +126,12 @@ def test_mexc_tiers(contracts: int, changes: Mapping[str, Any], rate: str) -> No
     ],
 )
 async def test_mexc_without_a_rate_is_not_known(changes: Mapping[str, Any], match: str) -> None:
-    await unread("mexc", mexc_account([SHORT], [MEXC_USDT], MEXC_RISK | dict(changes)), f"main.linear USDT: .*{match}")
+    await unread("mexc", mexc_account([SHORT], [MONEY], RISK | dict(changes)), f"main.linear USDT: .*{match}")
 
 
 @pytest.mark.parametrize("name", ["equity", "frozenBalance"])
 async def test_mexc_account_rows_in_part(name: str) -> None:
-    await unread("mexc", mexc_account([SHORT], [without(MEXC_USDT, name)]), name)
+    await unread("mexc", mexc_account([SHORT], [without(MONEY, name)]), name)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +147,8 @@ async def test_mexc_account_rows_in_part(name: str) -> None:
     ],
 )
 async def test_mexc_position_rows_in_part(row: Mapping[str, Any], match: str) -> None:
-    await unread("mexc", mexc_account([row], [MEXC_USDT]), match)
+    await unread("mexc", mexc_account([row], [MONEY]), match)
 
 
 async def test_mexc_an_account_that_is_left_out_is_not_empty() -> None:
-    await unread("mexc", mexc_account([SHORT, COIN_SHORT], [MEXC_BTC]), "no row is of the account behind BTC/USDT:USDT")
+    await unread("mexc", mexc_account([SHORT, COIN_SHORT], [COINS]), "no row is of the account behind BTC/USDT:USDT")
