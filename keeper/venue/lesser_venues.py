@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keeper.venue.lesser_margins import BITGET_MARGINS, GATE_MARGINS, kucoin_margins
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -127,12 +128,18 @@ _BINGX_LOOKUPS = (
     *((read, "") for read in _BINGX_CLOSED),
 )
 
+_KUCOIN_POSITIONS = Read("futuresPrivateGetPositions", rows=("data",))
 _KUCOIN_PRICES = Product(
     covers=is_contract,
-    positions=(),
+    positions=(_KUCOIN_POSITIONS,),
     orders=(),
-    position=Read("futuresPrivateGetPositions", rows=("data",)),
-    fields=Fields(),
+    position=_KUCOIN_POSITIONS,
+    fields=Fields(
+        size="currentQty",
+        entry="avgEntryPrice",
+        margin_mode="crossMode",
+        margin_modes={"true": "cross", "false": "isolated"},
+    ),
     marks=(
         (
             Read("futuresPublicGetContractsActive", rows=("data",)),
@@ -142,6 +149,18 @@ _KUCOIN_PRICES = Product(
     ),
 )
 """The client's tickers of contracts have no book in them."""
+_GATE_POSITIONS = tuple(Read("privateFuturesGetSettlePositions", {"settle": settle}) for settle in ("usdt", "btc"))
+_GATE_PRICES = Product(
+    covers=lambda market: bool(market.get("swap")),
+    positions=_GATE_POSITIONS,
+    orders=(),
+    position=_GATE_POSITIONS[0],
+    fields=Fields(
+        symbol="contract", entry="entry_price", mark="mark_price", liquidation="liq_price", size="size",
+        isolated="leverage",
+    ),
+)  # fmt: skip
+"""A leverage of zero is cross; prices are read through the client."""
 _KUCOIN_CODES = Codes(not_found=frozenset({"100001", "100004"}), limits=frozenset({"429000", "200002"}))
 
 OTHERS: Mapping[str, Capability] = {
@@ -251,6 +270,8 @@ OTHERS: Mapping[str, Capability] = {
             ),
         },
         collateral="inverse",
+        prices=_GATE_PRICES,
+        margins=GATE_MARGINS,
         asked_aside=("/account/detail",),
         position_from_list=True,
         position_params=({"type": "swap", "settle": "usdt"}, {"type": "swap", "settle": "btc"}),
@@ -274,6 +295,7 @@ OTHERS: Mapping[str, Capability] = {
         whole_amounts=True,
         margin_mode_with_orders=True,
         prices=_KUCOIN_PRICES,
+        margins=kucoin_margins("linear"),
         lookups=Lookups(unified="clientOid"),
         codes=_KUCOIN_CODES,
         demo="none",
@@ -286,6 +308,7 @@ OTHERS: Mapping[str, Capability] = {
         whole_amounts=True,
         margin_mode_with_orders=True,
         prices=_KUCOIN_PRICES,
+        margins=kucoin_margins(""),
         lookups=Lookups(unified="clientOid"),
         codes=_KUCOIN_CODES,
         demo="none",
@@ -307,6 +330,7 @@ OTHERS: Mapping[str, Capability] = {
             _bitget_product("USDC-FUTURES", lambda market: is_linear(market) and market.get("settle") == "USDC"),
             _bitget_product("COIN-FUTURES", is_inverse),
         ),
+        margins=BITGET_MARGINS,
         lookups=Lookups(unified="clientOid"),
         codes=Codes(
             ambiguous=frozenset({"40015", "40200", "40604", "40725", "45001", "50008"}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.support.desk import CENT, CLOCK, ZERO, Desk, Order, Params, Route, Told
+from tests.support.desk import CENT, CLOCK, ZERO, Desk, Order, Params, Route, Told, retold
 
 MARKET = "BTCUSDT"
 MIX = "/api/v2/mix"
@@ -40,6 +40,7 @@ class BitgetDesk(Desk):
             "GET /api/v2/spot/account/assets": lambda _: data(self._assets()),
             f"GET {MIX}/market/contracts": self._contracts,
             f"GET {MIX}/market/tickers": lambda asked: data([self._ticker()] if _is_usdt(asked) else []),
+            f"GET {MIX}/account/accounts": lambda asked: data([self._account()] if _is_usdt(asked) else []),
             f"GET {MIX}/position/all-position": lambda asked: data(self._held() if _is_usdt(asked) else []),
             f"GET {MIX}/position/single-position": lambda _: data(self._held()),
             f"GET {MIX}/order/orders-pending": self._pending,
@@ -63,6 +64,15 @@ class BitgetDesk(Desk):
             for coin, amount in self.coins.items()
         ]
 
+    def _account(self) -> dict[str, Any]:
+        row = {
+            "marginCoin": "USDT", "locked": "0", "available": str(self.margin), "crossedMaxAvailable": "0",
+            "isolatedMaxAvailable": "0", "maxTransferOut": str(self.margin / 2), "accountEquity": str(self.margin),
+            "usdtEquity": str(self.margin), "btcEquity": "0", "crossedRiskRate": "0", "unrealizedPL": "0",
+            "coupon": "0", "crossedUnrealizedPL": None, "isolatedUnrealizedPL": None,
+        }  # fmt: skip
+        return retold(row, self.account_told)
+
     def _ticker(self) -> dict[str, Any]:
         return {
             "symbol": MARKET, "lastPr": str(self.bid), "askPr": str(self.ask), "bidPr": str(self.bid),
@@ -74,14 +84,13 @@ class BitgetDesk(Desk):
         size = self.positions.get(MARKET, ZERO)
         if not size:
             return []
-        return [
-            {
-                "symbol": MARKET, "marginCoin": "USDT", "holdSide": "short" if size < 0 else "long",
-                "total": str(abs(size)), "available": str(abs(size)), "locked": "0", "leverage": "20",
-                "openPriceAvg": str(self.bid), "marginMode": self.margin_mode, "posMode": "one_way_mode",
-                "unrealizedPL": "0", "liquidationPrice": "0", "markPrice": str(self.bid), "keepMarginRate": "0.004",
-            }
-        ]  # fmt: skip
+        row = {
+            "symbol": MARKET, "marginCoin": "USDT", "holdSide": "short" if size < 0 else "long", "marginSize": "1000",
+            "total": str(abs(size)), "available": str(abs(size)), "locked": "0", "leverage": "20",
+            "openPriceAvg": str(self.bid), "marginMode": self.margin_mode, "posMode": "one_way_mode",
+            "unrealizedPL": "0", "liquidationPrice": "75000", "markPrice": str(self.bid), "keepMarginRate": "0.004",
+        }  # fmt: skip
+        return [retold(row, self.position_told)]
 
     def _new(self, asked: Params) -> Any:
         wanted = (asked["marginCoin"], asked["productType"], asked["orderType"])

@@ -91,6 +91,9 @@ class Desk(ABC):
     positions: dict[str, Decimal] = field(default_factory=dict)
     margin: Decimal = WEALTH
     """What is in the account of contracts, in USDT."""
+    account_told: Params = field(default_factory=dict)
+    position_told: Params = field(default_factory=dict)
+    """What is told otherwise in the rows of the account and of positions; None: not at all."""
     orders: list[Order] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
@@ -210,6 +213,11 @@ class Desk(ABC):
             if all(getattr(order, name) == value for name, value in wanted.items())
             and not (self.forgets and order.state != "open")
         ]
+
+
+def retold(row: Params, otherwise: Params) -> Params:
+    """A row with what is told otherwise in it."""
+    return {name: value for name, value in (row | otherwise).items() if value is not None or name not in otherwise}
 
 
 def _response(found: Any) -> web.Response:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.desk import CLOCK, Desk, Order, Params, Route, Told
+from tests.support.desk import CLOCK, Desk, Order, Params, Route, Told, retold
 
 MARKET = "BTC_USDT"
 ROOT = "/api/v4/futures/usdt"
@@ -39,6 +39,7 @@ class GateDesk(Desk):
             "GET /api/v4/delivery/usdt/contracts": lambda _: [],
             "GET /api/v4/delivery/btc/contracts": lambda _: [],
             f"GET {ROOT}/tickers": lambda _: [self._ticker()],
+            f"GET {ROOT}/accounts": lambda _: self._account(),
             f"GET {ROOT}/positions": lambda _: [self._held()],
             "GET /api/v4/futures/btc/positions": lambda _: [],
             f"GET {ROOT}/positions/{MARKET}": lambda _: self._held(),
@@ -55,6 +56,14 @@ class GateDesk(Desk):
     def _wallet(self) -> list[dict[str, Any]]:
         return [{"currency": coin, "available": str(amount), "locked": "0"} for coin, amount in self.coins.items()]
 
+    def _account(self) -> dict[str, Any]:
+        row = {
+            "order_margin": "0", "point": "0", "bonus": "0", "unrealised_pnl": "0", "total": str(self.margin),
+            "available": str(self.margin / 2), "in_dual_mode": False, "currency": "USDT", "position_margin": "0",
+            "user": "1",
+        }  # fmt: skip
+        return retold(row, self.account_told)
+
     def _ticker(self) -> dict[str, Any]:
         return {
             "contract": MARKET, "last": str(self.bid), "mark_price": str(self.bid), "index_price": str(self.bid),
@@ -63,12 +72,13 @@ class GateDesk(Desk):
 
     def _held(self) -> dict[str, Any]:
         size = int(self.positions.get(MARKET, 0))
-        return {
+        row = {
             "user": 1, "contract": MARKET, "size": size, "leverage": "0", "mode": "single",
             "entry_price": str(self.bid),
-            "mark_price": str(self.bid), "value": str(abs(size) * self.bid / 10000), "margin": "10", "liq_price": "0",
-            "unrealised_pnl": "0", "maintenance_rate": "0.004",
+            "mark_price": str(self.bid), "value": str(abs(size) * self.bid / 10000), "margin": "10",
+            "liq_price": "75000", "unrealised_pnl": "0", "maintenance_rate": "0.004",
         }  # fmt: skip
+        return retold(row, self.position_told)
 
     def _new(self, asked: Params) -> Any:
         text, size = asked["text"], int(asked["size"])

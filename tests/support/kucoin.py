@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.desk import CLOCK, ZERO, Desk, Order, Params, Route, Told
+from tests.support.desk import CLOCK, ZERO, Desk, Order, Params, Route, Told, retold
 
 MARKET = "XBTUSDTM"
 
@@ -38,6 +38,7 @@ class KucoinDesk(Desk):
             "GET /api/ua/v1/account/mode": lambda _: data({"selfAccountMode": "CLASSIC"}),
             "GET /api/v1/timestamp": lambda _: data(CLOCK.now_ms()),
             "GET /api/v1/accounts": lambda asked: data(self._wallet(asked.get("type", "trade_hf"))),
+            "GET /api/v1/account-overview": lambda asked: data(self._account(asked["currency"])),
             "GET /api/v1/contracts/active": lambda _: data([self._contract()]),
             "GET /api/v1/allTickers": lambda _: data([self._ticker()]),
             "GET /api/v1/positions": lambda _: data([self._held()] if self.positions.get(MARKET) else []),
@@ -64,6 +65,15 @@ class KucoinDesk(Desk):
             for coin, amount in self.coins.items()
         ]
 
+    def _account(self, currency: str) -> dict[str, Any]:
+        assert currency == "USDT"
+        margin = float(self.margin)
+        row = {
+            "accountEquity": margin, "unrealisedPNL": 0, "marginBalance": margin, "positionMargin": 0,
+            "orderMargin": 0, "frozenFunds": 0, "availableBalance": margin / 2, "currency": currency,
+        }  # fmt: skip
+        return retold(row, self.account_told)
+
     @staticmethod
     def _page(rows: list[Any]) -> dict[str, Any]:
         return {"currentPage": 1, "pageSize": 50, "totalNum": len(rows), "totalPage": 1, "items": rows}
@@ -87,15 +97,16 @@ class KucoinDesk(Desk):
 
     def _held(self) -> dict[str, Any]:
         size = self.positions.get(MARKET, ZERO)
-        return {
+        row = {
             "id": "1", "symbol": MARKET, "autoDeposit": False, "maintMarginReq": 0.004, "realLeverage": 1.0,
             "crossMode": self.margin_mode == "CROSS", "currentQty": int(size), "currentCost": 0.0,
             "isOpen": bool(size), "isInverse": False,
             "markPrice": float(self.bid), "markValue": float(size * self.bid / 1000), "settleCurrency": "USDT",
-            "avgEntryPrice": float(self.bid), "liquidationPrice": 0.0, "unrealisedPnl": 0.0,
+            "avgEntryPrice": float(self.bid), "liquidationPrice": 75000.0, "unrealisedPnl": 0.0,
             "marginMode": self.margin_mode,
             "positionSide": "BOTH", "leverage": 10.0, "maintMargin": 1.0, "posMargin": 1.0,
         }  # fmt: skip
+        return retold(row, self.position_told)
 
     def _new(self, asked: Params) -> Any:
         assert isinstance(asked["size"], int)
