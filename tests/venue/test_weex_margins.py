@@ -83,6 +83,17 @@ async def test_weex_where_both_equities_would_do_takes_the_higher_ratio() -> Non
     assert margin.ratio < D("0.05")
 
 
+async def test_weex_the_most_that_a_position_needs_is_what_it_took_to_open_and_a_fee() -> None:
+    """At the highest leverage the fee of a liquidation is what is beyond the initial margin."""
+    at_most = eth_short(
+        "2",
+        "1000",
+    ) | {"leverage": "210"}
+    (margin,) = (await margins_of("weex", weex_account([at_most], "1000"))).values()
+    assert near(margin.maintenance, 2 * MARK * RATE)
+    await unread("weex", weex_account([at_most | {"leverage": "250"}], "1000"), "disagrees")
+
+
 async def test_weex_of_several_positions_the_nearest_end_counts() -> None:
     """Each price is told with the others as they are; what is left there is never less than what is needed now."""
     needed = 3 * MARK * RATE
@@ -92,6 +103,9 @@ async def test_weex_of_several_positions_the_nearest_end_counts() -> None:
     (margin,) = (await margins_of("weex", weex_account([two, one], "1000", sol=True))).values()
     assert needed < margin.maintenance < needed + RATE * 1000
     assert [each.maintenance for each in margin.positions] == [None, None]
+    nearer = one | {"liquidatePrice": end_of("1", "900", needed)}
+    (margin,) = (await margins_of("weex", weex_account([two, nearer], "1000", sol=True))).values()
+    assert near(margin.maintenance, needed + 100 + RATE * (900 - needed) / (1 + RATE))
     net = weex_account(
         [two | {"liquidatePrice": end_of("1.5", "1000", needed)}, long | {"liquidatePrice": "0"}], "1000"
     )
