@@ -115,7 +115,7 @@ def _from_file(
         if len(content) > _MAX_BYTES:
             problems.add(path, "names a file that is too large to hold a credential alone")
             return STAND_IN
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except (OSError, RuntimeError, ValueError) as error:
         why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not readable as text"
         searched = " and ".join(filter(None, (credentials_directory and "$CREDENTIALS_DIRECTORY", str(base))))

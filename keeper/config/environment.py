@@ -9,7 +9,7 @@ name) and are left alone, ``KEEPER_MODE`` apart. An empty variable is one that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,8 @@ from keeper.config.values import nearest
 
 PREFIX = "KEEPER_"
 DELIMITER = "__"
+_MAX_PARTS = 16
+_SHOWN_CHARACTERS = 120
 CREDENTIALS = ("api_key", "api_secret", "password")
 
 
@@ -37,6 +39,7 @@ class _Overrides(BaseSettings):
     limits: dict[str, Any] = {}
     loop: dict[str, Any] = {}
     safety: dict[str, Any] = {}
+    margin: dict[str, Any] = {}
     journal: dict[str, Any] = {}
     api: dict[str, Any] = {}
     alerts: dict[str, Any] = {}
@@ -103,13 +106,22 @@ def _without_conflicts(environ: Mapping[str, str], problems: Problems) -> dict[s
     names = {name.upper() for name in ours}
     for name in sorted(ours):
         parts = name.upper().split(DELIMITER)
-        whole = [DELIMITER.join(parts[:n]) for n in range(1, len(parts))]
+        whole = [DELIMITER.join(parts[:n]) for n in range(1, min(len(parts), _MAX_PARTS))]
         clash = [other for other in whole if other in names]
-        if clash or "" in parts[1:]:
-            why = f"contradicts {clash[0]}; keep one of them" if clash else "has an empty part; write KEEPER_TABLE__KEY"
-            problems.add((), f"environment variable {name} {why}")
+        if (why := _fault(parts, clash)) is not None:
+            problems.add((), f"environment variable {name[:_SHOWN_CHARACTERS]} {why}")
             del ours[name]
     return ours
+
+
+def _fault(parts: Sequence[str], clash: Sequence[str]) -> str | None:
+    if clash:
+        return f"contradicts {clash[0]}; keep one of them"
+    if "" in parts[1:]:
+        return "has an empty part; write KEEPER_TABLE__KEY"
+    if len(parts) > _MAX_PARTS:
+        return f"has {len(parts)} parts, and no key is nested so deep; write KEEPER_TABLE__KEY"
+    return None
 
 
 def _models(table: str) -> type[BaseModel] | None:

@@ -17,13 +17,13 @@ from typing import TypeVar
 from keeper.config.estimates import Estimated, read_estimate
 from keeper.config.values import (
     SeveralError,
+    file_name,
     kind_of,
     moment_of,
     nearest,
     number,
     shown,
     table_of,
-    text,
     truth,
     whole,
 )
@@ -136,7 +136,7 @@ def _file(value: object, assets: Sequence[str]) -> HoldingsFile:
     found = table_of(
         value,
         {
-            "path": text(r"[^\0\n]{1,4096}", "cold.json"),
+            "path": file_name("cold.json"),
             "assets": named,
             "max_age_seconds": whole(at_least=1, at_most=31_536_000, unit="seconds"),
             "borrowed": truth,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
+import select
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -23,8 +27,12 @@ from keeper.core.orders import plain
 from keeper.errors import ConfigError
 
 _MAX_BYTES = 1024 * 1024
+_PIPE_SECONDS = 10
 _MAX_HEDGES = 200
 _MAX_VENUES = 50
+_WORD = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{100}}")
+"""The parser takes time by the square of the parts of a key, and nothing here is nested so deep."""
 _S = TypeVar("_S", bound=Section)
 
 
@@ -102,8 +110,7 @@ def _plain_value(value: object) -> object:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
+        content = _bytes(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; write one with: keeper init {path}") from None
     except (OSError, ValueError) as error:
@@ -118,6 +125,27 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: line {line} is not UTF-8 text; save the file as UTF-8") from None
 
 
+def _bytes(path: Path) -> bytes:
+    """The file, at most one byte more than is ever taken.
+
+    It may be a pipe, ``-c <(decrypt keeper.toml)``. One that nobody writes to is not waited for: that would be a start
+    that hangs and tells nobody why.
+    """
+    content = b""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while len(content) <= _MAX_BYTES:
+            if not select.select([descriptor], [], [], _PIPE_SECONDS)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing came out of it in {_PIPE_SECONDS} seconds")
+            chunk = os.read(descriptor, _MAX_BYTES + 1 - len(content))
+            if not chunk:
+                break
+            content += chunk
+    finally:
+        os.close(descriptor)
+    return content
+
+
 def _exact(digits: str) -> Decimal | str:
     """TOML floats exactly as written; one that no decimal can hold stays text and is refused where it is used."""
     try:
@@ -127,6 +155,9 @@ def _exact(digits: str) -> Decimal | str:
 
 
 def _toml(content: str, file: str) -> dict[str, Any]:
+    if (key := _LONG_KEY.search(content)) is not None:
+        line = content.count("\n", 0, key.start()) + 1
+        raise ConfigError(f"{file}: line {line} holds a key of more than 100 parts; keys have a few, as in api.bind")
     try:
         return tomllib.loads(content, parse_float=_exact)
     except tomllib.TOMLDecodeError as error:

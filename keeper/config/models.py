@@ -37,7 +37,7 @@ from keeper.config.rolls import RollConfig
 from keeper.config.section import Section
 from keeper.config.targets import Coins, Notional, Ratio, TransitionConfig, one_target
 from keeper.config.top_up import TopUpConfig
-from keeper.config.values import kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
+from keeper.config.values import file_name, kind_of, nearest, number, one_of, seconds, sequence, shown, text, whole
 from keeper.core.model import AccountId, Band, ExposureMode, InstrumentId, Unlisted
 from keeper.core.targets import Target
 
@@ -106,7 +106,7 @@ _UPTO_DAY = BeforeValidator(seconds(at_least="0", at_most="86400"))
 UptoHour = Annotated[float, _UPTO_HOUR]
 UptoMinutes = Annotated[float, _UPTO_MINUTES]
 UptoDay = Annotated[float, _UPTO_DAY]
-FileName = Annotated[str, BeforeValidator(text(r"[^\0\n]{1,4096}", "/run/credentials/keeper/api_key"))]
+FileName = Annotated[str, BeforeValidator(file_name("/run/credentials/keeper/api_key"))]
 
 
 class VenueConfig(Section):

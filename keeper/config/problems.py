@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from keeper.errors import ConfigError
 
 Path = tuple[str | int, ...]
 _MAX_SHOWN = 50
+_PART_CHARACTERS = 64
 _SHAPES = {
     "string_type": "must be text in quotes",
     "dict_type": "must be a table",
@@ -34,8 +36,14 @@ def dotted(path: Path) -> str:
             text += f"[{part}]"
         else:
             bare = part.replace("-", "").replace("_", "").isalnum() and part.isascii()
-            text += ("." if text else "") + (part if bare else f'"{part}"')
+            text += ("." if text else "") + (part if bare and len(part) <= _PART_CHARACTERS else _quoted(part))
     return text
+
+
+def _quoted(part: str) -> str:
+    """As TOML would write it: what cannot be seen, or would move a terminal's cursor, is spelt out."""
+    cut = part if len(part) <= _PART_CHARACTERS else part[: _PART_CHARACTERS - 1] + "…"
+    return json.dumps(cut, ensure_ascii=False) if cut.isprintable() else json.dumps(cut)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from operator import ge, gt, le, lt
+from pathlib import Path
 from typing import Any
 
 from keeper.core.orders import plain
@@ -19,6 +20,7 @@ _NUMBER = re.compile(r"[+-]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASC
 MAX_DIGITS_BEFORE_POINT = 18
 MAX_DIGITS_AFTER_POINT = 24
 _SHOWN_CHARACTERS = 40
+_SHOWN_BITS = 4096
 
 
 class SeveralError(ValueError):
@@ -53,7 +55,9 @@ def kind_of(value: object) -> str:
 
 def shown(value: object) -> str:
     """A value as it may be repeated in a message: short, on one line."""
-    text = str(value)
+    # Python writes no decimal digits of a number of thousands of them, as TOML takes in hexadecimal.
+    is_vast = isinstance(value, int) and value.bit_length() > _SHOWN_BITS
+    text = f"{value:#x}" if is_vast else str(value)
     text = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
     return repr(text) if isinstance(value, str) else text
 
@@ -62,6 +66,8 @@ def decimal_of(value: object) -> Decimal:
     """A TOML number, or a number in quotes, exactly; neither NaN, infinite, true/false nor beyond our digits."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError(f'must be a number, such as "0.25", and is {kind_of(value)}')
+    if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS_BEFORE_POINT:
+        raise ValueError(f"is {shown(value)}, which is too large to be meant")
     text = str(value).strip()
     if not _NUMBER.fullmatch(text):
         if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII):
@@ -171,6 +177,23 @@ def text(pattern: str, example: str) -> Callable[[object], str]:
     return read
 
 
+def file_name(example: str) -> Callable[[object], str]:
+    """A reader of file names. What was written is not repeated: people paste a key where the file of one is named."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f'must be text in quotes, such as "{example}", and is {kind_of(value)}')
+        if not re.fullmatch(r"[^\0\n]{1,4096}", value):
+            raise ValueError(f'cannot be the name of a file; write it as in "{example}"')
+        try:
+            Path(value).expanduser()
+        except RuntimeError:
+            raise ValueError("begins with a ~ that stands for no folder here; write the path in full") from None
+        return value
+
+    return read
+
+
 def sequence(example: str) -> Callable[[object], object]:
     """A reader of lists: says how a list looks where something else was given."""
 
@@ -180,6 +203,10 @@ def sequence(example: str) -> Callable[[object], object]:
         return tuple(value)
 
     return read
+
+
+_LAST_YEAR = 2199
+_LAST_MOMENT_MS = round(datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def moment_of(value: object) -> int:
@@ -195,10 +222,16 @@ def moment_of(value: object) -> int:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f'is {shown(str(value))}, a time of nowhere; add its offset, as in "2026-11-01T08:00:00Z"')
-        return round(value.timestamp() * 1000)
+        return _meant(round(value.timestamp() * 1000), value)
     if isinstance(value, date):
-        return round(datetime.combine(value, time(), UTC).timestamp() * 1000)
+        return _meant(round(datetime.combine(value, time(), UTC).timestamp() * 1000), value)
     raise ValueError(f"must be a date, such as 2026-11-01, and is {kind_of(value)}")
+
+
+def _meant(moment_ms: int, written: date) -> int:
+    if not 0 <= moment_ms < _LAST_MOMENT_MS:
+        raise ValueError(f"is {shown(str(written))}, which cannot be meant; give a time from 1970 to {_LAST_YEAR}")
+    return moment_ms
 
 
 def table_of(value: object, readers: Mapping[str, Callable[[object], Any]], example: str) -> dict[str, Any]:

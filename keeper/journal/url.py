@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,11 +43,24 @@ def parse(url: str) -> URL:
 
 
 def file_of(url: str | URL) -> Path | None:
-    """The SQLite file, absolute and with links resolved; None for a server."""
+    """The SQLite file, absolute and with links resolved; None for a server.
+
+    Raises :class:`ConfigError` where the path leads nowhere, or to a pipe or a device: waiting for one would not end.
+    """
     parsed = parse(url) if isinstance(url, str) else url
     if parsed.get_backend_name() != "sqlite" or parsed.database is None:
         return None
-    return Path(parsed.database).resolve()
+    try:
+        path = Path(parsed.database).resolve()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is a link to itself or no path"
+        raise ConfigError(f"[journal] url: the file cannot be looked at ({why}); write sqlite:///PATH") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ConfigError(f"[journal] url: {path} is a pipe or a device; a journal is a file: write sqlite:///PATH")
+    return path
 
 
 def describe(url: str | URL) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError
 from tests.config.support import CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
 
@@ -30,6 +31,22 @@ SECOND = HEDGE.replace('"btc"', '"two"').replace("main:BTC", "main:ETH")
         (('ratio = "0.6"', "ratio = -0.1"), "hedges[0].ratio", "at least 0"),
         (('ratio = "0.6"', "ratio = 1e999"), "hedges[0].ratio", "too large"),
         (('ratio = "0.6"', "ratio = 2020-01-01"), "hedges[0].ratio", "a date or time"),
+        (('ratio = "0.6"', "ratio = 0x" + "f" * 6000), "hedges[0].ratio", "is 0xffffffffff"),
+        (
+            ('ratio = "0.6"', 'ratio = "0.6"\nholdings = { l = { amount = 1, as_of = 0001-01-01T00:00:00+23:59 } }'),
+            "hedges[0].holdings.l.as_of",
+            "which cannot be meant; give a time from 1970 to 2199",
+        ),
+        (
+            ('ratio = "0.6"', 'ratio = "0.6"\nholdings = { l = { amount = 1, as_of = 9999-12-31T23:59:59-23:59 } }'),
+            "hedges[0].holdings.l.as_of",
+            "which cannot be meant",
+        ),
+        (
+            ('ratio = "0.6"', 'ratio = "0.6"\n[safety]\nkill_file = "~nobody-here/x"'),
+            "safety.kill_file",
+            "write the path",
+        ),
         (('ratio = "0.6"', 'ratio = "٣"'), "hedges[0].ratio", "not a finite number"),
         (('ratio = "0.6"', ""), "hedges[0].ratio", "is missing"),
         (('asset = "BTC"', ""), "hedges[0]", "needs asset"),
@@ -289,6 +306,25 @@ def test_warnings() -> None:
 
 def test_a_coin_margined_hedge_needs_no_spot() -> None:
     parse(SMALL.replace("BTC/USDT:USDT", "BTC/USD:BTC").replace('spot = ["main"]\n', ""))
+
+
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed() -> None:
+    text = refusal(SMALL + ".".join("a" * 90_000) + " = 1\n")
+    assert "line 10 holds a key of more than 100 parts" in text
+    assert "line 1 holds" in refusal('"a"' + " . 'b'" * 90_000 + " = 1\n" + SMALL)
+    parse(SMALL.replace(HEAD, HEAD + "# " + "a." * 90 + "a\n"))
+
+
+def test_a_variable_of_many_parts_is_refused() -> None:
+    text = refusal(SMALL, {**CREDENTIALS, "KEEPER_LIMITS__" + "__".join("A" * 20_000): "1"})
+    assert "has 20001 parts, and no key is nested so deep" in text
+    assert len(text) < 500
+
+
+def test_the_environment_reaches_every_table() -> None:
+    for table in SECTIONS:
+        text = refusal(SMALL, {**CREDENTIALS, f"KEEPER_{table.upper()}__NO_KEY": "1"})
+        assert f"for {table}.no_key: is not a known key" in text
 
 
 def test_errors_carry_exit_code_2() -> None:
