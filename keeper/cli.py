@@ -5,9 +5,9 @@ Command bodies load when they are called, so that ``keeper --help`` does not wai
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from keeper import __version__
+from keeper import __version__, streams
 from keeper.cli_stress import stress
 from keeper.errors import KeeperError
 
@@ -40,7 +40,7 @@ class _Commands(TyperGroup):
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:  # the edge: what is left is a fault of ours, told without secrets
-            if _is_command_line_fault(error):
+            if _is_command_line_fault(error) or (isinstance(error, OSError) and streams.fault_of_output()):
                 raise
             known = _only_cause(error)
             if known is None:
@@ -71,13 +71,18 @@ DEFAULT_CONFIG = Path("keeper.toml")
 
 def main() -> None:
     """The ``keeper`` program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our signs shows others, and no failure
+    streams.hold()
     try:
-        app(prog_name="keeper")
+        code = app(prog_name="keeper", standalone_mode=True)
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    except OSError:
+        if streams.fault_of_output() is None:
+            raise
+        code = 1  # a page of help that could not be printed
+    sys.exit(streams.ended(code))
 
 
 def body(module: str, name: str | None = None) -> Callable[..., Any]:
@@ -351,7 +356,7 @@ def history(
     if journal is None:
         url: str = body("loading", "load")(config, need_credentials=False).journal_url
     else:
-        url = journal if "://" in journal else f"sqlite:///{Path(journal).expanduser()}"
+        url = journal if "://" in journal else f"sqlite:///{os.path.expanduser(journal)}"  # noqa: PTH111  # its ~ may stand for nobody
     body("history")(url, hedge=hedge, limit=limit, as_json=as_json)
 
 
@@ -413,7 +418,13 @@ def _say(message: str) -> None:
 
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     prefix = typer.style("error:", fg="red", bold=True) if colored else "error:"
-    typer.echo(f"{prefix} {redact(message)}", err=True, color=colored)
+    with suppress(OSError):  # where nobody can be told, the exit code still tells
+        typer.echo(f"{prefix} {_visible(redact(message))}", err=True, color=colored)
+
+
+def _visible(text: str) -> str:
+    """What is told repeats names that others chose; signs that would move a cursor or hide a line are spelt out."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
 
 
 def _report_fault(error: Exception) -> None:

@@ -77,9 +77,14 @@ async def _play(script: Script, face: Face, clock: Clock) -> Ending:
 
 def _new_file(journal: str) -> Path:
     """The file for the journal. One that is there already holds another world's positions, and is left alone."""
-    path = Path(journal).expanduser().absolute()
-    if "://" in journal or path.is_dir():
-        raise ConfigError(f"--journal {journal}: name a file, such as demo.db")
+    path = Path(os.path.expanduser(journal)).absolute()  # noqa: PTH111  # its ~ may stand for nobody
+    try:
+        if "://" in journal or (path.exists() and not path.is_file()):
+            raise ConfigError(f"--journal {journal}: name a file, such as demo.db")
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"--journal: cannot be looked at ({getattr(error, 'strerror', 'no path')}); name a file"
+        ) from None
     if not path.parent.is_dir():
         raise ConfigError(f"--journal {journal}: the directory {path.parent} does not exist; create it first")
     if path.exists() and path.stat().st_size > 0:
