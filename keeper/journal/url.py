@@ -52,9 +52,10 @@ def file_of(url: str | URL) -> Path | None:
         return None
     try:
         path = Path(parsed.database).resolve()
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return path
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return path
     except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is a link to itself or no path"
         raise ConfigError(f"[journal] url: the file cannot be looked at ({why}); write sqlite:///PATH") from None

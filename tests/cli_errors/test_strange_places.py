@@ -110,3 +110,14 @@ def test_a_pasted_key_in_the_place_of_a_file_is_not_repeated(tmp_path: Path, sta
         done = command("check", environ=state, cwd=tmp_path)
         judge(done.returncode, done.stdout, done.stderr, expected=2, says=(f"venues.main.{key}: cannot be the name",))
         assert "BEGIN" not in done.stderr
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    done = shell("mkdir gone && cd gone && rmdir ../gone && keeper history --journal x.db", tmp_path, {})
+    judge(done.returncode, done.stdout, done.stderr, expected=2, says=("cannot be looked at (No such file",))
+
+
+def test_an_interruption_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    done = command("--version", environ={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
