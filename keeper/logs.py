@@ -7,19 +7,17 @@ WARNING whatever level is asked for: below it they print keys in forms that nobo
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import Processor
+
+from keeper.secrecy import masked
 
 MASK = "***"
 PINNED = (
@@ -29,21 +27,16 @@ PINNED = (
 """Loggers, with all below them, that never write anything below WARNING."""
 _MIN_CHARACTERS = 3
 _hidden: set[str] = set()
-_pattern: re.Pattern[str] | None = None
 
 
 def hide(*secrets: str) -> None:
-    """From now on, mask these texts too, in every form that :func:`redact` knows."""
-    global _pattern  # noqa: PLW0603  # one process, one standard error, one list of what may not appear on it
+    """From now on, mask these texts too, in every spelling that :mod:`keeper.secrecy` knows."""
     _hidden.update(secret for secret in secrets if len(secret) >= _MIN_CHARACTERS)
-    forms = {form for secret in _hidden for form in _forms(secret)}
-    ordered = sorted(forms, key=len, reverse=True)
-    _pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
 
 def redact(text: str) -> str:
-    """``text`` with every hidden secret masked: as it is, URL-encoded, escaped for JSON or Python, or in base64."""
-    return _pattern.sub(MASK, text) if _pattern is not None else text
+    """``text`` with every hidden secret masked, however it is spelt."""
+    return masked(text, _hidden, MASK)
 
 
 def configure(level: str = "info", format: str = "auto", secrets: Iterable[str] = ()) -> None:  # noqa: A002
@@ -84,18 +77,6 @@ def configure(level: str = "info", format: str = "auto", secrets: Iterable[str] 
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
     _catch_strays()
-
-
-def _forms(secret: str) -> set[str]:
-    """How a secret may be spelt in a line: these are what libraries do to texts before they print them."""
-    urls = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lower = {re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), url) for url in urls}
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    as_bytes = secret.encode(errors="surrogatepass")
-    encoded = {repr(as_bytes)[2:-1], base64.b64encode(as_bytes).decode().rstrip("=")}
-    # JSON around a Python repr escapes the backslashes once more.
-    twice = {json.dumps(form)[1:-1] for form in (*escaped, *encoded)}
-    return {form for form in {secret, *urls, *lower, *escaped, *encoded, *twice} if len(form) >= _MIN_CHARACTERS}
 
 
 def _renderers(format_name: str, stream: TextIO) -> list[Processor]:

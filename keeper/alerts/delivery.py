@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from urllib.parse import quote, quote_plus
 
 import structlog
 
 from keeper.alerts.channels import Channel, DeliveryError, LogChannel, channel_for
 from keeper.alerts.rules import Alert, Severity
 from keeper.clock import Clock
+from keeper.secrecy import masked
 
 REDACTED = "***"
 _LOUDNESS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
@@ -31,16 +31,11 @@ class _Log(Protocol):
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every secret blotted out by value, also where it was quoted for a URL.
+    """``text`` with every secret blotted out by value, however it is spelt.
 
     A value of fewer than three characters is no secret but a coincidence, and is left alone.
     """
-    # The longest first: where one secret contains another, no tail of it may survive.
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _MIN_SECRET_CHARS:
-            for shape in {secret, quote(secret, safe=""), quote_plus(secret)}:
-                text = text.replace(shape, REDACTED)
-    return text
+    return masked(text, (secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS), REDACTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,10 @@ PROVES_NOTHING = frozenset({408, 409, 425, 499})
 
 
 def say(failure: BaseException, secrets: tuple[str, ...]) -> str:
-    """A short text of a failure, free of secrets."""
+    """A short text of a failure, free of secrets and of signs that would move a terminal's cursor."""
     text = str(failure) or type(failure).__name__
-    return redact(f"{type(failure).__name__}: {text}", secrets)[:TEXT_LIMIT]
+    shown = redact(f"{type(failure).__name__}: {text}", secrets)[:TEXT_LIMIT]
+    return shown if shown.isprintable() else "".join(sign if sign.isprintable() else " " for sign in shown)
 
 
 def _follow(body: Any, path: Path) -> Any:

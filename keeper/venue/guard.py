@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote, quote_plus, urlsplit
 
+from keeper.secrecy import masked
 from keeper.venue.base import HostRefusedError
 from keeper.venue.budget import Budget
 from keeper.venue.recipes import Capability
@@ -21,6 +22,10 @@ SECRET_LENGTH_MIN = 4
 """Shorter texts are no secrets, and taking them out would take out every letter."""
 ECHO_LENGTH_MIN = 12
 """Shorter ones, and numbers, are left in answers: they might be a part of what the venue has to say."""
+ECHO_LOOK_MAX = 1 << 20
+"""Longer answers, which are lists of markets, are searched for the usual spellings alone: the loop waits meanwhile."""
+TEXT_LENGTH_MAX = 20_000
+CUT_LENGTH = 4_000
 HIDDEN = "<hidden>"
 MONEY_LEAVES = re.compile(r"withdraw|transfer", re.IGNORECASE)
 
@@ -82,14 +87,13 @@ def may_create(method: str, path: str) -> bool:
 
 
 def redact(text: str, secrets: tuple[str, ...]) -> str:
-    """``text`` without query strings, signatures and the values in ``secrets``."""
-    shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text)
+    """``text`` without query strings, signatures and the values in ``secrets``; of a very long one, its beginning."""
+    long = len(text) > TEXT_LENGTH_MAX
+    shown = re.sub(r"(https?|wss?)(://[^\s?\"']+)\?[^\s\"']*", r"\1\2?<hidden>", text[:TEXT_LENGTH_MAX])
     shown = re.sub(r"(?i)(signature|sign|listenKey|apiKey|api_key)=[^\s&\"']+", r"\1=<hidden>", shown)
-    for secret in sorted(secrets, key=len, reverse=True):
-        for form in sorted(_forms(secret), key=len, reverse=True):
-            if len(form) >= SECRET_LENGTH_MIN:
-                shown = shown.replace(form, HIDDEN)
-    return shown
+    shown = masked(shown, (secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN), HIDDEN)
+    # What was cut off may have begun within a secret, which then is not known for one.
+    return shown[:-CUT_LENGTH] if long else shown
 
 
 def cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
@@ -99,16 +103,13 @@ def cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
 
 def without_echo(body: str, secrets: tuple[str, ...]) -> str:
     """An answer without the secrets that it repeats, before anything reads it: what is read may be shown, cut short."""
-    for secret in secrets:
-        if len(secret) >= ECHO_LENGTH_MIN and not secret.isdigit():
-            for form in _forms(secret):
-                body = body.replace(form, HIDDEN)
+    telling = [secret for secret in secrets if len(secret) >= ECHO_LENGTH_MIN and not secret.isdigit()]
+    if len(body) <= ECHO_LOOK_MAX:
+        return masked(body, telling, HIDDEN)
+    for secret in telling:
+        for form in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]):
+            body = body.replace(form, HIDDEN)
     return body
-
-
-def _forms(secret: str) -> set[str]:
-    """A secret as a text may have it that repeats a request: as it is, in a URL, and in JSON."""
-    return {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
 
 
 def pin_loggers() -> None:
