@@ -220,7 +220,8 @@ class OrderExecutor:
             answer = await trader.lookup(order.instrument, order.client_id, venue_id)
             if isinstance(answer, OrderReport):
                 last = _from_report(answer, order)
-                venue_id, text = last.venue_order_id or venue_id, "open"
+                venue_id = last.venue_order_id or venue_id
+                text = "open" if answer.filled <= order.contracts else last.text
                 if not last.state.is_open or (last.state is OutcomeState.WORKING and not until_closed):
                     return last
             elif isinstance(answer, LookupFailed):
@@ -237,7 +238,7 @@ class OrderExecutor:
         answer = await trader.lookup(intent.order.instrument, intent.client_id, intent.outcome.venue_order_id)
         if isinstance(answer, OrderReport):
             outcome = _from_report(answer, intent.order)
-            if outcome.state is OutcomeState.UNKNOWN:
+            if outcome.state is OutcomeState.UNKNOWN and answer.filled <= intent.order.contracts:
                 outcome = await self._end_open_order(trader, intent, outcome)
         elif isinstance(answer, NotFound):
             outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
@@ -282,6 +283,8 @@ class OrderExecutor:
             filled = await self._filled_of(trader, intent)
         except VenueError as error:
             return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
+        if filled > intent.order.contracts:
+            return replace(intent.outcome, text=_beyond(intent.order, filled))
         if filled and (not intent.order.rests or filled >= intent.order.contracts):
             state = OutcomeState.FILLED if filled >= intent.order.contracts else OutcomeState.PARTIAL
             return Outcome(intent.client_id, state, filled, text="found among the fills")
@@ -338,6 +341,10 @@ class OrderExecutor:
             for fill in fills
             if fill.client_id == wanted[0] or (fill.venue_order_id or "") == wanted[1]
         ]
+        total = Contracts(sum({fill.trade_id: fill.contracts for fill in mine}.values(), ZERO))
+        if total > intent.order.contracts:
+            log.warning("fills_not_kept", client_id=intent.client_id, text=_beyond(intent.order, total))
+            return
         await self._journal.fills(mine)
 
 
@@ -376,6 +383,9 @@ def _out_of_reach(intent: Intent, *, vouched: bool) -> Outcome:
 
 def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:
     """The outcome that a venue's report means: an open order rests if it was meant to, and is unknown still if not."""
+    if report.filled > order.contracts:
+        text = _beyond(order, report.filled)
+        return Outcome(order.client_id, OutcomeState.UNKNOWN, venue_order_id=report.venue_order_id, text=text)
     state = _STATES[report.state]
     if report.state is OrderState.OPEN and order.rests:
         state = OutcomeState.WORKING
@@ -387,6 +397,11 @@ def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:
         report.venue_order_id,
         report.text,
     )
+
+
+def _beyond(order: PlannedOrder, filled: Contracts) -> str:
+    """That no order fills beyond its size: what says so is about another one, or is wrong, and moves no position."""
+    return f"the venue tells of {plain(filled)} contracts filled of an order over {plain(order.contracts)}"
 
 
 def _say(order: PlannedOrder, outcome: Outcome) -> None:
