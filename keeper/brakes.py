@@ -35,9 +35,8 @@ class Brakes:
         """What stands in the way of orders now."""
         blocks: list[tuple[str, Reason]] = []
         sell_blocks: list[tuple[str, Reason]] = []
-        if self.kill_file is not None and self.kill_file.exists():
-            text = f"{self.kill_file} exists; nothing is sent until it is removed"
-            blocks.append((EVERY_HEDGE, Reason("kill_file", text)))
+        if (killed := self._killed()) is not None:
+            blocks.append((EVERY_HEDGE, Reason("kill_file", killed)))
         free = self._free()
         if free is not None and free < self.min_free_bytes:
             text = (
@@ -46,6 +45,18 @@ class Brakes:
             sell_blocks.append((EVERY_HEDGE, Reason("disk_nearly_full", text)))
         self._tell({reason.code: reason.text for _, reason in (*blocks, *sell_blocks)})
         return Standing(tuple(blocks), tuple(sell_blocks))
+
+    def _killed(self) -> str | None:
+        """Why nothing is sent: anything of that name is there, a link to nowhere too, or it cannot be seen whether."""
+        if self.kill_file is None:
+            return None
+        try:
+            self.kill_file.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return f"whether {self.kill_file} exists cannot be seen ({error.strerror}); nothing is sent until it can"
+        return f"{self.kill_file} exists; nothing is sent until it is removed"
 
     def _tell(self, now: dict[str, str]) -> None:
         """A line for each brake when it takes hold and when it lets go, and none between."""

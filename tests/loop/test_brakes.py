@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
@@ -54,6 +55,30 @@ async def test_a_kill_file_stops_everything_covers_included(house: House, tmp_pa
     kill.unlink()
     await house.turn(2)
     assert house.position() == D(-3)
+
+
+@pytest.mark.parametrize("what", ["a link to nowhere", "a folder", "unseen"])
+async def test_whatever_bears_the_name_of_the_kill_file_stops_everything(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await house.hedge()
+    desk = await house.open()
+    kill = tmp_path / "keeper.kill"
+    desk.observatory.brakes = Brakes(kill_file=kill)
+    await house.turn(2)
+    house.sell_spot("BTC", "2")
+    if what == "a folder":
+        kill.mkdir()
+    elif what == "unseen":
+
+        def refuse(_: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "lstat", refuse)
+    else:
+        kill.symlink_to("nowhere")
+    assert code(await house.one()) == "kill_file"
+    assert house.position() == D(-5)
 
 
 async def test_a_disk_that_fills_up_stops_new_shorts_and_no_cover(house: House, tmp_path: Path) -> None:
