@@ -34,6 +34,10 @@ MAX_TOUCH_FROM_MARK = Decimal("0.05")
 """A book whose touch is further from the mark than this is not a price to trade on."""
 
 
+ROUNDED = Decimal("1.000000001")
+"""What a size may be above a limit that it was divided out of, for the digits that a division leaves off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Hard limits that no hedge's settings can exceed; None is unlimited. Notionals are in quote.
@@ -103,6 +107,7 @@ def review(plan: OrderPlan, exposure: Exposure, limits: Limits, book: Book) -> A
         _touch_fault(exposure)
         or _slippage_fault(exposure, limits)
         or next(filter(None, (_order_fault(order, exposure) for order in plan.orders)), None)
+        or next(filter(None, (_size_fault(order, exposure, limits) for order in plan.orders)), None)
     )
     if fault is not None:
         return RefusedPlan((fault,))
@@ -239,6 +244,17 @@ def _order_fault(order: PlannedOrder, exposure: Exposure) -> Reason | None:
     if slipped:
         return Reason("slippage", f"price {plain(order.price)} is beyond the slippage cap {plain(hedge.max_slippage)}")
     return None
+
+
+def _size_fault(order: PlannedOrder, exposure: Exposure, limits: Limits) -> Reason | None:
+    """A sell larger than one order may be. The planner slices; this holds whatever it may have thought."""
+    if order.side is Side.BUY or exposure.mark is None:
+        return None
+    worth = abs(exposure.hedge.instrument.notional(order.contracts, max(order.price, exposure.mark.mark)))
+    if worth <= limits.max_order_notional * ROUNDED:
+        return None
+    text = f"an order worth {plain(worth)} is above max_order_notional {plain(limits.max_order_notional)}"
+    return Reason("limit_order_notional", text)
 
 
 def _clip_sells(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper.core.hedge import decide
-from keeper.core.limits import ApprovedPlan, RefusedPlan
+from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, review
 from keeper.core.model import Contracts, ExposureMode, Hold, Instrument, Quote, Rebalance, Side, WorkingOrder
 from keeper.core.orders import Epoch, client_order_id, is_ours, plain, plan
 from tests.core.build import EPOCH, D, approve, hedge, inverse, linear, look, snapshot
@@ -103,6 +103,30 @@ def test_a_touch_far_from_the_mark_is_no_price() -> None:
     refused = approve(look(of, snapshot(of, "65000", {"BTC": "5"}, tick="6500"))[0])
     assert isinstance(refused, RefusedPlan)
     assert refused.reasons[0].code == "bad_price"
+
+
+@pytest.mark.parametrize(("coins", "held"), [("5", "0"), ("2", "-5")])
+def test_no_plan_sells_more_at_once_than_one_order_may_be_and_covers_are_exempt(coins: str, held: str) -> None:
+    of = hedge(linear())
+    exposure, memory = look(of, snapshot(of, "65000", {"BTC": coins}, held))
+    decision = decide(exposure, memory)
+    assert isinstance(decision, Rebalance)
+    unsliced = plan(exposure, decision, Quote(D(10**9)), EPOCH)
+    judged = review(unsliced, exposure, Limits(Quote(D(65_000))), Book())
+    if unsliced.orders[0].side is Side.BUY:
+        assert isinstance(judged, ApprovedPlan)
+    else:
+        assert isinstance(judged, RefusedPlan)
+        assert [reason.code for reason in judged.reasons] == ["limit_order_notional"]
+
+
+@given(PRICES, st.decimals("0.001", "10", places=7))
+def test_the_slices_of_the_planner_are_what_the_review_lets_pass(price: Decimal, share: Decimal) -> None:
+    of = hedge(linear())
+    exposure, _ = look(of, snapshot(of, price, {"BTC": "7"}))
+    judged = approve(exposure, max_order=str(price * share))
+    codes = {reason.code for reason in judged.reasons}
+    assert "limit_order_notional" not in codes
 
 
 def test_only_review_makes_an_approved_plan() -> None:
