@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ from keeper.api.bind import parse_bind, show_bind
 from keeper.errors import ConfigError, KeeperError
 
 _LOOK_SECONDS = 10.0
+_SHOWN_CHARACTERS = 40
+HEDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _ORDER_SECONDS = 90.0
 """An order waits for the turn in flight, and that for its venues."""
 
@@ -20,7 +23,16 @@ class NotThereError(KeeperError):
 
 
 def hedge_path(hedge: str, verb: str) -> str:
-    """The path of ``pause``, ``resume``, ``flatten``, ``target`` or ``roll`` of one hedge."""
+    """The path of ``pause``, ``resume``, ``flatten``, ``target`` or ``roll`` of one hedge.
+
+    Raises :class:`ConfigError` for what cannot be the name of a hedge, and would be another path or none.
+    """
+    if not HEDGE_NAME.fullmatch(hedge):
+        shown = hedge if len(hedge) <= _SHOWN_CHARACTERS else hedge[:_SHOWN_CHARACTERS] + "…"
+        raise ConfigError(
+            f"{shown!r} is not the name of a hedge, which has up to 32 letters, digits, dots and dashes; keeper status "
+            "shows the hedges that there are"
+        )
     return f"/api/v1/hedges/{quote(hedge, safe='')}/{verb}"
 
 

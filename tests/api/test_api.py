@@ -19,7 +19,7 @@ from keeper.api.client import ask, hedge_path
 from keeper.api.operations import Progress, loop_health, state_document
 from keeper.api.server import serve
 from keeper.core.model import Base, Contracts, InstrumentId, Outcome, OutcomeState, PlannedOrder, Quote, Side
-from keeper.errors import KeeperError, UnsafeError
+from keeper.errors import ConfigError, KeeperError, UnsafeError
 from keeper.report import plan_document
 from tests.alerts.stories import START_MS, hedge_cycle
 from tests.api.running import TOKEN, PaperDaemon, running
@@ -325,8 +325,9 @@ async def test_the_client_asks_and_understands_each_answer(where: str, daemon: P
     assert (await ask(where, TOKEN, "GET", "/api/v1/health"))["ok"] is False
     with pytest.raises(KeeperError, match='did you mean "eth"'):
         await ask(where, TOKEN, "POST", hedge_path("et", "resume"))
-    with pytest.raises(KeeperError, match="Not Found"):
-        await ask(where, TOKEN, "POST", hedge_path("a/../eth", "resume"))
+    for name in ("a/../eth", "", "..", "e" * 33, "eth\x1b[2J"):
+        with pytest.raises(ConfigError, match="is not the name of a hedge"):
+            hedge_path(name, "resume")
     with pytest.raises(KeeperError, match="refuses this token") as refusal:
         await ask(where, "not-the-token", "GET", "/api/v1/state")
     assert "not-the-token" not in str(refusal.value)
