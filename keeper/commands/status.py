@@ -140,7 +140,11 @@ def _keeper(config: Config, config_path: Path) -> _Keeper:
 
 
 def _token(path: Path, bind: str) -> str:
-    if path.exists():
+    try:
+        is_there = path.exists()
+    except OSError:
+        is_there = True  # or cannot be looked at, of which its reader tells
+    if is_there:
         return read_token(path)
     # A keeper makes the file before it listens: without one, none has run here yet.
     raise KeeperError(

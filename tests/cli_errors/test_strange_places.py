@@ -68,6 +68,13 @@ def test_a_journal_named_on_the_command_line(line: tuple[str, ...], path: str) -
     judge(done.exit_code, done.stdout, done.stderr, expected=2, says=())
 
 
+def test_a_token_file_that_cannot_be_looked_at(tmp_path: Path, state: dict[str, str]) -> None:
+    (tmp_path / "keeper.toml").write_text(edited(f'[api]\ntoken_file = "{"n" * 300}"').replace("PORT", "1"))
+    for line in (("status",), ("pause",), ("target", "btc")):
+        done = in_process(*line, "-c", str(tmp_path / "keeper.toml"), environ=state)
+        judge(done.exit_code, done.stdout, done.stderr, expected=1, says=("could not be read: File name too long",))
+
+
 def test_names_are_shown_without_moving_the_cursor(tmp_path: Path, state: dict[str, str]) -> None:
     text = edited('"ke\\u001b[2Jy" = 1').replace("PORT", "1") + f"{'long' * 5000} = 1\n"
     (tmp_path / "keeper.toml").write_text(text)
