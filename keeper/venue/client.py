@@ -38,6 +38,7 @@ from keeper.venue.guard import (
     pin_loggers,
     without_echo,
 )
+from keeper.venue.numbers import bound
 from keeper.venue.recipes import Capability, near
 
 ALLOWED_KEYS = frozenset(
@@ -95,12 +96,19 @@ def check_exchange(exchange_id: str) -> None:
 
 
 def _strict_json(text: str) -> Any:
-    """JSON with numbers kept as they were written, and without the constants that are no numbers."""
+    """JSON with numbers kept as they were written, without constants that are no numbers and letters that are none."""
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not a number")
 
-    return json.loads(text, parse_float=str, parse_constant=refuse)
+    document = json.loads(text, parse_float=str, parse_constant=refuse)
+    if _HALF_LETTER.search(text):
+        # One half of a pair alone can be written nowhere: not into the journal, and not into an answer of the API.
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+_HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class GuardMixin:
@@ -338,6 +346,7 @@ def build_client(
     check_exchange(exchange_id)
     check_options(name, ccxt_options)
     pin_loggers()
+    bound()
     described = _pristine(exchange_id)
     urls, hostname = described["urls"], described.get("hostname")
     override = dict(ccxt_options.get("urls", {})).get("api")

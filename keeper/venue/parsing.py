@@ -434,7 +434,7 @@ def order_report(order: Row, client_id: str, unit: Decimal) -> OrderReport:
     amount = decimal_of(order.get("amount"), f"{what} amount")
     filled = decimal_of(order.get("filled"), f"{what} filled")
     status = str(order.get("status"))
-    if not 0 <= filled <= amount:
+    if not 0 <= filled <= amount or amount == 0:
         raise BadReadingError(f"{what}: {filled} filled of {amount}")
     if status in CLOSED:
         state = OrderState.FILLED if filled == amount else OrderState.PARTIAL if filled else OrderState.NONE
