@@ -24,6 +24,7 @@ from keeper.venue.base import (
     UnreadMarketError,
     VenueError,
 )
+from keeper.venue.bodies import LISTS_MARKETS
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient
@@ -138,11 +139,12 @@ class Connection:
     async def _load(self, known: Mapping[str, Row] | None, in_parts: bool) -> tuple[VenueError, ...]:
         """Load the markets; the failures of lists that are missing from them."""
         unread: list[tuple[Exception, Answer]] = []
-        token = UNREAD_LISTS.set(unread if in_parts else None)
+        token, long = UNREAD_LISTS.set(unread if in_parts else None), LISTS_MARKETS.set(True)
         try:
             await self.client.load_markets(bool(known))
         finally:
             UNREAD_LISTS.reset(token)
+            LISTS_MARKETS.reset(long)
         failed = [answer for _, answer in unread]
         faults = [
             reading_error(failure, [answer], self.capability.codes, self.guard.secrets) for failure, answer in unread

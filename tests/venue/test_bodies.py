@@ -14,7 +14,7 @@ from keeper.cycle import turn
 from keeper.venue import bodies
 from keeper.venue.base import BadReadingError
 from tests.venue.helpers import DRY_RUN, opened, venue_of
-from tests.venue.tamper import as_it_is
+from tests.venue.tamper import Reply, as_it_is
 from tests.venue.test_hostile import ORDERS, settle, staged
 
 BOUND = 1 << 20
@@ -84,6 +84,17 @@ async def test_an_endless_reading_holds_and_comes_right(path: str, tmp_path: Pat
         stage.tamper.twists = {}
         await settle(stage.house.desk)
         assert stage.short == stage.coins
+
+
+async def test_only_lists_of_markets_may_be_very_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bodies.MOST_BYTES_OF_A_READING <= 16 << 20, "brackets take many times their length in memory"
+    monkeypatch.setattr(bodies, "MOST_BYTES_OF_A_READING", 4_000)
+    async with staged("binance", tmp_path) as stage:  # its lists of markets are longer than that
+        stage.tamper.twists = {"/api/v3/account": lambda body: Reply(body[:-1] + b" " * 4_000 + body[-1:])}
+        record = await turn(stage.house.desk)
+        assert "bad_reading" in {reason.code for reason in record.hedges[0].exposure.blockers}
+        stage.tamper.twists = {}
+        await settle(stage.house.desk)
 
 
 async def test_an_order_whose_answer_does_not_end_is_sent_once(tmp_path: Path) -> None:
