@@ -18,7 +18,7 @@ from keeper.core.stated import FILE, files_of
 from keeper.doubt import Doubt, Gathered
 from keeper.journal.base import Remembered
 from keeper.pricing import Attempt, Pricing
-from keeper.venue.base import VenueError, Wallet, Wallets
+from keeper.venue.base import BadReadingError, VenueError, Wallet, Wallets
 
 EXPLAINED_SHARE = Decimal("0.9")
 """What the records have to show of a fall before it is believed: fees and dust are not all recorded alike."""
@@ -53,19 +53,18 @@ class WalletReading:
         first = await self._try(look, str(account), lambda: self._wallet(account))
         if first is None:
             return
-        assets = self.assets_in(account)
-        doubted = [
-            asset
-            for asset in assets
-            if self._doubt.jumped(first.totals.get(asset, NO_BASE), remembered.holdings.get((account, asset)))
-        ]
+        unread = [asset for asset in self.assets_in(account) if asset in first.unread]
+        look.gaps += [Gap(str(account), BadReadingError.code, first.unread[asset]) for asset in unread]
+        assets = [asset for asset in self.assets_in(account) if asset not in unread]
+        before = {asset: remembered.holdings.get((account, asset)) for asset in assets}
+        doubted = [each for each in assets if self._doubt.jumped(first.totals.get(each, NO_BASE), before[each])]
         second: Wallet | None = None
         if doubted:
-            second = await self._try(look, str(account), lambda: self._wallet(account))
+            second = await self._try(look, str(account), lambda: self._wallet(account, doubted))
             if second is None:
                 return
         look.stated_at_ms.update({(account, asset): at_ms for asset, at_ms in first.stated_at_ms.items()})
-        believed, read_at_ms = True, self._clock.now_ms()
+        believed, read_at_ms = not unread, self._clock.now_ms()
         for asset in assets:
             value = first.totals.get(asset, NO_BASE)
             fault = None
@@ -116,11 +115,12 @@ class WalletReading:
                     look.gaps.append(Gap(str(account), "unconfirmed_reading", text))
 
     async def _again(self, look: Gathered, account: AccountId) -> Wallet | None:
-        return await self._try(look, str(account), lambda: self._wallet(account))
+        read = [asset for where, asset in look.holdings if where == account and asset in self.assets_in(account)]
+        return await self._try(look, str(account), lambda: self._wallet(account, read))
 
-    async def _wallet(self, account: AccountId) -> Wallet:
-        """The wallet; a coin that nobody counts may be one that cannot be understood."""
-        return (await self._places[account.venue].wallet(account.wallet)).told(*self.assets_in(account))
+    async def _wallet(self, account: AccountId, needed: Sequence[str] = ()) -> Wallet:
+        """The wallet; a coin of it that cannot be understood hides no other one, unless it is needed."""
+        return (await self._places[account.venue].wallet(account.wallet)).told(*needed)
 
     async def _unconfirmed(
         self, account: AccountId, asset: str, value: Base, first: Wallet, second: Wallet, remembered: Remembered

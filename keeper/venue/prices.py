@@ -130,19 +130,26 @@ class Prices:
         return values
 
     async def _marks_one_by_one(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
-        """The marks that rows of positions tell beside their sizes, or that the venue tells of one contract alone."""
-        found: dict[str, dict[str, Any]] = {}
-        for symbol in symbols:
-            market = self._at.market(symbol)
-            product = self._at.capability.product_of(market)
-            if product is None:
-                continue
-            keys, fields = self._at.keys(market, product), product.fields
-            read, mark = product.mark_alone or (product.position, fields.mark)
-            for row in await self._at.rows(read, keys, Urgency.POSITION):
-                if row.get(fields.symbol) == market["id"] and stated(row, mark):
-                    found[symbol] = {"mark": row[mark]}
-        return found
+        """The marks that rows of positions tell beside their sizes, or that the venue tells of one contract alone; what
+        it does not tell of one hides no other.
+        """
+        marks = await settled(*(self._mark_alone(symbol) for symbol in symbols))
+        limited = next((mark for mark in marks if isinstance(mark, RateLimitedError)), None)
+        if limited is not None:
+            raise limited
+        told = zip(symbols, marks, strict=True)
+        return {symbol: {"mark": mark} for symbol, mark in told if not isinstance(mark, VenueError | None)}
+
+    async def _mark_alone(self, symbol: str) -> Any:
+        market = self._at.market(symbol)
+        product = self._at.capability.product_of(market)
+        if product is None:
+            return None
+        read, name = product.mark_alone or (product.position, product.fields.mark)
+        rows = await self._at.rows(read, self._at.keys(market, product), Urgency.POSITION)
+        return next(
+            (row[name] for row in rows if row.get(product.fields.symbol) == market["id"] and stated(row, name)), None
+        )
 
     async def _unified_marks(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
         has = self._at.client.has
