@@ -115,12 +115,22 @@ async def looking(config: Config, *, clock: Clock | None = None, partly: bool = 
         except HostRefusedError as error:
             raise start_error(config, whose(config, error), error) from error
         refused = _refused(config, checked.away)
-        if refused is not None and (not partly or len(checked.away) == len(venues.observers)):
+        if refused is not None and not partly:
             raise refused
         snapshot, judged = await _judged(config, observatory, memories, remembered, clock)
+        away = {name: error for name, error in checked.away.items() if not _shows(snapshot, name)}
+        refused = _refused(config, away)
+        if refused is not None and len(away) == len(venues.observers):
+            raise refused
         refuse_blindness(config, snapshot.gaps, [judgement.exposure for judgement in judged])
         cycles = tuple(_as_cycle(judgement) for judgement in judged)
         yield Seen(Look(snapshot.taken_at_ms, cycles, snapshot, refused), venues)
+
+
+def _shows(snapshot: Snapshot, venue: str) -> bool:
+    """Whether a venue showed anything of the account: a key that may not ask everything is not a wrong one."""
+    read = {account.venue for account, _ in snapshot.holdings} | {ident.venue for ident in snapshot.positions}
+    return venue in read
 
 
 def _refused(config: Config, away: Mapping[str, VenueError]) -> KeeperError | None:

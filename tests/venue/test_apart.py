@@ -1,4 +1,4 @@
-"""What a venue does not tell of one hedge hides nothing of another one."""
+"""What a venue does not tell of one hedge, or does not let this key ask, hides nothing of another one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from keeper.core.model import HedgeCycle
+from keeper.errors import VenueStartError
 from keeper.look import look_once
 from tests.venue.test_lists import NO
 from tests.venue.test_other_ways import coin_margined
-from tests.venue.test_payloads import _mexc_position, config_over, near, serving
+from tests.venue.test_payloads import Told, _mexc_position, config_over, near, seen, serving
 from tests.venue.test_told import COIN, INVERSE, LINEAR, SHORT, hedge
 from tests.venue.venues_told import binance
+
+MAY_NOT = Told(401, json.dumps({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}))
 
 
 async def both(exchange: str, routes: dict[str, Any], folder: Path, first: str, second: str) -> list[HedgeCycle]:
@@ -52,3 +55,18 @@ async def test_a_price_that_is_told_of_one_contract_alone_is_used(tmp_path: Path
     assert near(coin.exposure.futures_base, "-1"), coin.exposure.blockers
     assert near(coin.exposure.exposure_base, owned), coin.exposure.blockers
     assert near(linear.exposure.futures_base, "-1.5"), linear.exposure.blockers
+
+
+async def test_a_key_that_may_not_ask_for_positions_still_shows_coins(tmp_path: Path) -> None:
+    routes = binance([SHORT], [COIN])
+    for path in [path for path in routes if path.startswith("/fapi/") and ("osition" in path or "Orders" in path)]:
+        routes[path] = MAY_NOT
+    cycle = await seen("binance", routes, tmp_path, hedge(LINEAR))
+    assert cycle.exposure.futures_base is None
+    assert near(cycle.exposure.spot_base, "5"), cycle.exposure.blockers
+    assert "credentials_refused" in {reason.code for reason in cycle.exposure.blockers}
+    for path in routes:
+        if "exchangeInfo" not in path and "premiumIndex" not in path and "ticker" not in path:
+            routes[path] = MAY_NOT
+    with pytest.raises(VenueStartError, match="refuses the credentials"):
+        await seen("binance", routes, tmp_path, hedge(LINEAR))
