@@ -30,7 +30,11 @@ def cross_check(
     for name in set(venue_names) & set(RESERVED):
         problems.add(("venues", name), "is a name that keeper uses for holdings outside of venues; choose another")
     _duplicates(hedges, problems)
-    _ratios(hedges, problems)
+    shared = list(_ratios(hedges))
+    if mode is not Mode.DRY_RUN:
+        for path, text in shared:
+            problems.add(path, text)
+        shared = []
     _exposures(hedges, problems)
     _keys(venues, problems)
     _top_ups(venues, problems)
@@ -39,7 +43,8 @@ def cross_check(
     if mode is Mode.LIVE:
         _clear_text(venues, problems)
     _candidates(hedges, problems)
-    return (*_unused(venue_names, hedges), *_spot_on_coin_margin(hedges), *_rolls_of_nothing(hedges))
+    told = (f"hedges[{path[1]}].{path[2]}: {text}" for path, text in shared)
+    return (*_unused(venue_names, hedges), *told, *_spot_on_coin_margin(hedges), *_rolls_of_nothing(hedges))
 
 
 def _references(venue_names: Sequence[str], problems: Problems) -> None:
@@ -108,8 +113,8 @@ def _sources(hedge: HedgeConfig) -> Iterator[tuple[str, str]]:
                 yield asset, file.path
 
 
-def _ratios(hedges: Hedges, problems: Problems) -> None:
-    """The same coins must not be sold more than once over."""
+def _ratios(hedges: Hedges) -> Iterator[tuple[Path, str]]:
+    """The same coins must not be sold more than once over; where nothing is sold, whoever looks is told of it."""
     shares: dict[tuple[str, str], list[tuple[int, HedgeConfig]]] = defaultdict(list)
     for index, hedge in hedges:
         for source in _sources(hedge):
@@ -119,11 +124,11 @@ def _ratios(hedges: Hedges, problems: Problems) -> None:
         total = sum((hedge.ratio or Decimal(0) for _, hedge in sharing), Decimal(0))
         if len(sharing) > 1 and total > ONE:
             others = ", ".join(f'"{hedge.name}"' for _, hedge in sharing[:-1])
-            problems.add(
-                ("hedges", sharing[-1][0], "ratio"),
+            text = (
                 f"adds up to {plain(total)} with {others} over the same {asset} in {where}; lower the ratios "
-                "until they add up to 1 or less, or let each hedge count other accounts",
+                "until they add up to 1 or less, or let each hedge count other accounts"
             )
+            yield ("hedges", sharing[-1][0], "ratio"), text
 
 
 def _exposures(hedges: Hedges, problems: Problems) -> None:

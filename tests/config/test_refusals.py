@@ -252,16 +252,22 @@ def test_two_hedges_share_neither_name_nor_contract() -> None:
 
 
 def test_the_same_coins_are_not_sold_twice() -> None:
-    text = refusal(SMALL + SECOND)
+    trading = SMALL.replace("dry-run", "testnet")
+    text = refusal(trading + SECOND)
     assert 'hedges[1].ratio (hedge "two")' in text
     assert "adds up to 1.2" in text
-    parse(SMALL + SECOND.replace("0.6", "0.4"))
-    parse(SMALL + SECOND.replace('["main"]', '["main.funding"]'))
-    parse(SMALL + SECOND.replace('asset = "BTC"', 'asset = "ETH"'))
+    parse(trading + SECOND.replace("0.6", "0.4"))
+    parse(trading + SECOND.replace('["main"]', '["main.funding"]'))
+    parse(trading + SECOND.replace('asset = "BTC"', 'asset = "ETH"'))
     assert "holdings.x" in refusal(
-        SMALL.replace('spot = ["main"]', "holdings = { x = 1 }")
+        trading.replace('spot = ["main"]', "holdings = { x = 1 }")
         + SECOND.replace('spot = ["main"]', "holdings = { x = 1 }")
     )
+
+
+def test_where_nothing_is_sold_the_same_coins_may_be_looked_at_twice() -> None:
+    (warning,) = (text for text in parse(SMALL + SECOND).warnings if "adds up to" in text)
+    assert warning.startswith('hedges[1].ratio: adds up to 1.2 with "btc" over the same BTC in main')
 
 
 def test_one_account_has_one_name() -> None:
@@ -333,7 +339,8 @@ def test_errors_carry_exit_code_2() -> None:
 
 def test_the_same_file_is_not_sold_twice_over() -> None:
     held = 'holdings_file = { path = "cold.json" }\n'
-    text = refusal(SMALL + held + SECOND.replace('spot = ["main"]\n', 'holdings_file = { path = "./cold.json" }\n'))
+    trading = SMALL.replace("dry-run", "testnet")
+    text = refusal(trading + held + SECOND.replace('spot = ["main"]\n', 'holdings_file = { path = "./cold.json" }\n'))
     assert "over the same BTC in cold.json" in text
 
 
