@@ -166,10 +166,10 @@ def counted_positions(
                 f'{ident} holds {position.contracts} contracts that no hedge names; set unlisted = "count" or "ignore"'
             )
             reasons.append(Reason("unlisted_position", text))
-        elif ident in snapshot.marks:
-            counted.append(position)
         else:
-            reasons.append(Reason("missing_reading", f"{ident} is to be counted and has no price"))
+            counted.append(position)
+            if ident not in snapshot.marks:
+                reasons.append(Reason("missing_reading", f"{ident} is to be counted and has no price"))
     return tuple(counted), reasons
 
 
@@ -236,7 +236,7 @@ def _coin_pnl(hedge: Hedge, counted: tuple[Position, ...], snapshot: Snapshot) -
 
 
 def _futures_delta(legs: tuple[LegExposure, ...], counted: tuple[Position, ...], snapshot: Snapshot) -> Base | None:
-    """Base delta of the legs and of what else is counted, each at its own mark; None where a leg's is not known."""
+    """Base delta of the legs and of what else is counted, each at its own mark; None where one of them is not known."""
     own = {leg.id for leg in legs}
     total = ZERO
     for leg in legs:
@@ -245,8 +245,10 @@ def _futures_delta(legs: tuple[LegExposure, ...], counted: tuple[Position, ...],
         total += leg.delta_base
     for position in counted:
         if position.instrument.id not in own:
-            mark = snapshot.marks[position.instrument.id].mark
-            total += position.instrument.delta(position.contracts, mark)
+            mark = snapshot.marks.get(position.instrument.id)
+            if mark is None and position.instrument.kind is not Kind.LINEAR:
+                return None
+            total += position.instrument.delta(position.contracts, ONE if mark is None else mark.mark)
     return Base(total)
 
 

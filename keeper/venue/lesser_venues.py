@@ -325,6 +325,7 @@ OTHERS: Mapping[str, Capability] = {
         options={"fetchMarkets": {"types": ["spot", "swap"]}, "uta": False},
         unified_wallets={"": {"type": "spot"}},
         # coin-margined positions are seen, and refused: their size is in coins, which the client does not say
+        inverse_worth_unknown=True,
         products=(
             _bitget_product("USDT-FUTURES", lambda market: is_linear(market) and market.get("settle") == "USDT"),
             _bitget_product("USDC-FUTURES", lambda market: is_linear(market) and market.get("settle") == "USDC"),

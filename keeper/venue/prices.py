@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from keeper.core.model import Instrument, InstrumentId, Mark
+from keeper.core.model import Instrument, InstrumentId, Kind, Mark
 from keeper.venue.base import BadReadingError, RateLimitedError, VenueError
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, settled, together
@@ -27,7 +27,8 @@ class Prices:
             groups: dict[int, tuple[Product, list[Row]]] = {}
             plain: list[str] = []
             for instrument in instruments:
-                if self._at.is_missed(instrument.id.symbol):
+                unknown = self._at.capability.inverse_worth_unknown and instrument.kind is Kind.INVERSE
+                if unknown or self._at.is_missed(instrument.id.symbol):
                     continue
                 market = self._at.market(instrument.id.symbol)
                 product = self._at.capability.product_of(market) or self._at.capability.prices

@@ -349,6 +349,10 @@ class Capability:
     amount_is_size: bool = False
     """The client's ``amount`` and ``contracts`` are in USD or coins, and a contract is ``contractSize`` of them."""
     inverse_contract_size: Decimal | None = None
+    inverse_worth_unknown: bool = False
+    """What a coin-margined position is worth is not known: its size is in coins, or in what nobody says. Such contracts
+    have no price here, so that a position in one is seen, and makes a sum that counts it unknown.
+    """
     min_notional_on_covers: bool = True
     order_params: Mapping[str, Any] = field(default_factory=dict)
     order_figures: Mapping[str, str] = field(default_factory=dict)

@@ -111,6 +111,7 @@ WEEX = Capability(
     candle_params=lambda market: None if market.get("spot") else {"historical": True},
     unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
     amount_is_size=True,  # sizes are in coins, whatever contractVal says
+    inverse_worth_unknown=True,
     position_from_list=True,
     # the client's tickers of the day cost as much as forty other questions
     prices=Product(

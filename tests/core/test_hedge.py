@@ -92,6 +92,18 @@ def test_the_mixed_unified_account(price: str, equity: str, delta: str, sells: s
     assert close(inverse().contracts_for(exposure.drift_base, D(price)), sells)
 
 
+def test_a_counted_position_without_a_price_is_worth_what_nobody_knows() -> None:
+    of = hedge(linear(), unlisted=Unlisted.COUNT)
+    coin = Position(inverse(), Contracts(D(-300)), D(60000))
+    seen = snapshot(of, "60000", {"BTC": "3.5"}, "-1", others=(coin,))
+    marks = {ident: mark for ident, mark in seen.marks.items() if ident != coin.instrument.id}
+    exposure, _ = look(of, replace(seen, marks=marks))
+    assert (exposure.futures_base, exposure.drift_base) == (None, None)
+    assert "missing_reading" in [reason.code for reason in exposure.blockers]
+    priced, _ = look(of, seen)
+    assert close(priced.futures_base, "-1.5")
+
+
 def test_a_unified_balance_is_counted_once() -> None:
     of = hedge(inverse(), collateral_is_spot=True)
     exposure, _ = look(of, snapshot(of, "60000", {"BTC": "3"}))
