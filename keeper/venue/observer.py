@@ -306,6 +306,8 @@ class CcxtObserver:
         rows, fields = looked
         if fields.index is not None:
             one_way = not any(str(row.get(fields.index)) in fields.hedge_texts for row in rows)
+        elif any(self._at.capability.two_sided(row) for row in rows):
+            one_way = False
         first = rows[0]
         leverage = optional_positive(first, fields.leverage, symbol) if fields.leverage else None
         said = str(first.get(fields.margin_mode)).lower() if fields.margin_mode else ""

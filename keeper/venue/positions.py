@@ -267,7 +267,8 @@ class Positions:
             if self._at.client.has.get("fetchPosition") is True and not self._at.capability.position_from_list:
                 rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
             else:
-                rows = await self._at.unified("fetch_positions", [symbol], level=Urgency.POSITION)
+                asked = dict(self._at.capability.params_by_product(market))
+                rows = await self._at.unified("fetch_positions", [symbol], asked, level=Urgency.POSITION)
             rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
         if not rows:
             raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")

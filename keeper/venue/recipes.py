@@ -420,6 +420,8 @@ class Capability:
     can_withdraw: Callable[[Row], bool | None] = lambda _: None
     can_trade: Callable[[Row], bool | None] = lambda _: None
     always_one_way: bool = False
+    two_sided: Callable[[Row], bool] = lambda _: False
+    """Whether one of the client's positions shows an account in hedge mode."""
     pace: Mapping[str, float] = field(default_factory=dict)
     """Cost per second of the sections that the venue counts apart, by the beginning of their name."""
     credit_seconds: float = 4.0
