@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from keeper.venue.lesser_margins import BITGET_MARGINS, GATE_MARGINS, kucoin_margins
@@ -161,7 +162,21 @@ _GATE_PRICES = Product(
     ),
 )  # fmt: skip
 """A leverage of zero is cross; prices are read through the client."""
-_KUCOIN_CODES = Codes(not_found=frozenset({"100001", "100004"}), limits=frozenset({"429000", "200002"}))
+_KUCOIN = Capability(
+    book_depths=(20, 100),
+    candles_a_page=200,
+    candle_until="",
+    unified_wallets={"": {"type": "swap"}},
+    whole_amounts=True,
+    margin_mode_with_orders=True,
+    position_from_list=True,
+    flat_is_told=True,
+    prices=_KUCOIN_PRICES,
+    margins=kucoin_margins(""),
+    lookups=Lookups(unified="clientOid"),
+    codes=Codes(not_found=frozenset({"100001", "100004"}), limits=frozenset({"429000", "200002"})),
+    demo="none",
+)
 
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(
@@ -288,34 +303,16 @@ OTHERS: Mapping[str, Capability] = {
             not_found=frozenset({"ORDER_NOT_FOUND", "ORDER_FINISHED"}),
         ),
     ),
-    "kucoin": Capability(
-        book_depths=(20, 100),
-        candles_a_page=200,
-        candle_until="",
+    "kucoin": replace(
+        _KUCOIN,
+        markets_in_parts=True,
         options={"fetchMarkets": {"types": ["spot", "swap", "future"], "fetchTickersFees": False}},
         unified_wallets={"": {"type": "spot"}, "funding": {"type": "main"}, "margin": {"type": "margin"}},
-        whole_amounts=True,
-        margin_mode_with_orders=True,
-        prices=_KUCOIN_PRICES,
         margins=kucoin_margins("linear"),
-        lookups=Lookups(unified="clientOid"),
-        codes=_KUCOIN_CODES,
-        demo="none",
     ),
-    "kucoinfutures": Capability(
-        book_depths=(20, 100),
-        candles_a_page=200,
-        candle_until="",
-        unified_wallets={"": {"type": "swap"}},
-        whole_amounts=True,
-        margin_mode_with_orders=True,
-        prices=_KUCOIN_PRICES,
-        margins=kucoin_margins(""),
-        lookups=Lookups(unified="clientOid"),
-        codes=_KUCOIN_CODES,
-        demo="none",
-    ),
+    "kucoinfutures": _KUCOIN,
     "bitget": Capability(
+        markets_in_parts=True,
         candles_a_page=200,
         rates=RateHistory(
             read=Read(

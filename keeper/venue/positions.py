@@ -264,11 +264,14 @@ class Positions:
             rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
         else:
             fields = UNIFIED_FIELDS
-            if self._at.client.has.get("fetchPosition") is True and not self._at.capability.position_from_list:
-                rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
-            else:
+            in_list = self._at.capability.position_from_list
+            single = self._at.client.has.get("fetchPosition") is True
+            rows = []
+            if in_list or not single:
                 asked = dict(self._at.capability.params_by_product(market))
                 rows = await self._at.unified("fetch_positions", [symbol], asked, level=Urgency.POSITION)
+            if single and (not in_list or (not rows and self._at.capability.flat_is_told)):
+                rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
             rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
         if not rows:
             raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")

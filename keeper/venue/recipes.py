@@ -365,6 +365,8 @@ class Capability:
     """Ends of paths that the client asks about the account while it loads the markets, and does without."""
     position_from_list: bool = False
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
+    flat_is_told: bool = False
+    """That call is asked where the list shows no row: it shows an explicit zero."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     no_orders: str = ""
