@@ -226,12 +226,13 @@ def _coin_pnl(hedge: Hedge, counted: tuple[Position, ...], snapshot: Snapshot) -
     total = ZERO
     for position in counted:
         instrument = position.instrument
-        if instrument.kind is not Kind.INVERSE or instrument.settle not in hedge.assets or position.contracts == 0:
+        if instrument.kind is not Kind.INVERSE or instrument.settle not in hedge.assets:
             continue
         mark = snapshot.marks.get(instrument.id)
-        if mark is None or position.entry_price is None or position.entry_price <= 0:
+        gain = None if mark is None and position.contracts else position.coin_pnl(mark.mark if mark else ONE)
+        if gain is None:
             return None
-        total += instrument.coin_pnl(position.contracts, position.entry_price, mark.mark)
+        total += gain
     return Base(total)
 
 

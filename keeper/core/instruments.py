@@ -116,6 +116,19 @@ class Position:
     contracts: Contracts
     entry_price: Decimal | None = None
     liquidation_price: Decimal | None = None
+    over_entries: Decimal | None = None
+    """Of a long and a short of one coin-margined contract that no single entry price stands for: the sum of contracts
+    over entry price, with signs. Their profit stays where they cancel out.
+    """
+
+    def coin_pnl(self, mark: Decimal) -> Base | None:
+        """Unrealised PnL in coins at ``mark``; None where no entry price was told."""
+        of = self.instrument
+        if of.kind is Kind.INVERSE and self.over_entries is not None:
+            return Base(of.contract_size * (self.over_entries - self.contracts / mark))
+        if of.kind is not Kind.INVERSE or self.contracts == 0:
+            return Base(ZERO)
+        return of.coin_pnl(self.contracts, self.entry_price, mark) if self.entry_price else None
 
 
 @dataclass(frozen=True, slots=True)

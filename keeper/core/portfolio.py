@@ -193,7 +193,7 @@ def _gained(exposure: Exposure) -> Fraction:
         return total
     for leg in exposure.legs:
         instrument, position, mark = leg.leg.instrument, leg.position, leg.mark
-        if position is None or mark is None or position.entry_price is None or instrument.settle not in hedge.assets:
+        if position is None or mark is None or instrument.settle not in hedge.assets:
             continue
-        total += Fraction(instrument.coin_pnl(position.contracts, position.entry_price, mark.mark))
+        total += Fraction(position.coin_pnl(mark.mark) or 0)
     return total

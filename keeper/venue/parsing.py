@@ -347,11 +347,13 @@ def merged(instrument: Instrument, rows: list[PositionRow]) -> Position:
     held = [row for row in rows if row.contracts != 0]
     if len(held) == 1:
         return Position(instrument, Contracts(total), held[0].entry, held[0].liquidation)
-    if total == 0 or any(row.entry is None for row in held):
+    if not held or any(row.entry is None for row in held) or (total == 0 and instrument.kind is not Kind.INVERSE):
         return Position(instrument, Contracts(total))
     if instrument.kind is Kind.INVERSE:
         weight = sum((row.contracts / row.entry for row in held if row.entry), ZERO)
-        entry = total / weight if weight else ZERO
+        if total * weight <= 0:
+            return Position(instrument, Contracts(total), over_entries=weight)
+        entry = total / weight
     else:
         entry = sum((row.contracts * row.entry for row in held if row.entry), ZERO) / total
     return Position(instrument, Contracts(total), entry if entry > 0 else None)
