@@ -9,12 +9,14 @@ exception carries a signed address or a secret.
 
 from __future__ import annotations
 
+import copy
 import decimal
 import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -136,8 +138,8 @@ class GuardMixin:
             unread = UNREAD_LISTS.get()
             if unread is None:
                 raise
-            unread.append((failure, Answer(method, path)))
-            return dict(NO_ROWS)
+            unread.failed.append((failure, Answer(method, path)))
+            return copy.copy(unread.nothing)
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """Judge the final address, then send; what is raised is free of secrets, and only JSON is an answer."""
@@ -159,8 +161,8 @@ class GuardMixin:
             unread = UNREAD_LISTS.get()
             if unread is None or isinstance(failure, HostRefusedError):
                 raise
-            unread.append((failure, answer))
-            result = dict(NO_ROWS)
+            unread.failed.append((failure, answer))
+            result = copy.copy(unread.nothing)
         finally:
             _CURRENT.reset(token)
             guard.budget.learn(answer.status, answer.headers, answer.body)
@@ -247,10 +249,15 @@ class GuardMixin:
         return bounded(answer, lambda text: _bad_response(where + text))
 
 
-UNREAD_LISTS: ContextVar[list[tuple[Exception, Answer]] | None] = ContextVar("keeper_venue_unread", default=None)
-"""While the markets are loaded part by part: lists that failed, each of which then counts as one without rows."""
-NO_ROWS: Mapping[str, Any] = {"symbols": [], "data": [], "result": []}
-"""An answer in which the clients of venues that are loaded so find no market."""
+@dataclass(slots=True)
+class Unread:
+    """Lists that failed while the markets are loaded part by part, and what then stands for the answer of each."""
+
+    nothing: Any
+    failed: list[tuple[Exception, Answer]] = field(default_factory=list)
+
+
+UNREAD_LISTS: ContextVar[Unread | None] = ContextVar("keeper_venue_unread", default=None)
 _CURRENT: ContextVar[Answer | None] = ContextVar("keeper_venue_current", default=None)
 _SECTION: ContextVar[str] = ContextVar("keeper_venue_section", default="")
 

@@ -27,7 +27,7 @@ from keeper.venue.base import (
 from keeper.venue.bodies import LISTS_MARKETS
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
-from keeper.venue.client import UNREAD_LISTS, CcxtClient
+from keeper.venue.client import UNREAD_LISTS, CcxtClient, Unread
 from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read, Row
@@ -138,14 +138,15 @@ class Connection:
 
     async def _load(self, known: Mapping[str, Row] | None, in_parts: bool) -> tuple[VenueError, ...]:
         """Load the markets; the failures of lists that are missing from them."""
-        unread: list[tuple[Exception, Answer]] = []
-        token, long = UNREAD_LISTS.set(unread if in_parts else None), LISTS_MARKETS.set(True)
+        lists = Unread(self.capability.no_rows)
+        token, long = UNREAD_LISTS.set(lists if in_parts else None), LISTS_MARKETS.set(True)
         try:
             await self.client.load_markets(bool(known))
         finally:
             UNREAD_LISTS.reset(token)
             LISTS_MARKETS.reset(long)
-        failed = [answer for _, answer in unread]
+        unread = [(failure, answer) for failure, answer in lists.failed if not self._is_aside(answer)]
+        failed = [answer for _, answer in lists.failed]
         faults = [
             reading_error(failure, [answer], self.capability.codes, self.guard.secrets) for failure, answer in unread
         ]

@@ -273,6 +273,8 @@ OTHERS: Mapping[str, Capability] = {
         ),
     ),
     "gate": Capability(
+        markets_in_parts=True,
+        no_rows=[],
         candles_a_page=1000,
         rates=RateHistory(1000),
         options={"fetchMarkets": {"types": ["spot", "swap", "future"]}},

@@ -334,6 +334,8 @@ class Capability:
     skip_currencies: bool = True
     markets_in_parts: bool = False
     """The client loads its markets from several lists, and takes one without rows for a kind that is not offered."""
+    no_rows: Any = field(default_factory=lambda: {"symbols": [], "data": [], "result": []})
+    """What such a list looks like."""
     wallets: Mapping[str, WalletRead] = field(default_factory=dict)
     unified_wallets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Wallets read through the client's unified balance, and its parameters."""

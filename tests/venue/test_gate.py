@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.venue.test_lists import NO
 from tests.venue.test_payloads import near, seen
 from tests.venue.test_told import INVERSE, LINEAR, hedge
 
@@ -83,3 +84,15 @@ async def test_both_sides_of_an_account_are_added_and_told_of(tmp_path: Path, sy
     assert near(cycle.exposure.futures_base, "-0.5" if symbol == LINEAR else "-0.307692")
     assert "position_mode" in {reason.code for reason in cycle.exposure.blockers}
     assert cycle.plan is None or not cycle.plan.orders
+
+
+async def test_a_list_of_contracts_that_is_missing_hides_no_other(tmp_path: Path) -> None:
+    routes = gate([_position("BTC_USDT", -5000)], [])
+    for path in ("/delivery/usdt/contracts", "/margin/currency_pairs", "/account/detail"):
+        routes[ROOT + path] = NO
+    cycle = await seen("gate", routes, tmp_path, hedge(LINEAR))
+    assert near(cycle.exposure.spot_base, "1.5"), cycle.exposure.blockers
+    assert near(cycle.exposure.futures_base, "-0.5"), cycle.exposure.blockers
+    unread = [reason.text for reason in cycle.exposure.blockers if reason.code == "market_unread"]
+    assert len(unread) == 2
+    assert not any("account/detail" in text for text in unread)
