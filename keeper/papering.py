@@ -17,9 +17,9 @@ from keeper.journal.base import Event, Journal
 from keeper.journal.url import file_of
 from keeper.venue.base import VenueError
 from keeper.venue.capabilities import capability_of
+from keeper.venue.figures import near
 from keeper.venue.paper.terms import Opening, Premises, Source, Terms
 from keeper.venue.paper.venue import PaperVenue
-from keeper.venue.recipes import near
 
 KIND = "paper_account"
 """The event by which a journal tells what a paper account began with."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
+from keeper.venue.figures import Row, decimal_of, first_stated, flag, signed_sum
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -17,15 +18,10 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     TransferCall,
     WalletRead,
-    decimal_of,
-    first_stated,
-    flag,
     is_inverse,
     is_linear,
-    signed_sum,
 )
 
 _BINANCE_FIELDS = Fields(

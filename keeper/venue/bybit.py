@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from keeper.venue.figures import Row, decimal_of, signed_sum, stated
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -24,14 +25,10 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     TransferCall,
     WalletRead,
-    decimal_of,
     is_inverse,
     is_linear,
-    signed_sum,
-    stated,
 )
 
 

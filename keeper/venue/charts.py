@@ -15,9 +15,9 @@ from keeper.core.model import Contracts, Instrument
 from keeper.core.quotes import Book, Candle, Fees, FundingRate, Level
 from keeper.venue.base import BadReadingError, UnknownSymbolError, VenueError
 from keeper.venue.connection import Connection
+from keeper.venue.figures import Row, decimal_of
 from keeper.venue.further import NotOfferedError
 from keeper.venue.parsing import positive, rows_at
-from keeper.venue.recipes import Row, decimal_of
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

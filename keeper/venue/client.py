@@ -28,6 +28,7 @@ from keeper.errors import ConfigError, UnsafeError
 from keeper.venue.base import HostRefusedError
 from keeper.venue.bodies import bounded
 from keeper.venue.budget import Budget
+from keeper.venue.figures import near
 from keeper.venue.guard import (
     ANSWERS,
     Answer,
@@ -41,7 +42,7 @@ from keeper.venue.guard import (
     without_echo,
 )
 from keeper.venue.numbers import bound
-from keeper.venue.recipes import Capability, near
+from keeper.venue.recipes import Capability
 
 ALLOWED_KEYS = frozenset(
     {

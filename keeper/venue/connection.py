@@ -28,9 +28,10 @@ from keeper.venue.bodies import LISTS_MARKETS
 from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient, Unread
+from keeper.venue.figures import Row
 from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
-from keeper.venue.recipes import Capability, Product, Read, Row
+from keeper.venue.recipes import Capability, Product, Read
 
 PAGES_MAX = 50
 WINDOWS_MAX = 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from keeper.venue.figures import Row, flag, signed_sum
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -14,11 +15,8 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     WalletRead,
-    flag,
     is_contract,
-    signed_sum,
 )
 
 _DERIBIT_FIELDS = Fields(

@@ -9,8 +9,8 @@ from keeper.core.model import Instrument
 from keeper.venue.base import FundingEntry
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection
+from keeper.venue.figures import Row, decimal_of
 from keeper.venue.parsing import rows_at
-from keeper.venue.recipes import Row, decimal_of
 
 PAGE = 100
 PAGES_MAX = 30

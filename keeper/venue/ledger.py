@@ -19,9 +19,10 @@ from keeper.venue.base import (
 )
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, together
+from keeper.venue.figures import decimal_of
 from keeper.venue.funding import funding_entries
 from keeper.venue.parsing import rows_at
-from keeper.venue.recipes import Outflow, decimal_of
+from keeper.venue.recipes import Outflow
 
 SPOT_QUOTES = ("USDT", "USDC", "USD", "FDUSD", "EUR", "BTC")
 LOOK_BACK_MS = 7 * 86_400_000 - 60_000

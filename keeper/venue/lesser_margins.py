@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from keeper.core.model import ZERO
 from keeper.venue.base import BadReadingError
-from keeper.venue.recipes import MarginRead, Read, Row, decimal_of, flag, is_linear, stated
+from keeper.venue.figures import Row, decimal_of, flag, stated
+from keeper.venue.recipes import MarginRead, Read, is_linear
 from keeper.venue.stakes import Reckoned, Stake, summed
 
 

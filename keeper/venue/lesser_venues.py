@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from keeper.venue.figures import Row, signed_sum
 from keeper.venue.lesser_margins import BITGET_MARGINS, GATE_MARGINS, kucoin_margins
 from keeper.venue.recipes import (
     Capability,
@@ -17,13 +18,11 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     TransferCall,
     WalletRead,
     is_contract,
     is_inverse,
     is_linear,
-    signed_sum,
 )
 
 _BITGET_FIELDS = Fields(

@@ -10,10 +10,11 @@ from keeper.core.model import ZERO, AccountId, InstrumentId, Mark
 from keeper.venue.base import BadReadingError, EmptyReadingError
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, together
+from keeper.venue.figures import Row, decimal_of, shown, stated
 from keeper.venue.further import AccountMargin, NotOfferedError, PositionMargin
 from keeper.venue.parsing import is_future, optional_positive, position_row, rows_at
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Fields, MarginRead, Product, Read, Row, decimal_of, shown, stated
+from keeper.venue.recipes import Fields, MarginRead, Product, Read
 from keeper.venue.stakes import Stake
 
 Held = tuple[Row, Product, Row]

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from keeper.core.model import ZERO, Contracts
 from keeper.venue.base import BadReadingError
+from keeper.venue.figures import Row, decimal_of, equity_less, shown, signed_sum, stated
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -18,15 +19,9 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     TransferCall,
     WalletRead,
-    decimal_of,
-    equity_less,
     is_contract,
-    shown,
-    signed_sum,
-    stated,
 )
 from keeper.venue.stakes import Reckoned, Stake, summed
 

@@ -27,6 +27,7 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency
 from keeper.venue.charts import Charts
 from keeper.venue.connection import Connection, together
+from keeper.venue.figures import Row, decimal_of, less_profit, near, stated
 from keeper.venue.further import AccountMargin
 from keeper.venue.guard import ANSWERS, Answer
 from keeper.venue.ledger import Ledger
@@ -34,7 +35,7 @@ from keeper.venue.margins import Margins
 from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
-from keeper.venue.recipes import Product, Read, Row, decimal_of, is_contract, less_profit, near, stated
+from keeper.venue.recipes import Product, Read, is_contract
 from keeper.venue.wallets import unified_totals, wallet_totals
 
 T = TypeVar("T")

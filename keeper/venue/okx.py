@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from keeper.venue.figures import Row, decimal_of, less_profit, signed_sum, stated
 from keeper.venue.recipes import (
     Capability,
     Codes,
@@ -17,14 +18,9 @@ from keeper.venue.recipes import (
     Product,
     RateHistory,
     Read,
-    Row,
     TransferCall,
     WalletRead,
-    decimal_of,
     is_contract,
-    less_profit,
-    signed_sum,
-    stated,
 )
 
 

@@ -26,7 +26,8 @@ from keeper.core.model import (
     WorkingOrder,
 )
 from keeper.venue.base import BadReadingError, EmptyReadingError, Fill, OrderReport, OrderState, UnknownSymbolError
-from keeper.venue.recipes import Capability, Fields, Path, Row, decimal_of, shown, stated
+from keeper.venue.figures import Row, decimal_of, shown, stated
+from keeper.venue.recipes import Capability, Fields, Path
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
 NOTIONAL_TOLERANCE = Decimal("0.1")

@@ -17,6 +17,7 @@ from keeper.venue.base import (
 )
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import RAW_SIZES, Connection, settled
+from keeper.venue.figures import Row, decimal_of, stated
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     UNIFIED_SLOTS,
@@ -28,7 +29,7 @@ from keeper.venue.parsing import (
     rows_at,
     working_order,
 )
-from keeper.venue.recipes import Fields, Product, Read, Row, decimal_of, stated
+from keeper.venue.recipes import Fields, Product, Read
 
 Held = tuple[Instrument, PositionRow]
 

@@ -10,8 +10,9 @@ from keeper.core.model import Instrument, InstrumentId, Kind, Mark
 from keeper.venue.base import BadReadingError, RateLimitedError, VenueError
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import Connection, settled, together
+from keeper.venue.figures import Row, stated
 from keeper.venue.parsing import USD_LIKE, at, mark_of, optional_positive, rows_at
-from keeper.venue.recipes import Path, Product, Read, Row, stated
+from keeper.venue.recipes import Path, Product, Read
 
 
 class Prices:

@@ -25,10 +25,10 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import code_of, order_failure, say
 from keeper.venue.connection import Connection
+from keeper.venue.figures import Row, decimal_of
 from keeper.venue.findable import CLOSED_LISTS
 from keeper.venue.guard import ANSWERS, Answer, redact
 from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
-from keeper.venue.recipes import Row, decimal_of
 from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40

@@ -19,9 +19,10 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import order_failure
 from keeper.venue.connection import Connection
+from keeper.venue.figures import near
 from keeper.venue.further import NotOfferedError
 from keeper.venue.guard import ANSWERS, Answer
-from keeper.venue.recipes import Path, TransferCall, near
+from keeper.venue.recipes import Path, TransferCall
 
 
 class TransferRefusedError(VenueError):

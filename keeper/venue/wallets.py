@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from keeper.core.model import ZERO, Base
 from keeper.venue.base import BadReadingError
-from keeper.venue.recipes import Row, WalletRead, decimal_of
+from keeper.venue.figures import Row, decimal_of
+from keeper.venue.recipes import WalletRead
 
 
 def wallet_totals(

@@ -7,20 +7,9 @@ from decimal import Decimal
 
 from keeper.core.model import ZERO, Contracts
 from keeper.venue.base import BadReadingError
+from keeper.venue.figures import Row, decimal_of, stated
 from keeper.venue.further import NotOfferedError
-from keeper.venue.recipes import (
-    Capability,
-    Codes,
-    Fields,
-    MarginRead,
-    Product,
-    Read,
-    Row,
-    decimal_of,
-    is_contract,
-    is_linear,
-    stated,
-)
+from keeper.venue.recipes import Capability, Codes, Fields, MarginRead, Product, Read, is_contract, is_linear
 from keeper.venue.stakes import Reckoned, Stake
 
 _WEEX_MARK = {"mark": "markPrice", "index": "indexPrice", "funding_rate": "lastFundingRate", "at_ms": "time"}

@@ -20,9 +20,10 @@ from keeper.venue import classify, client, funding, guard, parsing, positions, w
 from keeper.venue.base import FundingEntry, Rejected, Submission, Trader
 from keeper.venue.budget import Budget
 from keeper.venue.connection import Connection
+from keeper.venue.figures import Row, decimal_of
 from keeper.venue.paper.account import Account
 from keeper.venue.parsing import PositionRow
-from keeper.venue.recipes import Fields, Row, decimal_of
+from keeper.venue.recipes import Fields
 from tests.mutants import stories
 from tests.mutants.model import Mutant, Told
 

@@ -16,6 +16,7 @@ from keeper.venue.binance import BINANCE
 from keeper.venue.bybit import BYBIT
 from keeper.venue.capabilities import GENERIC, TABLE, capability_of
 from keeper.venue.deribit import DERIBIT
+from keeper.venue.figures import decimal_of
 from keeper.venue.mexc import MEXC
 from keeper.venue.okx import OKX
 from keeper.venue.parsing import (
@@ -32,7 +33,7 @@ from keeper.venue.parsing import (
     unknown_symbol,
     working_order,
 )
-from keeper.venue.recipes import WalletRead, decimal_of
+from keeper.venue.recipes import WalletRead
 from keeper.venue.wallets import unified_totals, wallet_totals
 from tests.venue.helpers import COIN_MARGINED, KINDS, coin_market
 

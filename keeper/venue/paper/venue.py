@@ -38,6 +38,7 @@ from keeper.venue.base import (
     VenueError,
     Wallet,
 )
+from keeper.venue.figures import near
 from keeper.venue.further import AccountMargin, NotOfferedError
 from keeper.venue.paper.account import Account
 from keeper.venue.paper.beginning import Begun, begin
@@ -47,7 +48,6 @@ from keeper.venue.paper.market import Market
 from keeper.venue.paper.passing import Passage
 from keeper.venue.paper.store import Store
 from keeper.venue.paper.terms import PaperError, Premises, Source, Terms
-from keeper.venue.recipes import near
 from keeper.venue.transfers import TransferRefusedError
 
 
