@@ -18,16 +18,43 @@ _MIN_ENCODED = 8
 _MIN_ENCODED_ALONE = 4
 _BACKSLASHES = r"\\{1,8}"
 _PERCENT = "%(?:25){0,4}"
+_ESCAPES = ("%", "\\", "&")
 _BREAKS = {"\n": "n", "\r": "r", "\t": "t"}
 
 
 def masked(text: str, secrets: Iterable[str], mask: str) -> str:
     """``text`` with ``mask`` in the place of each secret, in every spelling that is known here."""
+    lowered, is_escaped = text.lower(), any(sign in text for sign in _ESCAPES)
     # The longest first: where one secret contains another, or overlaps it, no tail of it may be left.
     for secret in sorted(set(secrets), key=len, reverse=True):
-        if secret:
+        if secret and (is_escaped or _may_show(secret, text, lowered)):
             text = _pattern(secret).sub(mask, text)
     return text
+
+
+def _may_show(secret: str, text: str, lowered: str) -> bool:
+    """Whether a text in which nothing is escaped needs the long search.
+
+    Prices of all contracts of a venue come with every look, and the search takes a hundred times as long as reading
+    them: most texts are known to be free of a secret by what a plain look for it says.
+    """
+    if not secret.isascii() or " " in secret:
+        return True
+    return any(form in lowered for form in _of_any_case(secret)) or any(form in text for form in _encoded(secret))
+
+
+@lru_cache(maxsize=256)
+def _of_any_case(secret: str) -> tuple[str, str]:
+    return secret.lower(), secret.encode().hex()
+
+
+@lru_cache(maxsize=256)
+def _encoded(secret: str) -> tuple[str, ...]:
+    as_bytes = secret.encode()
+    alone = base64.b64encode(as_bytes).decode().rstrip("=")
+    forms = (*_base64(as_bytes), *((alone,) if len(alone) >= _MIN_ENCODED_ALONE else ()))
+    # The two signs that the alphabets differ by split a form; what is left between them is the same in each.
+    return tuple(max(re.split("[+/]", form), key=len) for form in forms)
 
 
 @lru_cache(maxsize=256)
