@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from keeper import __version__, streams
+from keeper import __version__, stdio
 from keeper.cli_stress import stress
 from keeper.errors import KeeperError
 
@@ -40,7 +40,7 @@ class _Commands(TyperGroup):
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:  # the edge: what is left is a fault of ours, told without secrets
-            if _is_command_line_fault(error) or (isinstance(error, OSError) and streams.fault_of_output()):
+            if _is_command_line_fault(error) or (isinstance(error, OSError) and stdio.fault_of_output()):
                 raise
             known = _only_cause(error)
             if known is None:
@@ -71,7 +71,7 @@ DEFAULT_CONFIG = Path("keeper.toml")
 
 def main() -> None:
     """The ``keeper`` program."""
-    streams.hold()
+    stdio.hold()
     try:
         code = app(prog_name="keeper", standalone_mode=True)
     except SystemExit as ending:
@@ -79,10 +79,10 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except OSError:
-        if streams.fault_of_output() is None:
+        if stdio.fault_of_output() is None:
             raise
         code = 1  # a page of help that could not be printed
-    sys.exit(streams.ended(code))
+    sys.exit(stdio.ended(code))
 
 
 def body(module: str, name: str | None = None) -> Callable[..., Any]:

@@ -31,7 +31,11 @@ Collateral = Annotated[
 ]
 Haircut = Annotated[str | None, typer.Option(metavar="0..1", help="Share at which --collateral counts as margin; 1.")]
 Maintenance = Annotated[
-    str | None, typer.Option(metavar="RATE", help="Maintenance margin, a share of the notional: 0.005.")
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        help="Maintenance margin, a share of notional, such as 0.005; else none is shown.",
+    ),
 ]
 Value = Annotated[str | None, typer.Option(metavar="MONEY", help="Index: value of the portfolio.")]
 Index = Annotated[str | None, typer.Option(metavar="POINTS", help="Index: its level.")]

@@ -19,7 +19,8 @@ from keeper.clock import Clock
 from keeper.core.hedge import COINS_CAME
 from keeper.core.model import CycleRecord, HedgeCycle, HedgeMemory, OutcomeState
 from keeper.core.roll_state import RollRefusedError, begun
-from keeper.core.steering import TargetError, Wish, redirected, told_of
+from keeper.core.steering import TargetError, Wish, redirected, target_in_force, told_of
+from keeper.core.targets import Target
 from keeper.core.unshown import without_given_up
 from keeper.core.working import WITHDRAWN
 from keeper.cycle import Desk, ask_again, reseat, turn
@@ -161,14 +162,17 @@ class Daemon:
         Raises :class:`TargetError` for a wish that cannot be taken; nothing has changed then.
         """
 
+        was: list[Target] = []
+
         def change(memory: HedgeMemory) -> HedgeMemory:
             configured = next(each for each in self.desk.hedges if each.name == hedge)
+            was.append(target_in_force(configured, memory, self.desk.now_ms()))
             last = () if self.last is None else self.last.hedges
             ground = next((each.exposure.ground for each in last if each.exposure.hedge.name == hedge), None)
             return redirected(configured, memory, wish, ground, self.desk.now_ms())
 
         def event(memory: HedgeMemory) -> Event:
-            return Event("target", hedge, self._clock.now_ms(), told_of(wish, memory))
+            return Event("target", hedge, self._clock.now_ms(), told_of(wish, was[-1], memory))
 
         return await self._tell(hedge, change, event)
 

@@ -12,10 +12,7 @@ from keeper.core.margins import AccountMargin
 from keeper.core.model import Exposure, InstrumentId, Kind, LegExposure, Snapshot
 from keeper.core.portfolio import curve_of, pool_name, portfolio_beta, short_of
 from keeper.preflight import Finding
-from keeper.report import rounded
-
-FAR = 9
-"""A rise by so many times the price is none to prepare for: a fee alone takes a full coin-margined hedge that near."""
+from keeper.report import FAR_RATIO, NO_NEAR_LIQUIDATION, rounded
 
 
 def by_its_kind(hedge: HedgeConfig) -> str:
@@ -100,8 +97,8 @@ def _judged(subject: str, leg: LegExposure, curve: Curve, account: AccountMargin
     if curve.liquidated_at(Fraction(0)):
         text = f"{equity} in {account.account} does not margin the whole hedge: put money there before it is built"
         return Finding(subject, None, text)
-    if move >= FAR:
-        return Finding(subject, True, f"no rally short of {FAR + 1} times the price liquidates it ({equity} behind it)")
+    if move >= FAR_RATIO:
+        return Finding(subject, True, f"{NO_NEAR_LIQUIDATION} ({equity} behind it)")
     assert leg.mark is not None  # noqa: S101  it has a curve
     price = rounded(str(as_decimal(Fraction(leg.mark.mark) * (1 + move))), 0)
     rise = rounded(str(as_decimal(move * 100)), 1)

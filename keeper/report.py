@@ -35,7 +35,17 @@ if TYPE_CHECKING:
 _UNKNOWN = "?"
 _IN_FORCE = {"PO": "post-only"}
 _LEVEL_STYLE = {"warn": "yellow", "block": "red", "reduce": "bold red"}
-_DECISION_STYLE = {"hold": "green", "rebalance": "yellow", "halt": "bold red"}
+_DECISION_STYLE = {
+    "hold": "green",
+    "rebalance": "yellow",
+    "halt": "bold red",
+    "halted": "bold red",
+    "paused": "red",
+    "flattened": "red",
+}
+FAR_RATIO = 9
+"""A rise by so many times the price is none to prepare for: a fee alone takes a full coin-margined hedge that near."""
+NO_NEAR_LIQUIDATION = f"no rally short of {FAR_RATIO + 1} times the price liquidates it"
 
 
 def plain(value: Decimal) -> str:
@@ -272,12 +282,17 @@ def _statement_json(statement: Statement) -> dict[str, Any]:
 
 
 def _margin_line(margin: Mapping[str, Any]) -> str:
-    """Margin in one line: the account's ratio, and where the position is liquidated."""
-    words = [f"margin {margin['account']}: {rounded(margin['ratio'], 4)} of {rounded(margin['equity'], 4)}"]
-    words[0] += f" {margin['asset']}"
-    if margin["liquidation_price"] is not None:
-        distance = plain(Decimal(f"{Decimal(margin['liquidation_distance']) * 100:.1f}"))
-        words.append(f"liquidation at {rounded(margin['liquidation_price'], 1)}, {distance} % away")
+    """Margin in one line: what share of the account is needed, and where the venue would liquidate the position.
+
+    The venue's price lets every other contract of the account stand still; ``keeper stress`` moves them together.
+    """
+    share = "?" if margin["ratio"] is None else rounded(str(Decimal(margin["ratio"]) * 100), 2)
+    words = [f"margin {margin['account']}: {share} % of {rounded(margin['equity'], 4)} {margin['asset']} is needed"]
+    if margin["liquidation_price"] is not None and Decimal(margin["liquidation_distance"]) >= FAR_RATIO:
+        words.append(NO_NEAR_LIQUIDATION)
+    elif margin["liquidation_price"] is not None:
+        distance = rounded(str(Decimal(margin["liquidation_distance"]) * 100), 1)
+        words.append(f"liquidation at {rounded(margin['liquidation_price'], 1)} if it moves alone, {distance} % away")
     return ", ".join(words)
 
 
@@ -307,16 +322,24 @@ def _figures_table(hedges: Iterable[Mapping[str, Any]], bands: Mapping[str, Band
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("decision", no_wrap=True)
     for hedge in hedges:
-        style = _DECISION_STYLE.get(hedge["decision"], "")
+        shown = _stand(hedge)
+        style = _DECISION_STYLE.get(shown, "")
         table.add_row(
             Text(f"{hedge['name']}\n{hedge['asset']}"),
             Text(_coins(hedge["exposure_base"])),
             Text(_coins(hedge["futures_base"])),
             Text(f"{rounded(hedge['hedge_ratio'], 4)} / {rounded(hedge['target_ratio'], 4)}"),
             Text(_drift_cell(hedge, bands.get(hedge["name"]))),
-            Text(hedge["decision"], style=style),
+            Text(shown, style=style),
         )
     return table
+
+
+def _stand(hedge: Mapping[str, Any]) -> str:
+    """What a person wants to see in one word: a hedge that somebody or something has stopped does not just hold."""
+    if hedge["decision"] != "hold":
+        return str(hedge["decision"])
+    return next((flag for flag in ("halted", "flattened", "paused") if hedge.get(flag)), "hold")
 
 
 def _coins(figure: str | None) -> str:
@@ -340,7 +363,8 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
     base, _, quote = pair.partition("/")
     yield Text(f"{hedge['name']}: {hedge['instrument']}", style="bold")
     legs: Sequence[Mapping[str, Any]] = hedge.get("legs", ())
-    for leg in legs if len(legs) > 1 else ():
+    several = [leg for leg in legs if leg["contracts"] != "0" or leg["share"] is not None]
+    for leg in several if len(legs) > 1 else ():
         share = "" if leg["share"] is None else f", share {leg['share']}"
         held = f"{rounded(leg['contracts'], 8)} contracts ({rounded(leg['futures_base'], 6)} {base})"
         yield Text(f"  {leg['instrument']}: {held}{share}")
@@ -362,6 +386,8 @@ def _story(hedge: Mapping[str, Any]) -> Iterable[Text]:
         yield Text(f"  {_margin_line(hedge['margin'])}", style=_LEVEL_STYLE.get(hedge["margin"]["level"], "dim"))
     yield from _orders_told(hedge, base, quote)
     for reason in hedge["reasons"]:
+        if reason["code"] == "halted" and hedge.get("halted"):
+            continue  # it stands above, in the same words
         yield Text(f"  {reason['code']}: {reason['text']}", style="dim")
 
 

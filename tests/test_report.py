@@ -226,3 +226,39 @@ def test_before_the_first_look_there_is_a_picture_too() -> None:
     pipe = io.StringIO()
     Console(file=pipe, width=100).print(render_plan({"mode": "live", "taken_at": None, "hedges": []}))
     assert "nothing seen yet" in pipe.getvalue()
+
+
+def picture(*documents: dict[str, object]) -> str:
+    page = Console(file=io.StringIO(), width=160)
+    page.print(render_plan({"mode": "testnet", "taken_at": "2026-11-20T08:00:00Z", "hedges": list(documents)}))
+    assert isinstance(page.file, io.StringIO)
+    return page.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [({}, "hold"), ({"paused": True}, "paused"), ({"halted": "drift 0.60 is above halt"}, "halted")]
+)
+def test_a_hedge_that_was_stopped_does_not_read_as_one_that_holds(state: dict[str, object], word: str) -> None:
+    text = f"halted: {state['halted']}" if "halted" in state else "as it should be"
+    reasons = [{"code": "halted" if "halted" in state else "within_band", "text": text}]
+    shown = picture({**hedge_json(BUILDING), "decision": "hold", "orders": [], "reasons": reasons, **state})
+    row = next(line for line in shown.splitlines() if line.strip().startswith("btc"))
+    assert row.split()[-1] == word
+    assert "halted: halted" not in shown
+
+
+@pytest.mark.parametrize(
+    ("distance", "said"),
+    [
+        ("3.518", "liquidation at 15858.3 if it moves alone, 351.8 % away"),
+        ("9", "no rally short of 10 times the price"),
+    ],
+)
+def test_margin_is_told_as_a_share_and_no_liquidation_beyond_ten_times_the_price(distance: str, said: str) -> None:
+    margin = {
+        "account": "main.linear", "asset": "USDT", "equity": "299770.40984", "ratio": "0.0055", "level": "fine",
+        "liquidation_price": "15858.3", "liquidation_distance": distance,
+    }  # fmt: skip
+    shown = picture({**hedge_json(BUILDING), "margin": margin})
+    assert "margin main.linear: 0.55 % of 299770.4098 USDT is needed" in shown
+    assert said in shown

@@ -235,7 +235,9 @@ class _Teller:
             text = "; ".join(text for _, text in blocks)
             yield self._alert("blocked", severity, f"cannot trade ({', '.join(codes)})", f"{text}. {_need(self.cycle)}")
         elif self.before is not None and _blocks(self.before):
-            yield self._alert("blocked", Severity.INFO, "can trade again", _standing(self.cycle), resolved=True)
+            # Paused, nothing stands in its way any more that somebody has to see to, and it does not trade.
+            title = "paused" if self.cycle.memory.paused else "can trade again"
+            yield self._alert("blocked", Severity.INFO, title, _standing(self.cycle), resolved=True)
 
     def _beta(self) -> Iterator[Alert]:
         doubted = _doubted_slopes(self.cycle)

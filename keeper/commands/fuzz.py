@@ -83,7 +83,8 @@ def _summary(total: Tally) -> None:
         f"{total.restarts} restarts, {sum(total.fired.values())} faults, {total.checks} checks, "
         f"{total.rate:.0f} cycles a second a core\n"
     )
-    out("drawn: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.kinds.items())) + "\n")
+    if total.kinds:
+        out("drawn: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.kinds.items())) + "\n")
     out("faults fired: " + ", ".join(f"{kind} {count}" for kind, count in sorted(total.fired.items())) + "\n")
     if total.never_fired:
         word = "never fired" if total.is_covered else "NOT COVERED, never fired"

@@ -16,7 +16,7 @@ from keeper.config.values import number
 from keeper.core.margin import as_decimal
 from keeper.core.stress import Line, Pool, Step, step
 from keeper.errors import ConfigError, KeeperError
-from keeper.report import iso_utc, plain
+from keeper.report import FAR_RATIO, NO_NEAR_LIQUIDATION, iso_utc, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -213,7 +213,8 @@ def _heading(entry: Mapping[str, Any]) -> str:
     if entry["margin_ratio"] is not None:
         words.append(f"margin {_share(entry['margin_ratio'])}")
     if entry.get("liquidation_price") is not None:
-        words.append(f"liquidation at {_money(entry['liquidation_price'])}")
+        far = Decimal(entry["liquidation_distance"]) >= FAR_RATIO
+        words.append(NO_NEAR_LIQUIDATION if far else f"liquidation at {_money(entry['liquidation_price'])}")
     return " · ".join(words)
 
 
@@ -251,4 +252,6 @@ def _share(figure: str | None, nothing: str = "-") -> str:
 
 
 def _percentage(figure: str | None, nothing: str) -> str:
-    return nothing if figure is None else f"{Decimal(figure) * 100:+.1f} %"
+    if figure is None:
+        return nothing
+    return "far" if Decimal(figure) >= FAR_RATIO else f"{Decimal(figure) * 100:+.1f} %"

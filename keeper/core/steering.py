@@ -117,12 +117,12 @@ def redirected(hedge: Hedge, memory: HedgeMemory, wish: Wish, ground: Ground | N
     return replace(memory, course=course, coins=coins, filed=hedge.target)
 
 
-def told_of(wish: Wish, memory: HedgeMemory) -> str:
-    """A wish that was taken, as JSON for the journal; decimals are strings."""
+def told_of(wish: Wish, before: Target, memory: HedgeMemory) -> str:
+    """A wish that was taken, as JSON for the journal; decimals are strings. ``before`` was in force until then."""
     course = memory.course
     detail = {
         "verb": wish.verb.value,
-        "from": None if course is None else str(course.start),
+        "from": str(before),
         "to": str(memory.filed if course is None else course.goal),
         "over_seconds": wish.pace.over_ms // 1000,
         "steps": wish.pace.steps,
@@ -175,6 +175,11 @@ def _in_kind(hedge: Hedge, target: Target, kind: TargetKind, ground: Ground | No
             return Target(kind, here.short_base / ground.per_coin)
 
 
+def _for_people(target: Target) -> str:
+    """A target in as many decimals as an eye reads; what it is reckoned with has all of them."""
+    return str(replace(target, value=Decimal(f"{target.value:.6f}")))
+
+
 def steering_notes(memory: HedgeMemory) -> tuple[Reason, ...]:
     """What to say of a target that is not simply the configuration's."""
     course = memory.course
@@ -186,7 +191,8 @@ def steering_notes(memory: HedgeMemory) -> tuple[Reason, ...]:
         notes.append(Reason("target_set", f"{text} until: keeper target HEDGE --configured"))
     if course.reached < ONE:
         text = (
-            f"the target is moved from {course.start} to {course.goal}, {course.reached * 100:.1f} % of the way is done"
+            f"the target is moved from {_for_people(course.start)} to {_for_people(course.goal)}, "
+            f"{course.reached * 100:.1f} % of the way is done"
         )
         notes.append(Reason("target_moving", text))
     return tuple(notes)

@@ -138,6 +138,12 @@ def test_a_gap_warns_when_it_begins_to_block_and_says_when_it_ends() -> None:
     assert told(QUIET, blind)["blocked"].text == "main: no answer. The drift is not known."
 
 
+def test_what_is_paused_while_it_cannot_trade_is_not_said_to_trade_again() -> None:
+    listener = Listener()
+    assert listener.hears(hedge_cycle(None, Hold((GAP,)), blockers=[GAP])) == ["btc: cannot trade (unreachable)"]
+    assert listener.hears(hedge_cycle("0", memory=HedgeMemory(paused=True))) == ["btc: paused"]
+
+
 def test_refused_credentials_page_at_once() -> None:
     refused = Reason("credentials_refused", "main: the key was refused")
     assert told(QUIET, hedge_cycle(None, Hold((refused,))))["blocked"].severity is Severity.CRITICAL

@@ -104,7 +104,7 @@ def test_the_exit_code_tells_where_nobody_can_be_told(where: str, tmp_path: Path
 
 
 def test_a_closed_stream_leaves_its_number_to_no_file(tmp_path: Path) -> None:
-    code = "import os, sys, keeper.streams as s; s.hold(); sys.exit(os.open('/dev/null', 0) < 3)"
+    code = "import os, sys, keeper.stdio as s; s.hold(); sys.exit(os.open('/dev/null', 0) < 3)"
     done = shell(f"'{sys.executable}' -c \"{code}\" <&- >&- 2>&-", tmp_path, {})
     assert done.returncode == 0
 

@@ -64,7 +64,7 @@ async def test_at_once_it_is_jumped_to_and_the_journal_says_who_said_so(house: H
     assert house.desk is not None
     (event,) = await house.desk.journal.events("target", "btc")
     assert json.loads(event.detail) == {
-        "verb": "set", "from": "ratio 0.2", "to": "ratio 0.2", "over_seconds": 0, "steps": None,
+        "verb": "set", "from": "ratio 0.6", "to": "ratio 0.2", "over_seconds": 0, "steps": None,
     }  # fmt: skip
     await house.close()
 
