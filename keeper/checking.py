@@ -18,7 +18,7 @@ PASSING = frozenset(
     {
         *("unreachable", "rate_limited", "stale_price", "no_price", "bad_price", "bad_reading", "venue_error"),
         *("unconfirmed_reading", "unconfirmed_position", "unexplained_zero", "market_unread"),
-        *("awaiting_position", "unresolved_order", "own_order_working", "transfer_pending"),
+        *("awaiting_position", "unresolved_order", "own_order_working", "transfer_pending", "wallet_lags"),
     }
 )
 """Codes of what holds orders now and may be over at the next look."""

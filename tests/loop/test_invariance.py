@@ -104,3 +104,74 @@ async def test_what_is_settled_between_two_readings_of_a_look_is_not_counted_twi
         assert all(order.side is SimSide.SELL for order in house.orders[sent:]), "and nothing was bought back"
     finally:
         await house.close()
+
+
+class Behind(Interrupted):
+    """The venue, whose coin-margin wallet answers so many times what it answered before."""
+
+    def __init__(self, venue: LocalVenue) -> None:
+        super().__init__(venue)
+        self.old: Wallet | None = None
+        self.times = 0
+
+    async def wallet(self, wallet: str) -> Wallet:
+        read = await super().wallet(wallet)
+        if self.times and self.old is not None:
+            self.times -= 1
+            return self.old
+        self.old = read
+        return read
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_others_took_is_shorted_again_when_the_wallet_shows_what_it_brought(
+    tmp_path: Path, times: int
+) -> None:
+    """A wallet from before a deleveraging at a loss counts coins that are gone."""
+    house = House(tmp_path, coins={})
+    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
+    line = Behind(house.venue)
+    house.wrap = lambda venue: (cast("Observer", line), venue)
+    await house.hedge("BTC/USD:BTC", "0.9", spot=())
+    await house.open()
+    try:
+        house.exchange.set_price("BTC", D(50_000))
+        await house.turn(3)
+        house.exchange.set_price("BTC", D(65_000))
+        await house.turn(3)
+        before = await house.one()
+        house.exchange.auto_deleverage(KEY, coin_key("BTCUSD_PERP"), D(400))
+        line.times = times
+        held = await house.turn()
+        assert "foreign_change" in [reason.code for reason in held.hedges[0].reasons]
+        for _ in range(times - 1):
+            cycle = await house.one()
+            assert isinstance(cycle.decision, Hold)
+            assert "wallet_lags" in [reason.code for reason in cycle.decision.reasons]
+        for _ in range(5):
+            after = await house.one()
+            assert house.position("BTCUSD_PERP") >= -2320, "0.9 of 3.959 coins at 65,000, and not of 4.144"
+        assert before.exposure.exposure_base is not None
+        assert after.exposure.exposure_base is not None
+        assert abs(before.exposure.exposure_base - after.exposure.exposure_base) < D("0.01")
+        assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
+    finally:
+        await house.close()
+
+
+async def test_a_wallet_that_has_nothing_to_show_is_not_waited_for_long(tmp_path: Path) -> None:
+    house = House(tmp_path, coins={})
+    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
+    line = Behind(house.venue)
+    house.wrap = lambda venue: (cast("Observer", line), venue)
+    await house.hedge("BTC/USD:BTC", "0.9", spot=())
+    await house.open()
+    try:
+        await house.turn(3)
+        short = house.position("BTCUSD_PERP")
+        house.exchange.auto_deleverage(KEY, coin_key("BTCUSD_PERP"), D(400))
+        line.times = 100
+        await house.turn(4)
+        assert abs(house.position("BTCUSD_PERP") - short) < 20
+    finally:
+        await house.close()
