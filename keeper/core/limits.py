@@ -27,12 +27,8 @@ from keeper.core.model import (
     Reason,
     Side,
 )
-from keeper.core.orders import below_minimum, floor_to_step, plain, working_contracts
+from keeper.core.orders import MAX_TOUCH_FROM_MARK, below_minimum, floor_to_step, plain, working_contracts
 from keeper.core.quotes import Book as VisibleBook
-
-MAX_TOUCH_FROM_MARK = Decimal("0.05")
-"""A book whose touch is further from the mark than this is not a price to trade on."""
-
 
 ROUNDED = Decimal("1.000000001")
 """What a size may be above a limit that it was divided out of, for the digits that a division leaves off."""
@@ -233,14 +229,15 @@ def _order_fault(order: PlannedOrder, exposure: Exposure) -> Reason | None:
     step_base = abs(instrument.delta(instrument.step_contracts, quote.mark))
     if abs(instrument.delta(order.contracts, quote.mark)) > abs(drift) + step_base:
         return Reason("beyond_drift", f"{plain(order.contracts)} contracts is more than the drift {plain(drift)}")
+    furthest = max(MAX_TOUCH_FROM_MARK, hedge.max_slippage)
     if order.side is Side.BUY:
         if not order.reduce_only or order.contracts > max(ZERO, -position.contracts):
             return Reason("not_a_cover", "a buy has to be reduce-only and no larger than the short")
         worst = (quote.ask if quote.ask is not None else quote.mark) * (ONE + hedge.max_slippage)
-        slipped = order.price > worst
+        slipped = order.price > min(worst, quote.mark * (ONE + furthest))
     else:
         worst = (quote.bid if quote.bid is not None else quote.mark) * (ONE - hedge.max_slippage)
-        slipped = order.price < worst
+        slipped = order.price < max(worst, quote.mark * (ONE - furthest))
     if slipped:
         return Reason("slippage", f"price {plain(order.price)} is beyond the slippage cap {plain(hedge.max_slippage)}")
     return None

@@ -33,6 +33,8 @@ from keeper.core.sizing import steps_down, steps_up
 
 MAX_SLICES = 1_000
 """A bound on one plan; the rest is left to later cycles."""
+MAX_TOUCH_FROM_MARK = Decimal("0.05")
+"""A book whose touch is further from the mark than this is not a price to trade on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,17 @@ def contracts_to_buy(drift_base: Base, instrument: Instrument, mark: Decimal, sh
 def limit_price(side: Side, quote: Mark, max_slippage: Decimal, tick: Decimal) -> Decimal:
     """The worst price accepted: the touch less (sell) or plus (buy) ``max_slippage``, on the tick inside of it.
 
-    Without a touch the mark stands in for it.
+    Without a touch the mark stands in for it. A touch that is off the mark, as one that is read late is after a jump,
+    adds nothing to how far from the mark an order goes: no further than a touch may be, or ``max_slippage`` if that is
+    more.
     """
+    furthest = max(MAX_TOUCH_FROM_MARK, max_slippage)
     if side is Side.SELL:
         worst = (quote.bid if quote.bid is not None else quote.mark) * (ONE - max_slippage)
+        worst = max(worst, quote.mark * (ONE - furthest))
         return (worst / tick).to_integral_value(ROUND_CEILING) * tick if tick > 0 else worst
     worst = (quote.ask if quote.ask is not None else quote.mark) * (ONE + max_slippage)
+    worst = min(worst, quote.mark * (ONE + furthest))
     return (worst / tick).to_integral_value(ROUND_FLOOR) * tick if tick > 0 else worst
 
 

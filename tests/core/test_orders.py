@@ -105,6 +105,24 @@ def test_a_touch_far_from_the_mark_is_no_price() -> None:
     assert refused.reasons[0].code == "bad_price"
 
 
+@pytest.mark.parametrize(("coins", "held", "bound"), [("5", "0", "61750"), ("3", "-5", "68250")])
+def test_a_touch_that_is_read_late_takes_no_order_further_from_the_mark(coins: str, held: str, bound: str) -> None:
+    """The touches are 4.8 % off, as before a jump, and the slippage comes on top; fuzz seed 10000795."""
+    of = replace(hedge(linear()), max_slippage=D("0.005"))
+    seen = snapshot(of, "65000", {"BTC": coins}, held, tick="3120")
+    exposure, memory = look(of, seen)
+    approved = approve(exposure)
+    assert isinstance(approved, ApprovedPlan)
+    assert approved.next.price == D(bound)
+    decision = decide(exposure, memory)
+    assert isinstance(decision, Rebalance)
+    planned = plan(exposure, decision, Quote(D(10**6)), EPOCH)
+    further = D(-1) if planned.orders[0].side is Side.SELL else D(1)
+    doctored = replace(planned, orders=(replace(planned.orders[0], price=D(bound) + further),))
+    judged = review(doctored, exposure, Limits(Quote(D(10**6))), Book())
+    assert [reason.code for reason in judged.reasons] == ["slippage"]
+
+
 @pytest.mark.parametrize(("coins", "held"), [("5", "0"), ("2", "-5")])
 def test_no_plan_sells_more_at_once_than_one_order_may_be_and_covers_are_exempt(coins: str, held: str) -> None:
     of = hedge(linear())
