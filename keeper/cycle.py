@@ -108,6 +108,7 @@ async def turn(desk: Desk) -> CycleRecord:
     if desk.top_ups is not None:
         snapshot = await desk.top_ups.begin(snapshot, desk.hedges, vouched=bool(desk.vouched))
     questions, snapshot = await _resolve(desk, snapshot)
+    snapshot = desk.observatory.look_again(snapshot, desk.remembered)
     judged = await fit_all(judge(desk, snapshot, epoch, questions), desk.books, desk.limits)
     outcomes = await _carry_out_all(desk, judged)
     hedges = tuple(_close(desk, judgement, outcome) for judgement, outcome in zip(judged, outcomes, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -32,6 +33,7 @@ class Doubt:
     stale_price_ms: int = 30_000
     max_clock_offset_ms: int = 2_500
     clock_check_every_seconds: float = 30.0
+    wallet_lag_ms: int = 30_000
 
     def jumped(self, value: Decimal, before: Decimal | None) -> bool:
         """Whether a reading is beyond what is taken at its word."""
@@ -75,8 +77,10 @@ def said(contracts: Contracts | None) -> str:
     return "not known" if contracts is None else plain(contracts)
 
 
-def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
-    """The last accepted readings with this look's laid over them; a gap leaves what was known."""
+def accepted(snapshot: Snapshot, remembered: Remembered, unfinished: Collection[InstrumentId] = ()) -> Remembered:
+    """The last accepted readings with this look's laid over them; a gap leaves what was known, and so does a change of
+    a position that is ``unfinished``.
+    """
     doubted = {gap.source for gap in snapshot.gaps if gap.code in NOT_REMEMBERED}
     unexplained = {gap.source for gap in snapshot.gaps if gap.code == UNEXPLAINED_ZERO}
     return replace(
@@ -92,7 +96,9 @@ def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
         positions={
             **remembered.positions,
             **{
-                ident: position.contracts for ident, position in snapshot.positions.items() if str(ident) not in doubted
+                ident: position.contracts
+                for ident, position in snapshot.positions.items()
+                if str(ident) not in doubted and ident not in unfinished
             },
         },
         taken_at_ms=snapshot.taken_at_ms,

@@ -29,6 +29,7 @@ def doubt_of(config: Config) -> Doubt:
         unexplained_zero_ms=round(safety.unexplained_zero_seconds * 1000),
         stale_price_ms=round(safety.stale_price_seconds * 1000),
         max_clock_offset_ms=safety.max_clock_offset_ms,
+        wallet_lag_ms=round(safety.position_lag_seconds * 1000),
     )
 
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
 import structlog
 
 from keeper.clock import Clock, SteadyTime
+from keeper.core.coins import same_coins
 from keeper.core.hedge import accounts_of
 from keeper.core.legs import futures_source
 from keeper.core.model import (
     NO_CONTRACTS,
-    AccountId,
-    Base,
     Contracts,
     Gap,
     Hedge,
@@ -37,6 +35,7 @@ from keeper.core.orders import plain
 from keeper.core.stated import FILE
 from keeper.doubt import Doubt, Gathered, Standing, accepted, said
 from keeper.journal.base import Remembered
+from keeper.late_wallets import LateWallets
 from keeper.margining import read_margins
 from keeper.pricing import Pricing
 from keeper.seating import has_gone
@@ -57,8 +56,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 HOST_STEP_MS = 1_000
-UNCHANGED_LOOKS = 2
-"""So often a wallet may read as before while it is waited for; one that has nothing to show is believed then."""
 ENTRY_ROUNDING = Decimal("0.0001")
 """How far two readings of one entry price may differ: a list may round it, or have it worked out from a value."""
 
@@ -89,7 +86,7 @@ class Observatory:
         self._steady = SteadyTime(clock)
         self._shown_nothing: set[InstrumentId] = set()
         self._went: set[InstrumentId] = set()
-        self._unsettled: dict[tuple[AccountId, str], _Unsettled] = {}
+        self._late = LateWallets(lambda: self.hedges, clock, self._doubt.wallet_lag_ms)
         self._pricing = Pricing(clock, self._doubt, self._try)
         places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
         self._wallets = WalletReading(lambda: self.hedges, places, clock, self._doubt, self._pricing, self._try)
@@ -131,7 +128,6 @@ class Observatory:
         await self._wallets.read_sums_twice(look, remembered)
         await self._read_settled_positions(look, remembered)
         self._wallets.doubt_first_zeros(look, remembered)
-        lagging = tuple(self._lagging(look, remembered))
         brakes = self.brakes()
         snapshot = Snapshot(
             taken_at_ms,
@@ -144,12 +140,20 @@ class Observatory:
             look.prices,
             tuple(look.gaps),
             (*brakes.blocks, *self.standing.blocks, *look.blocks),
-            (*brakes.sell_blocks, *self.standing.sell_blocks, *self._waits(), *lagging),
+            (*brakes.sell_blocks, *self.standing.sell_blocks, *self._waits()),
             look.foreign,
             look.stated_at_ms,
             tuple(look.margins),
         )
-        return snapshot, accepted(snapshot, remembered)
+        snapshot = self._late.look(snapshot, remembered)
+        return snapshot, accepted(snapshot, remembered, self._late.open_changes(look.foreign))
+
+    def look_again(self, snapshot: Snapshot, remembered: Remembered) -> Snapshot:
+        """The snapshot with what follows from what others did while an order of ours rested; it tells that by now.
+
+        ``remembered`` is what was accepted before this look.
+        """
+        return self._late.look_again(snapshot, remembered)
 
     def _waits(self) -> Iterator[tuple[str, Reason]]:
         """What stops new shorts at venues that asked us to wait."""
@@ -338,7 +342,7 @@ class Observatory:
             for leg in hedge.legs
             if leg.collateral is not None
             and (key := (leg.collateral, leg.instrument.settle)) in look.holdings
-            and look.holdings[key] != remembered.holdings.get(key, look.holdings[key])
+            and not same_coins(look.holdings[key], remembered.holdings.get(key, look.holdings[key]))
         }
         held = [
             position
@@ -352,7 +356,10 @@ class Observatory:
     async def _still_so(self, look: Gathered, position: Position) -> None:
         instrument = position.instrument
         observer = self.observers[instrument.id.venue]
-        again = await self._try(look, str(instrument.id), lambda: self._by_name(observer, instrument, None))
+        # No hedge stands on a contract of nobody's by its name: what is not known of it holds all that count it.
+        is_own = any(own.id == instrument.id for own in self._instruments())
+        source = str(instrument.id) if is_own else futures_source(instrument.id.venue)
+        again = await self._try(look, source, lambda: self._by_name(observer, instrument, None))
         if again is not None and again.contracts == position.contracts and _same_entry(again, position):
             return
         del look.positions[instrument.id]
@@ -360,31 +367,7 @@ class Observatory:
         if again is not None:
             text = f"read {plain(position.contracts)} contracts and, once the wallet behind them had changed, "
             text += f"{plain(again.contracts)}"
-            look.gaps.append(Gap(str(instrument.id), "unconfirmed_reading", text))
-
-    def _lagging(self, look: Gathered, remembered: Remembered) -> Iterator[tuple[str, Reason]]:
-        """What stops new shorts where others took a part of a coin-margined short and its wallet reads as before.
-
-        They took its profit or loss with it: beside the old wallet a loss still counts as coins that are owned. A
-        wallet that reads the same in several whole looks has nothing to show.
-        """
-        for leg in (leg for hedge in self.hedges for leg in hedge.legs if leg.collateral is not None):
-            if look.foreign.get(leg.instrument.id, NO_CONTRACTS) > 0 and leg.collateral is not None:
-                key = (leg.collateral, leg.instrument.settle)
-                before = remembered.holdings.get(key)
-                if before is not None:
-                    self._unsettled[key] = _Unsettled(before)
-        for key, awaited in list(self._unsettled.items()):
-            value = look.holdings.get(key)
-            if value is None:
-                continue  # what is not read holds the hedge by itself
-            awaited.looks += 1
-            if value != awaited.before or awaited.looks > UNCHANGED_LOOKS:
-                del self._unsettled[key]
-                continue
-            account, coin = key
-            text = f"others made a short smaller that {account} margins, and its {coin} reads {plain(value)} as before"
-            yield str(account), Reason("wallet_lags", f"{text}; shorted again once it shows what that brought")
+            look.gaps.append(Gap(source, "unconfirmed_reading", f"{instrument.id} {text}"))
 
     async def _by_name(self, observer: Observer, instrument: Instrument, row: Position | None) -> Position:
         """The position asked for by name. A contract that is gone has no row any more: what was held was settled."""
@@ -416,14 +399,6 @@ class Observatory:
             text = f"the list shows no position, and it could not be asked for by name: {error}"
             look.gaps.append(Gap(str(instrument.id), "unconfirmed_position", text))
             return Position(instrument, NO_CONTRACTS)  # the same: the list was read whole
-
-
-@dataclass(slots=True)
-class _Unsettled:
-    """A wallet that has to show what others' trade brought or took: what it read before, and since how many looks."""
-
-    before: Base
-    looks: int = 0
 
 
 def _same_entry(one: Position, other: Position) -> bool:

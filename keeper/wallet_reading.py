@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from keeper.clock import Clock
+from keeper.core.coins import same_coins
 from keeper.core.hedge import accounts_of
 from keeper.core.model import NO_BASE, AccountId, Base, Gap, Hedge
 from keeper.core.orders import plain
@@ -96,7 +97,9 @@ class WalletReading:
                 continue
             keys = [(account, asset) for account in accounts for asset in self.assets_in(account)]
             changed = any(
-                look.holdings.get(key) != remembered.holdings.get(key, look.holdings.get(key)) for key in keys
+                not same_coins(look.holdings[key], remembered.holdings.get(key, look.holdings[key]))
+                for key in keys
+                if key in look.holdings
             )
             if changed:
                 moving.update(dict.fromkeys(accounts))
@@ -105,7 +108,7 @@ class WalletReading:
         for account, again in zip(moving, await asyncio.gather(*(self._again(look, a) for a in moving)), strict=True):
             for asset in self.assets_in(account):
                 first = look.holdings.get((account, asset))
-                if first is None or (again is not None and again.totals.get(asset, NO_BASE) == first):
+                if first is None or (again is not None and same_coins(again.totals.get(asset, NO_BASE), first)):
                     continue
                 del look.holdings[(account, asset)]
                 if again is not None:

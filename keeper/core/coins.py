@@ -37,8 +37,21 @@ from keeper.core.model import (
 )
 from keeper.core.targets import Target, TargetKind
 
+SAME_COINS = Decimal("0.00001")
+"""A share by which two readings of the same coins may differ: where a wallet is worked out from an equity and an open
+profit it moves a little with every mark."""
 PLAUSIBLE = Decimal("0.05")
 """An average price that is further from the order's own price than this is none."""
+
+
+def same_coins(one: Decimal, other: Decimal) -> bool:
+    """Whether two readings of a wallet are of the same coins."""
+    return abs(one - other) <= SAME_COINS * max(abs(one), abs(other))
+
+
+def have_come(before: Decimal, now: Decimal) -> bool:
+    """Whether a later reading shows more coins."""
+    return now > before and not same_coins(now, before)
 
 
 def needs_ledger(hedge: Hedge) -> bool:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from keeper.core import stated
 from keeper.core.beta import Slope
 from keeper.core.changing import changed
+from keeper.core.coins import have_come
 from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
@@ -333,7 +334,7 @@ def coins_came(exposure: Exposure, memory: HedgeMemory) -> Reason | None:
 
     The next look sees them once, or sees that they are really new.
     """
-    came = [(before, now) for before, now in _coins_then_and_now(memory, exposure) if now > before]
+    came = [(before, now) for before, now in _coins_then_and_now(memory, exposure) if have_come(before, now)]
     if not came or len(accounts_of(exposure.hedge)) < 2:
         return None
     [before, now] = came[0]

@@ -111,7 +111,8 @@ class Connection:
         self.untold = None
         try:
             async with self.deadline():
-                row = (await self.rows(read))[0]
+                # A cover stands on what kind the account is: it goes on within a wait.
+                row = (await self.rows(read, level=Urgency.POSITION))[0]
         except VenueError as failure:
             passes = isinstance(failure, UnreachableError | RateLimitedError | ClockRefusedError | BadReadingError)
             if passes and not self._has_told:
@@ -132,7 +133,7 @@ class Connection:
         """Whether the venue has an answer to a question; an outage is no sign that it has none."""
         try:
             async with self.deadline():
-                await self.rows(proof)
+                await self.rows(proof, level=Urgency.POSITION)
         except VenueError as failure:
             return type(failure) not in (VenueError, BadReadingError)
         return True

@@ -61,6 +61,17 @@ async def test_the_client_is_never_left_to_find_out_what_kind_of_account_it_is(s
     assert [params["accountType"] for params in wallet] == ["UNIFIED"]
 
 
+async def test_of_what_kind_an_account_is_is_asked_again_within_a_wait(stand_in: BybitV5) -> None:
+    """Covers go on while the venue asks us to wait, and stand on the positions of the right kind of account."""
+    stand_in.malformed("/v5/account/info")
+    async with opened(stand_in_venue(stand_in)) as venue:
+        venue.started()
+        venue.connection.budget.back_off(300)
+        assert (await venue.observer.positions()).faults, "not known yet; it is asked for with this look"
+        assert venue.back_off_seconds() > 200
+        assert (await venue.observer.positions()).faults == ()
+
+
 async def test_another_account_in_the_answer_is_not_ours(stand_in: BybitV5, venue: CcxtVenue) -> None:
     def with_another(result: dict[str, Any]) -> None:
         result["list"].insert(0, {**result["list"][0], "accountType": "CONTRACT", "coin": []})
