@@ -60,10 +60,13 @@ class LateWallets:
         self._awaited: dict[tuple[AccountId, str], _Awaited] = {}
         self._beside: dict[InstrumentId, Base] = {}
         """What the wallet read in the last look that knew a position and found it unchanged."""
+        self._noted: frozenset[InstrumentId] = frozenset()
 
     def look(self, seen: Snapshot, remembered: Remembered) -> Snapshot:
         """The snapshot with what stops new shorts; to be called once in each look, with all that it has read."""
+        self._noted = frozenset()
         self._note(seen, remembered)
+        self._noted = frozenset(seen.foreign)
         for key, awaited in list(self._awaited.items()):
             value = seen.holdings.get(key)
             if value is None:
@@ -93,6 +96,8 @@ class LateWallets:
         fresh: set[tuple[AccountId, str]] = set()
         for leg, key in self._margined():
             at = leg.instrument.id
+            if at in self._noted:
+                continue
             smaller, now = seen.foreign.get(at, NO_CONTRACTS), seen.holdings.get(key)
             before = self._beside.get(at, remembered.holdings.get(key))
             if smaller == 0 and at in seen.positions and now is not None:
