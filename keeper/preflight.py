@@ -24,6 +24,8 @@ from keeper.venue.base import (
     VenueError,
 )
 
+MISMATCH = "settings_mismatch"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -81,6 +83,7 @@ async def preflight(
     findings: list[Finding] = []
     withdrawers: list[str] = []
     away: dict[str, VenueError] = {}
+    unset: dict[InstrumentId, Reason] = {}
     carrying = [instrument for hedge in hedges for instrument in hedge.instruments]
     for venue in sorted({instrument.id.venue for instrument in carrying}):
         instruments = [instrument for instrument in carrying if instrument.id.venue == venue]
@@ -97,7 +100,7 @@ async def preflight(
                 raise
             continue
         if venue in traders and facts.can_withdraw is not True:
-            written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], findings) for i in instruments]
+            written = [await _set(wanted.get(i.id), i.id, facts, traders[venue], unset, findings) for i in instruments]
             if any(written):
                 facts = await observers[venue].facts(instruments)
         _judge_account(venue, facts, blocks if will_trade else [], findings)
@@ -106,7 +109,9 @@ async def preflight(
         if facts.can_withdraw:
             withdrawers.append(venue)
         for instrument in instruments:
-            _judge_settings(instrument.id, wanted.get(instrument.id), facts, before, sell_blocks, findings)
+            _judge_settings(
+                instrument.id, wanted.get(instrument.id), facts, before, unset.get(instrument.id), sell_blocks, findings
+            )
     watched: list[str] = []
     for venue in sorted({account.venue for hedge in hedges for account in hedge.spot}):
         if venue not in {instrument.id.venue for instrument in carrying}:
@@ -140,9 +145,14 @@ async def _look_at_spot_venue(
 
 
 async def _set(
-    wanted: Wanted | None, ident: InstrumentId, facts: AccountFacts, trader: Trader, findings: list[Finding]
+    wanted: Wanted | None,
+    ident: InstrumentId,
+    facts: AccountFacts,
+    trader: Trader,
+    unset: dict[InstrumentId, Reason],
+    findings: list[Finding],
 ) -> bool:
-    """Write what the config states and the venue shows otherwise; whether anything was written."""
+    """Write what the config states and the venue shows otherwise; whether anything was, or may have been, written."""
     now = facts.settings.get(ident, SymbolSettings())
     changed = False
     try:
@@ -153,7 +163,9 @@ async def _set(
             await trader.set_leverage(ident, wanted.leverage)
             changed = True
     except VenueError as error:
-        findings.append(Finding(str(ident), False, f"setting margin mode or leverage failed: {error}"))
+        text = f"setting margin mode or leverage failed: {error}"
+        findings.append(Finding(str(ident), False, text))
+        unset[ident] = Reason(MISMATCH, f"{ident}: {text}")
         return True
     return changed
 
@@ -202,6 +214,7 @@ def _judge_settings(
     wanted: Wanted | None,
     facts: AccountFacts,
     before: Standing | None,
+    unset: Reason | None,
     sell_blocks: list[tuple[str, Reason]],
     findings: list[Finding],
 ) -> None:
@@ -224,17 +237,24 @@ def _judge_settings(
         ("margin mode", wanted.margin_mode, now.margin_mode),
         ("leverage", _figure(wanted.leverage), _figure(now.leverage)),
     )
+    hidden = False
     for name, want, have in pairs:
         if want in (None, "unknown"):
             continue
         if have in (None, "unknown"):
             findings.append(Finding(str(ident), None, f"the venue does not show its {name}; the config says {want}"))
+            hidden = True
         elif want != have:
             text = f"{ident}: {name} is {have} and the config says {want}"
             findings.append(Finding(str(ident), False, text))
-            sell_blocks.append((str(ident), Reason("settings_mismatch", text)))
+            sell_blocks.append((str(ident), Reason(MISMATCH, text)))
         else:
             findings.append(Finding(str(ident), True, f"{name} is {have}"))
+    if hidden:
+        # Many a venue shows no settings of a contract that is flat: what could not be set, or was found wrong, stands
+        # until it is shown to be right. It would be known when it is too late.
+        found = [reason for at, reason in before.sell_blocks if at == str(ident)] if before is not None else []
+        sell_blocks += [(str(ident), why) for why in (unset, *found) if why is not None and why.code == MISMATCH]
 
 
 def _figure(value: Decimal | None) -> str:
