@@ -204,9 +204,13 @@ class LocalVenue(LocalFurther):
         """By client id."""
         missing = NotFound(f"no order {client_id} ({venue_order_id or 'no venue id'})")
         try:
-            found = self._ask(partial(self._find, self._key_of(instrument), client_id))
+            key = self._key_of(instrument)
+        except UnknownSymbolError as failure:
+            return LookupFailed(str(failure), unlisted=True)
+        try:
+            found = self._ask(partial(self._find, key, client_id))
         except VenueError as failure:
-            return LookupFailed(str(failure), unlisted=isinstance(failure, UnknownSymbolError))
+            return LookupFailed(str(failure))
         return missing if found is None else report_of(found)
 
     def _find(self, key: MarketKey, client_id: str) -> Order | None:

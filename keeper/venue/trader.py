@@ -21,6 +21,7 @@ from keeper.venue.base import (
     Rejected,
     Submission,
     UnknownSymbolError,
+    VenueError,
 )
 from keeper.venue.budget import Urgency, urgency
 from keeper.venue.classify import code_of, order_failure, say
@@ -127,19 +128,26 @@ class CcxtTrader:
     # Finding out
 
     async def lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Lookup:
-        """Find an order by its client id, and by the venue's where that is known."""
+        """Find an order by its client id, and by the venue's where that is known.
+
+        That a contract is listed no longer is for the list of markets to say. Venues answer a request with "no such
+        contract" for passing states too, such as one that is suspended, and a lookup that fails so is a failed one.
+        """
+        try:
+            self._at.market(instrument.symbol)
+        except UnknownSymbolError as failure:
+            return LookupFailed(say(failure, self._at.guard.secrets), unlisted=True)
+        except VenueError as failure:
+            return LookupFailed(say(failure, self._at.guard.secrets))
         try:
             async with self._at.deadline():
                 return await self._lookup(instrument, client_id, venue_order_id)
         except _Missing as answer:
             return NotFound(str(answer))
-        except UnknownSymbolError as failure:
-            return LookupFailed(say(failure, self._at.guard.secrets), unlisted=True)
         except Exception as failure:  # noqa: BLE001 - a failed search is no evidence of anything, whatever went wrong
             return LookupFailed(say(failure, self._at.guard.secrets))
 
     async def _lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> OrderReport:
-        self._at.market(instrument.symbol)
         recipe = self._at.capability.lookups
         if recipe.reads:
             order = await self._by_raw_reads(instrument, client_id, venue_order_id)
