@@ -160,7 +160,9 @@ async def _resolve(desk: Desk, snapshot: Snapshot) -> tuple[dict[InstrumentId, R
         questions.setdefault(
             ident, Reason("order_resolved", f"order {intent.client_id} turned out {outcome.state.value}")
         )
-    desk.vouched &= {intent.order.hedge for intent in desk.unresolved.values()}
+    # What a person has looked at is what was a question then, and nothing that comes to be one later.
+    unknown = (intent for intent in desk.unresolved.values() if intent.outcome.state is OutcomeState.UNKNOWN)
+    desk.vouched &= {intent.order.hedge for intent in unknown}
     told = {ident: change for ident, change in foreign.items() if change}
     return questions, replace(snapshot, foreign={**snapshot.foreign, **told}) if told else snapshot
 

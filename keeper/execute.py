@@ -49,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_LATER = "retry later"
 """How the text of a refusal begins that says nothing of the order, only of the moment."""
+_LOOKED = "a person has looked at the account"
+"""How the text of an end closes after which the position is what is read; the journal keeps it over a restart."""
 _STATES = {
     OrderState.FILLED: OutcomeState.FILLED,
     OrderState.PARTIAL: OutcomeState.PARTIAL,
@@ -65,6 +67,7 @@ class Patience:
     visibility_ms: int = 10_000
     fills_margin_ms: int = 60_000
     not_found_needed: int = 2
+    position_lag_ms: int = 30_000
 
 
 class Executor(Protocol):
@@ -130,6 +133,8 @@ class OrderExecutor:
         self._patience = patience or Patience()
         # How often, and since when by the clock that does not step, this process was told that there is no such order.
         self._denied: dict[str, tuple[int, float]] = {}
+        # Since when, by the same clock, it has been told of more filled than the order had.
+        self._exceeded: dict[str, float] = {}
 
     async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome:
         """Write the intent, send it once, and follow it for a moment.
@@ -237,9 +242,7 @@ class OrderExecutor:
             return replace(intent.outcome, text=f"venue {intent.order.instrument.venue} is not configured any more")
         answer = await trader.lookup(intent.order.instrument, intent.client_id, intent.outcome.venue_order_id)
         if isinstance(answer, OrderReport):
-            outcome = _from_report(answer, intent.order)
-            if outcome.state is OutcomeState.UNKNOWN and answer.filled <= intent.order.contracts:
-                outcome = await self._end_open_order(trader, intent, outcome)
+            outcome = await self._weigh_report(trader, intent, snapshot, answer, vouched=vouched)
         elif isinstance(answer, NotFound):
             outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
         elif answer.unlisted:
@@ -253,6 +256,7 @@ class OrderExecutor:
             _say(intent.order, outcome)
         if outcome.state is not OutcomeState.UNKNOWN:
             self._denied.pop(intent.client_id, None)
+            self._exceeded.pop(intent.client_id, None)
         return outcome
 
     async def _still_working(self, intent: Intent, outcome: Outcome) -> Outcome:
@@ -274,6 +278,57 @@ class OrderExecutor:
             return replace(outcome, text=f"open, and cancelling failed: {error}")
         return replace(outcome, text="open; cancelled, to be looked at again")
 
+    async def _weigh_report(
+        self, trader: Trader, intent: Intent, snapshot: Snapshot, report: OrderReport, *, vouched: bool
+    ) -> Outcome:
+        """What an order that is shown has come to. One that is open and may not be is taken back; where more is filled
+        than it had, only once a person has looked.
+        """
+        if report.filled <= intent.order.contracts:
+            self._exceeded.pop(intent.client_id, None)
+            outcome = _from_report(report, intent.order)
+            is_open = outcome.state is OutcomeState.UNKNOWN
+            return await self._end_open_order(trader, intent, outcome) if is_open else outcome
+        known = replace(
+            intent.outcome,
+            average_price=report.average_price,
+            venue_order_id=report.venue_order_id or intent.outcome.venue_order_id,
+        )
+        closed = report.state is not OrderState.OPEN
+        told = replace(intent, outcome=known)
+        outcome = self._weigh_excess(told, snapshot, report.filled, closed=closed, vouched=vouched)
+        return outcome if closed or not vouched else await self._end_open_order(trader, intent, outcome)
+
+    def _weigh_excess(
+        self, intent: Intent, snapshot: Snapshot, filled: Contracts, *, closed: bool, vouched: bool
+    ) -> Outcome:
+        """An order that the owner made larger at the venue, or an answer that is wrong: a person says which.
+
+        What is there is then hedged anew from the position that is read. So that nothing is shorted twice it has to
+        show all that was filled, or to have had the time to: what a person bought back meanwhile shows no more.
+        """
+        text = _beyond(intent.order, filled)
+        since = self._exceeded.setdefault(intent.client_id, self._clock.monotonic())
+        if not vouched:
+            return _question(intent, text)
+        unknown = replace(intent.outcome, state=OutcomeState.UNKNOWN)
+        position = snapshot.positions.get(intent.order.instrument)
+        if not closed or position is None:
+            return replace(unknown, text=f"{text}, and {'it is open still' if position else 'no position is read'}")
+        moved = signed(intent.order, Contracts(position.contracts - intent.position_before))
+        if moved < filled and (self._clock.monotonic() - since) * 1000 < self._patience.position_lag_ms:
+            return replace(unknown, text=f"{text}, and the position does not show it yet")
+        return replace(
+            intent.outcome, state=OutcomeState.FILLED, filled=intent.order.contracts, text=f"{text}; {_LOOKED}"
+        )
+
+    def _is_denied(self, intent: Intent) -> bool:
+        """Count one more "no such order"; whether there were enough of them, and over a time that is long enough."""
+        times, began = self._denied.get(intent.client_id, (0, self._clock.monotonic()))
+        self._denied[intent.client_id] = (times + 1, began)
+        waited_ms = (self._clock.monotonic() - began) * 1000
+        return times + 1 >= self._patience.not_found_needed and waited_ms >= self._patience.visibility_ms
+
     async def _weigh_absence(self, trader: Trader, intent: Intent, snapshot: Snapshot, *, vouched: bool) -> Outcome:
         """Prove that an order never arrived, or leave it unknown."""
         since = intent.not_found_since_ms if intent.not_found_since_ms is not None else self._clock.now_ms()
@@ -284,14 +339,12 @@ class OrderExecutor:
         except VenueError as error:
             return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
         if filled > intent.order.contracts:
-            return replace(intent.outcome, text=_beyond(intent.order, filled))
+            closed = self._is_denied(intent)
+            return self._weigh_excess(intent, snapshot, filled, closed=closed, vouched=vouched)
         if filled and (not intent.order.rests or filled >= intent.order.contracts):
             state = OutcomeState.FILLED if filled >= intent.order.contracts else OutcomeState.PARTIAL
             return Outcome(intent.client_id, state, filled, text="found among the fills")
-        times, began = self._denied.get(intent.client_id, (0, self._clock.monotonic()))
-        self._denied[intent.client_id] = (times + 1, began)
-        waited_ms = (self._clock.monotonic() - began) * 1000
-        if times + 1 < self._patience.not_found_needed or waited_ms < self._patience.visibility_ms:
+        if not self._is_denied(intent):
             return replace(intent.outcome, text=f"not found {count} times; absence is not proved yet")
         position = snapshot.positions.get(intent.order.instrument)
         if position is None:
@@ -303,8 +356,7 @@ class OrderExecutor:
         elif position.contracts == NO_CONTRACTS and self._has_expired(position.instrument):
             moved = "its contract has been settled, and the position with it"
         elif not vouched:
-            text = f"not found, but {moved}; look at the account, then resume the hedge"
-            return replace(intent.outcome, text=text)
+            return _question(intent, f"not found, but {moved}")
         return _ended(intent, filled, f"not found {count} times{' any more' if filled else ', no fill'}, {moved}")
 
     def _has_expired(self, instrument: Instrument) -> bool:
@@ -363,6 +415,17 @@ def _resting(order: PlannedOrder, venue_order_id: str) -> WorkingOrder:
     return WorkingOrder(
         order.instrument, venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS, order.reduce_only
     )
+
+
+def is_taken_as_read(outcome: Outcome) -> bool:
+    """Whether a person ended the wait for an order whose fills no position can be held against."""
+    return outcome.text.endswith(_LOOKED)
+
+
+def _question(intent: Intent, text: str) -> Outcome:
+    """What only a person can answer. Unknown, also where the order was seen to rest: that alone is asked aloud."""
+    text = f"{text}; look at the account, then resume the hedge: keeper resume"
+    return replace(intent.outcome, state=OutcomeState.UNKNOWN, text=text)
 
 
 def _ended(intent: Intent, filled: Contracts, text: str) -> Outcome:

@@ -27,6 +27,7 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.resting import after_end, followed, placed, position_after, remaining, span
+from keeper.execute import is_taken_as_read
 from keeper.journal.base import JournalError
 
 if TYPE_CHECKING:
@@ -86,11 +87,26 @@ def close(desk: Desk, memory: HedgeMemory, intent: Intent, outcome: Outcome) -> 
 
 def settled(desk: Desk, memory: HedgeMemory, intent: Intent, outcome: Outcome) -> HedgeMemory:
     """Memory after an order's end: what its fills have to show, and what they earned."""
+    if is_taken_as_read(outcome):
+        return _as_read(memory, intent)
     after = position_after(memory, intent, outcome)
     memory = after_end(memory, intent, outcome, desk.now_ms())
     implied = replace(memory, expected={**memory.expected, intent.order.instrument: after})
     booked = with_fill(implied, desk.hedges, intent.order, outcome)
     return replace(memory, coins=booked.coins)
+
+
+def _as_read(memory: HedgeMemory, intent: Intent) -> HedgeMemory:
+    """Memory after an order that a person has ended: nothing of it has to show, the next look counts what it reads."""
+    expected = {at: contracts for at, contracts in memory.expected.items() if at != intent.order.instrument}
+    known = memory.resting
+    return replace(
+        memory,
+        resting=None if known is not None and known.client_id == intent.client_id else known,
+        expected=expected,
+        expected_since_ms=memory.expected_since_ms if expected else None,
+        covered={at: contracts for at, contracts in memory.covered.items() if at != intent.order.instrument},
+    )
 
 
 async def take_back_all(desk: Desk) -> tuple[str, ...]:

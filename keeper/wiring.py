@@ -422,7 +422,10 @@ async def _estimated(betas: Betas, hedges: Sequence[Hedge], journal: SqlJournal)
 def _executor(config: Config, venues: Venues, journal: Journal, clock: Clock) -> Executor:
     if not venues.traders:
         return NullExecutor()
-    patience = Patience(visibility_ms=round(config.safety.visibility_seconds * 1000))
+    safety = config.safety
+    patience = Patience(
+        visibility_ms=round(safety.visibility_seconds * 1000), position_lag_ms=round(safety.position_lag_seconds * 1000)
+    )
     return OrderExecutor(venues.traders, journal, clock, patience)
 
 
