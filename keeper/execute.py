@@ -430,7 +430,8 @@ def _question(intent: Intent, text: str) -> Outcome:
 
 def _ended(intent: Intent, filled: Contracts, text: str) -> Outcome:
     """The end of an order that nobody finds: one that has rested, or filled in part, was there once and has ended."""
-    if filled or intent.outcome.state is OutcomeState.WORKING:
+    rested = intent.order.rests and intent.outcome.venue_order_id is not None
+    if filled or rested or intent.outcome.state is OutcomeState.WORKING:
         state = OutcomeState.PARTIAL if filled else OutcomeState.NONE
         return replace(intent.outcome, state=state, filled=filled, text=text)
     return Outcome(intent.client_id, OutcomeState.ABSENT, text=text)
@@ -440,8 +441,8 @@ def _out_of_reach(intent: Intent, *, vouched: bool) -> Outcome:
     """An order on a contract that is listed no longer: it rests nowhere, and only a person can say that that is all."""
     gone = f"{intent.order.instrument} is not listed any more, and nobody can be asked"
     if not vouched:
-        return replace(intent.outcome, text=f"{gone}; look at the account, then resume the hedge")
-    return _ended(intent, intent.outcome.filled, f"{gone}; a person has looked")
+        return _question(intent, gone)
+    return _ended(intent, intent.outcome.filled, f"{gone}; {_LOOKED}")
 
 
 def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:
