@@ -7,7 +7,8 @@ order" answers apart in time, no fill of it, and a position that has not moved. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -34,6 +35,7 @@ from keeper.venue.base import (
     POST_ONLY_REFUSED,
     Accepted,
     Ambiguous,
+    Fill,
     LookupFailed,
     NotFound,
     OrderReport,
@@ -135,6 +137,8 @@ class OrderExecutor:
         self._denied: dict[str, tuple[int, float]] = {}
         # Since when, by the same clock, it has been told of more filled than the order had.
         self._exceeded: dict[str, float] = {}
+        # The venues' own ids of orders that this process has had an answer about.
+        self._named: deque[str] = deque(maxlen=256)
 
     async def execute(self, approved: ApprovedPlan, run: int, cycle: int) -> Outcome:
         """Write the intent, send it once, and follow it for a moment.
@@ -155,6 +159,8 @@ class OrderExecutor:
 
     async def _record(self, intent: Intent, outcome: Outcome) -> Outcome:
         """Write an outcome; one that could not be written is unknown still, and will be asked after again."""
+        if outcome.venue_order_id is not None:
+            self._named.append(outcome.venue_order_id)
         try:
             await self._journal.outcome(outcome, self._clock.now_ms())
             await self._keep_fills(intent, outcome)
@@ -335,9 +341,10 @@ class OrderExecutor:
         count = intent.not_found + 1
         await self._journal.not_found(intent.client_id, count, since)
         try:
-            filled = await self._filled_of(trader, intent)
+            fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
         except VenueError as error:
             return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
+        filled = _filled_of(fills, intent)
         if filled > intent.order.contracts:
             closed = self._is_denied(intent)
             return self._weigh_excess(intent, snapshot, filled, closed=closed, vouched=vouched)
@@ -353,6 +360,10 @@ class OrderExecutor:
         moved = f"the position went from {plain(intent.position_before)} to {plain(position.contracts)}"
         if position.contracts == intent.position_before + signed(intent.order, filled):
             moved = "position as its fills left it" if filled else "position unmoved"
+            if not vouched and not filled and any(self._is_nobodys(fill, intent) for fill in fills):
+                # It is shown by nothing but a position that may be late: sent again it would be there twice.
+                text = "not found, and the venue shows an execution since that names no order of ours"
+                return _question(intent, f"{text}, and {moved}")
         elif position.contracts == NO_CONTRACTS and self._has_expired(position.instrument):
             moved = "its contract has been settled, and the position with it"
         elif not vouched:
@@ -364,17 +375,14 @@ class OrderExecutor:
         expiry = instrument.expires_at_ms
         return expiry is not None and self._clock.now_ms() > expiry + self._patience.visibility_ms
 
-    async def _filled_of(self, trader: Trader, intent: Intent) -> Contracts:
-        """Contracts of this order among the venue's executions; raises :class:`VenueError`."""
-        fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
-        venue_id = intent.outcome.venue_order_id
-        mine = (
-            fill
-            for fill in fills
-            if fill.client_id == intent.client_id or (venue_id is not None and fill.venue_order_id == venue_id)
+    def _is_nobodys(self, fill: Fill, intent: Intent) -> bool:
+        """Whether an execution may be of this order for all that it says: many a venue names no client id there."""
+        return (
+            fill.client_id is None
+            and fill.side is intent.order.side
+            and fill.at_ms >= intent.created_at_ms
+            and fill.venue_order_id not in self._named
         )
-        by_trade = {fill.trade_id: fill.contracts for fill in mine}
-        return Contracts(sum(by_trade.values(), ZERO))
 
     async def _keep_fills(self, intent: Intent, outcome: Outcome) -> None:
         """Record the executions behind an outcome; the outcome stands without them, so a failed read only waits."""
@@ -398,6 +406,18 @@ class OrderExecutor:
             log.warning("fills_not_kept", client_id=intent.client_id, text=_beyond(intent.order, total))
             return
         await self._journal.fills(mine)
+
+
+def _filled_of(fills: Iterable[Fill], intent: Intent) -> Contracts:
+    """Contracts of this order among the venue's executions."""
+    venue_id = intent.outcome.venue_order_id
+    mine = (
+        fill
+        for fill in fills
+        if fill.client_id == intent.client_id or (venue_id is not None and fill.venue_order_id == venue_id)
+    )
+    by_trade = {fill.trade_id: fill.contracts for fill in mine}
+    return Contracts(sum(by_trade.values(), ZERO))
 
 
 def signed_filled(order: PlannedOrder, outcome: Outcome) -> Contracts:
