@@ -267,7 +267,6 @@ class OrderExecutor:
 
     async def _still_working(self, intent: Intent, outcome: Outcome) -> Outcome:
         """Written down when it is news that the order rests, or that more of it has filled; it never is less."""
-        self._denied.pop(intent.client_id, None)
         known = intent.outcome
         outcome = replace(outcome, filled=max(outcome.filled, known.filled))
         if known.state is OutcomeState.WORKING and known.filled == outcome.filled:
@@ -290,6 +289,7 @@ class OrderExecutor:
         """What an order that is shown has come to. One that is open and may not be is taken back; where more is filled
         than it had, only once a person has looked.
         """
+        self._denied.pop(intent.client_id, None)
         if report.filled <= intent.order.contracts:
             self._exceeded.pop(intent.client_id, None)
             outcome = _from_report(report, intent.order)

@@ -1,4 +1,4 @@
-"""A resting order that nobody can be asked after, because its contract is listed no longer: a person ends it."""
+"""A resting order that nobody can be asked after, or that is gone while the position has moved: a person ends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keeper.core.execution import Execution, Style
 from keeper.core.model import Contracts, Hold, Instrument, InstrumentId, OutcomeState, Position, WorkingOrder
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import ExchangeOptions
-from keeper.venue.base import Lookup, LookupFailed, OrderReport, PositionBook, UnknownSymbolError
+from keeper.venue.base import Lookup, LookupFailed, NotFound, OrderReport, PositionBook, UnknownSymbolError
 from tests.loop.house import KEY, D
 from tests.loop.legs_house import MAIN_PERP, OTHER_PERP, PERP, LegsHouse
 from tests.loop.test_doubt import resume
@@ -24,11 +24,12 @@ PASSIVE = Execution(Style.PASSIVE, leash_bps=D(50), escalate_after_seconds=D(600
 
 
 class Delisting(LocalVenue):
-    """An exchange that lists the perpetual no longer."""
+    """An exchange that lists the perpetual no longer, or has forgotten every order on it."""
 
     def __init__(self, inner: LocalVenue) -> None:
         self.__dict__.update(inner.__dict__)
         self.gone = False
+        self.forgets = False
         self.tells_a_part = False
 
     def _refuse(self, symbol: str) -> None:
@@ -53,6 +54,8 @@ class Delisting(LocalVenue):
     async def lookup(self, instrument: InstrumentId, client_id: str, venue_order_id: str | None) -> Lookup:
         if self.gone:
             return LookupFailed("no such contract", unlisted=True)
+        if self.forgets:
+            return NotFound("no such order")
         found = await super().lookup(instrument, client_id, venue_order_id)
         if self.tells_a_part and isinstance(found, OrderReport):
             return replace(found, filled=Contracts(D("0.2")))
@@ -130,3 +133,36 @@ async def test_an_order_that_rested_when_its_contract_was_delisted_is_asked_abou
     states = {each.outcome.state for each in await house.desk.journal.intents_since(0) if each.order.rests}
     assert states == {OutcomeState.PARTIAL if house.line.tells_a_part else OutcomeState.NONE}, "it was there once"
     assert ended.order.instrument.venue == "other"
+
+
+async def test_an_order_that_rested_and_is_denied_beside_a_position_that_moved_is_asked_about_too(
+    house: DelistingHouse,
+) -> None:
+    await house.rested()
+    house.exchange.cancel_order(KEY, MAIN_PERP, order_id=house.orders[-1].order_id)
+    house.exchange.foreign_trade(KEY, MAIN_PERP, D("0.1"))
+    house.line.forgets = True
+    await house.turn(4)
+    await house.asked("not found, but the position went from -3")
+    await resume(house)
+    assert "order_resolved" in codes(await house.one())
+    house.line.forgets = False
+    await house.turn(2)
+    assert house.desk is not None
+    assert house.desk.memories["btc"].halted is None
+
+
+async def test_an_order_that_rested_and_is_denied_for_long_enough_has_ended(house: DelistingHouse) -> None:
+    """The venue took it back, and shows ended orders no more: it is not told of as resting for ever."""
+    await house.rested()
+    house.exchange.cancel_order(KEY, MAIN_PERP, order_id=house.orders[-1].order_id)
+    house.line.forgets = True
+    sent = len(house.orders)
+    await house.turn()
+    assert len(house.orders) == sent, "one denial proves nothing"
+    await house.turn(2)
+    assert house.desk is not None
+    assert await house.desk.journal.unresolved() == ()
+    house.line.forgets = False
+    await house.turn()
+    assert len(house.orders) == sent + 1, "placed again"
