@@ -76,6 +76,8 @@ def code_of(answer: Answer | None, codes: Codes) -> str | None:
         found = _follow(body, path)
         if found is not None and not isinstance(found, bool | Mapping | list):
             text = str(found)
+            if codes.named:
+                return next((name for begins, name in codes.named.items() if text.startswith(begins)), None)
             if text not in codes.fine:
                 return text
     return None

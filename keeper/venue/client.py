@@ -313,9 +313,14 @@ def _own_class(exchange_id: str) -> Any:
     return getattr(ccxt.pro, exchange_id, None) or getattr(ccxt.async_support, exchange_id)
 
 
-def _client_class(exchange_id: str) -> Any:
+def _client_class(exchange_id: str, unasked: frozenset[str] = frozenset()) -> Any:
     base = _own_class(exchange_id)
-    return type(f"Guarded{base.__name__}", (GuardMixin, base), {})
+    return type(f"Guarded{base.__name__}", (GuardMixin, base), dict.fromkeys(unasked, _left_out))
+
+
+async def _left_out(*_: Any, **__: Any) -> bool:
+    """In the place of a method that would sign and send what nobody asked for: it is said to be done."""
+    return True
 
 
 def _pristine(exchange_id: str) -> Any:
@@ -372,7 +377,7 @@ def build_client(
                 )
     keys = credentials.for_ccxt(described.get("requiredCredentials"))
     settings = _settings(ccxt_options, keys, capability, timeout_seconds)
-    client = _client_class(exchange_id)(settings)
+    client = _client_class(exchange_id, capability.unasked)(settings)
     guard = Guard(name, policy, capability, frozenset(), credentials.secrets(), budget)
     if override is not None:
         guard.allowed = hosts_in(override, client.hostname)

@@ -177,6 +177,38 @@ _KUCOIN = Capability(
     demo="none",
 )
 
+_HYPERLIQUID_REFUSALS = {
+    "Insufficient margin to place order": "insufficient_margin",
+    "Insufficient spot balance": "insufficient_balance",
+    "Order must have minimum value of": "below_minimum",
+    "Price must be divisible by tick size": "price_step",
+    "Order has invalid price": "price_step",
+    "Order has invalid size": "size_step",
+    "Order has zero size": "size_step",
+    "Order price cannot be more than": "price_too_far",
+    "Reduce only order would increase position": "reduce_only",
+    "Must deposit before performing actions": "no_deposit",
+    "User or API Wallet ": "unknown_wallet",
+}
+"""How the texts begin by which an order was refused and does not exist. One that met nobody is no refusal: it is there,
+and its end is looked up.
+"""
+_HYPERLIQUID_CODES = Codes(
+    where=(("response", "data", "statuses", 0, "error"), ("response",)),
+    named={
+        **_HYPERLIQUID_REFUSALS,
+        "Post only order would have immediately matched": "would_cross",
+        "Order was never placed, already canceled, or filled": "not_there",
+        "Too many cumulative requests sent": "too_many_requests",
+    },
+    rejected="|".join(sorted({*_HYPERLIQUID_REFUSALS.values()})),
+    would_cross=frozenset({"would_cross"}),
+    not_found=frozenset({"not_there"}),
+    retry_later=frozenset({"too_many_requests"}),
+    limits=frozenset({"too_many_requests"}),
+    credentials=frozenset({"unknown_wallet"}),
+)
+
 OTHERS: Mapping[str, Capability] = {
     "krakenfutures": Capability(
         # an order that was placed and had not filled at once is in the client's list of cancelled ones, filled or not
@@ -345,11 +377,19 @@ OTHERS: Mapping[str, Capability] = {
     ),
     "hyperliquid": Capability(
         candles_a_page=1000,
+        # without these every price would reload the lists of ten more exchanges, and each balance ask for the account
+        options={"fetchMarkets": {"types": ["spot", "swap"]}, "enableUnifiedMargin": False, "builderFee": False},
+        spot_params={"type": "spot"},
+        unasked=frozenset({"initialize_client"}),
         rates=RateHistory(500),
         unified_wallets={"": {"type": "spot"}, "linear": {"type": "swap"}},
         working_params=({},),
         client_id_template="0x{}0000",
+        client_id_fields=("clientOrderId", "cloid"),  # the client leaves ours where it is in an execution
+        whole_list=("assetPositions",),
+        in_whole_list=lambda market: not (market.get("info") or {}).get("hip3"),
         lookups=Lookups(unified="clientOrderId"),
+        codes=_HYPERLIQUID_CODES,
         always_one_way=True,
         harmless=frozenset({"info"}),
         funding_sign=1,

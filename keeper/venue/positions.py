@@ -18,6 +18,7 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import RAW_SIZES, Connection, settled
 from keeper.venue.figures import Row, decimal_of, stated
+from keeper.venue.guard import ANSWERS
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     UNIFIED_SLOTS,
@@ -263,6 +264,8 @@ class Positions:
             fields = product.fields
             listed = await self._at.rows(product.position, self._at.keys(market, product), Urgency.POSITION)
             rows = [row for row in listed if row.get(fields.symbol) == market["id"]]
+        elif self._at.capability.whole_list and self._at.capability.in_whole_list(market):
+            fields, rows = UNIFIED_FIELDS, await self._in_whole_list(symbol, market)
         else:
             fields = UNIFIED_FIELDS
             in_list = self._at.capability.position_from_list
@@ -278,6 +281,26 @@ class Positions:
             raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
         once = Once(fields if product is not None else UNIFIED_SLOTS)
         return [row for row in rows if once.is_new(row, str(instrument.id))], fields
+
+    async def _in_whole_list(self, symbol: str, market: Row) -> list[Row]:
+        """The rows of one contract in the list of all, or a zero where a list that is all there has none.
+
+        The client passes over what it does not understand, so each of the venue's rows has to be one of the client's.
+        """
+        what, path = f"{self.name} positions", self._at.capability.whole_list
+        asked = dict(self._at.capability.params_by_product(market))
+
+        async def listed() -> list[Row]:
+            rows = rows_at(await client.fetch_positions(None, asked), (), what)
+            answers = ANSWERS.get() or []
+            theirs = rows_at(answers[-1].body if answers else None, path, what)
+            if len(theirs) != len(rows) or not all(row.get("symbol") in self._at.markets() for row in rows):
+                raise BadReadingError(f"{what}: a row is of no known contract, so none is shown to be flat")
+            return rows
+
+        client: Any = self._at.client
+        rows = await self._at.ask(listed, Urgency.POSITION, "fetch_positions")
+        return [row for row in rows if row["symbol"] == symbol] or [{"symbol": symbol, "contracts": "0"}]
 
 
 class _Parts:

@@ -142,6 +142,8 @@ class Codes:
 
     where: tuple[Path, ...] = (("code",), ("retCode",), ("ret_code",), ("error", "code"), ("label",), ("err_code",))
     fine: frozenset[str] = frozenset({"0", "00000", "200000", "200", ""})
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Where a venue has texts for codes: how each begins, and what we call it. A text that is not here is no code."""
     rejected: str = r"(?!)"
     """Pattern of codes by which an order was refused and does not exist."""
     ambiguous: frozenset[str] = frozenset()
@@ -296,6 +298,14 @@ class Capability:
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     flat_is_told: bool = False
     """That call is asked where the list shows no row: it shows an explicit zero."""
+    whole_list: Path = ()
+    """Where the client's list of positions is the whole account: the place of that list in the venue's answer. A
+    contract without a row in it is flat; the venue has no other way to say so.
+    """
+    in_whole_list: Callable[[Row], bool] = lambda _: True
+    """Whether that list is about a market."""
+    unasked: frozenset[str] = frozenset()
+    """Methods by which the client would send something of its own before it does what it was asked: left out."""
     ioc_type: str | int = "limit"
     """The client's order type of a limit order that does not rest, where the time in force alone does not say so."""
     no_orders: str = ""

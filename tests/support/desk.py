@@ -104,6 +104,8 @@ class Desk(ABC):
     """No order and no execution is shown anywhere; positions are."""
     worst: Decimal = ZERO
     url: str = ""
+    keys: tuple[str, ...] = ()
+    """The keys of the account, where a client takes none that are made up."""
 
     @abstractmethod
     def routes(self) -> Mapping[str, Route]:

@@ -17,7 +17,7 @@ from keeper.venue.base import (
     OrderState,
     Rejected,
 )
-from keeper.venue.ccxt_venue import CcxtVenue
+from keeper.venue.ccxt_venue import CcxtVenue, Credentials
 from tests.support.desk import CLOCK, Asked, D, Desk, Told
 from tests.venue.helpers import marketable, opened, order, report_of, venue_of
 
@@ -37,11 +37,14 @@ class Place:
 
 def over(desk: Any, **more: Any) -> CcxtVenue:
     """A venue that leads to the desk, and nowhere else."""
+    more = ({"credentials": Credentials(*desk.keys)} if desk.keys else {}) | more
     return venue_of(desk.exchange, {"urls": {"api": desk.url}, "rateLimit": 1}, **more)
 
 
-async def sent_once(place: Place) -> tuple[Asked, PlannedOrder]:
-    """One order is one request; its end, its fill and the position tell the same, by our id."""
+async def sent_once(place: Place, *, accepted: bool = True) -> tuple[Asked, PlannedOrder]:
+    """One order is one request; its end, its fill and the position tell the same, by our id. One that meets nobody is
+    accepted, or is looked up.
+    """
     async with place.desk() as desk, opened(over(desk)) as venue:
         sent = await marketable(venue, place.symbol, place.contracts)
         report = await report_of(venue, sent)
@@ -56,8 +59,10 @@ async def sent_once(place: Place) -> tuple[Asked, PlannedOrder]:
         assert position.contracts == -sent.contracts
         (request,) = desk.sent()
         gone = order(venue.observer.instrument(place.symbol), place.contracts, D(70000), 2)
-        report = await report_of(venue, gone)
-        assert (report.state, report.filled) == (OrderState.NONE, D(0))
+        assert isinstance(await venue.trader.submit(gone), Accepted if accepted else Ambiguous)
+        ended = await venue.trader.lookup(gone.instrument, gone.client_id, None)
+        assert isinstance(ended, OrderReport)
+        assert (ended.state, ended.filled) == (OrderState.NONE, D(0))
         return request, sent
 
 
