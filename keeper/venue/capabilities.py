@@ -38,6 +38,8 @@ TABLE: Mapping[str, Capability] = {
     "deribit": DERIBIT,
     "mexc": MEXC,
     "weex": WEEX,
+    # its balances name coins by numbers, which the client reads in the list of coins
+    "delta": replace(GENERIC, skip_currencies=False),
     **OTHERS,
     **NAMELESS,
 }

@@ -36,7 +36,7 @@ from keeper.venue.parsing import optional_positive
 from keeper.venue.positions import Positions
 from keeper.venue.prices import Prices
 from keeper.venue.recipes import Product, Read, is_contract
-from keeper.venue.wallets import unified_totals, wallet_totals
+from keeper.venue.wallets import check_names, unified_totals, wallet_totals
 
 T = TypeVar("T")
 MAY_BE_EMPTY = frozenset({"funding", "earn", "isolated"})
@@ -112,6 +112,11 @@ class CcxtObserver:
                     f'{self.name} has no wallet "{wallet}"{near(wallet, known)}; besides "{self.name}" '
                     f"alone there are: {listed}"
                 )
+            try:
+                named = [*unread, *(code for code, total in totals.items() if total)]
+                check_names(named, (self._at.client.markets or {}).values())
+            except BadReadingError as failure:
+                raise BadReadingError(f"{self.name}: {failure}") from None
         if unread and not totals:
             raise BadReadingError(f"{self.name}: {next(iter(unread.values()))}")
         if not totals and not rows and wallet not in MAY_BE_EMPTY:
@@ -204,13 +209,26 @@ class CcxtObserver:
     async def _time(self) -> Any:
         """The venue's time; where it does not tell, the hour that its answer is stamped with (to the second)."""
         call: Any = self._at.client
+        theirs = None
         try:
-            theirs = await call.fetch_time()
+            if call.has.get("fetchTime") is True:
+                theirs = await call.fetch_time()
+            else:
+                await self._any_answer()
         except Exception:
             theirs = _stamped(ANSWERS.get() or [])
             if theirs is None:
                 raise
         return _stamped(ANSWERS.get() or []) if theirs is None else theirs
+
+    async def _any_answer(self) -> None:
+        """Ask something public and small, for the stamp on its answer: the client asks nothing where it has no time."""
+        call: Any = self._at.client
+        contract = next((symbol for symbol, market in self._at.markets().items() if is_contract(market)), None)
+        if call.has.get("fetchOrderBook") is True and contract is not None:
+            await call.fetch_order_book(contract)
+        else:
+            await call.fetch_tickers()
 
     async def facts(self, instruments: Sequence[Instrument]) -> AccountFacts:
         """Position mode, permissions, and per instrument margin mode and leverage; None for what cannot be asked.

@@ -74,6 +74,17 @@ def unified_totals(balance: Row, unread: dict[str, str] | None = None) -> dict[s
     return found
 
 
+def check_names(codes: Iterable[str], markets: Iterable[Row]) -> None:
+    """Raise where a coin is called by a number that no market knows: that is the venue's key of some other name, under
+    which the coin would be missed.
+    """
+    numbers = {code for code in codes if code.isdigit()}
+    if numbers:
+        numbers -= {str(market.get(part)) for market in markets for part in ("base", "quote", "settle")}
+    if numbers:
+        raise BadReadingError(f"a balance is of a coin called {min(numbers)}, which is no coin of any market")
+
+
 def _not_told(code: str, text: str, unread: dict[str, str] | None) -> None:
     if unread is None:
         raise BadReadingError(text)
