@@ -79,7 +79,7 @@ class CcxtClient(Protocol):
     fetch_my_trades: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
     fetch_funding_history: Callable[[str, int, int, dict[str, Any]], Awaitable[Any]]
     set_leverage: Callable[[float, str, dict[str, Any]], Awaitable[Any]]
-    set_margin_mode: Callable[[str, str], Awaitable[Any]]
+    set_margin_mode: Callable[[str, str, dict[str, Any]], Awaitable[Any]]
     parse_order: Callable[[Any, Any], dict[str, Any]]
     parse_trade: Callable[[Any, Any], dict[str, Any]]
     safe_currency_code: Callable[[str], str]

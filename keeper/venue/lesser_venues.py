@@ -390,6 +390,7 @@ OTHERS: Mapping[str, Capability] = {
         in_whole_list=lambda market: not (market.get("info") or {}).get("hip3"),
         lookups=Lookups(unified="clientOrderId"),
         codes=_HYPERLIQUID_CODES,
+        mode_with_leverage=True,
         always_one_way=True,
         harmless=frozenset({"info"}),
         funding_sign=1,

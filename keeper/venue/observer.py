@@ -319,6 +319,7 @@ class CcxtObserver:
             one_way: bool | None = None if hedged is None else not hedged
         else:
             one_way = None
+        self._at.shown.pop(symbol, None)
         looked = await self._asked(self._positions.rows_of(instrument))
         if looked is None:
             return SymbolSettings(margin_mode=account_mode), one_way
@@ -335,6 +336,8 @@ class CcxtObserver:
         if shown is not None and (capability.margin_mode_in_order or capability.margin_mode_with_orders):
             # An order that says nothing is a cross one (or an isolated one), beside the position that is there.
             self._at.margin_modes[symbol] = shown
+        if capability.mode_with_leverage:
+            self._at.shown[symbol] = (shown, leverage)
         return SymbolSettings(margin_mode=shown, leverage=leverage), one_way
 
 

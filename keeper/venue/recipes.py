@@ -371,6 +371,8 @@ class Capability:
     """Cross or isolated is a setting of the contract, and is told with each order as well."""
     margin_mode_in_order: bool = False
     """Cross or isolated is said with each order and is no setting."""
+    mode_with_leverage: bool = False
+    """Cross or isolated and the leverage are one setting: who writes one of them writes the other."""
     account_kinds: tuple[Read, str, Mapping[str, Capability]] | None = None
     """How the venue says what kind of account this is (read, field), and the kinds that are described apart."""
     proof: Read | None = None

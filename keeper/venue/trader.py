@@ -311,6 +311,13 @@ class CcxtTrader:
         value: int | float = int(leverage) if leverage == leverage.to_integral_value() else float(leverage)
         # Where the margin mode is said with each order, cross and isolated have a leverage of their own.
         mode = self._at.margin_modes.get(instrument.symbol)
+        if self._at.capability.mode_with_leverage:
+            mode, _ = self._at.shown.get(instrument.symbol, (None, None))
+            if mode is None:
+                raise VenueError(
+                    f"{instrument}: leverage {leverage:f} is not set: it is written with the margin mode, which is "
+                    "neither stated nor shown by a position; state margin_mode too"
+                )
         params = {} if mode is None else {"marginMode": mode}
         await self._idempotent(
             lambda: call(value, instrument.symbol, params),
@@ -325,14 +332,24 @@ class CcxtTrader:
             self._at.margin_modes[instrument.symbol] = margin_mode
             return
         call = self._at.client.set_margin_mode
+        params: dict[str, Any] = {}
+        _, leverage = self._at.shown.get(instrument.symbol, (None, None))
+        if self._at.capability.mode_with_leverage and leverage is None:
+            # A leverage has to be said with it: it is written with the one that is stated, or not at all.
+            self._at.shown[instrument.symbol] = (margin_mode, None)
+            return
+        if leverage is not None:
+            params["leverage"] = int(leverage)
         await self._idempotent(
-            lambda: call(margin_mode, instrument.symbol),
+            lambda: call(margin_mode, instrument.symbol, params),
             self._at.capability.codes.unchanged,
             SAME_CLASSES,
             "margin mode",
         )
         if self._at.capability.margin_mode_with_orders:
             self._at.margin_modes[instrument.symbol] = margin_mode
+        if leverage is not None:
+            self._at.shown[instrument.symbol] = (margin_mode, leverage)
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:
         """Move coins between the user's own wallets; one attempt. See :class:`~keeper.venue.further.Transfers`."""

@@ -169,3 +169,47 @@ async def _look(venue: CcxtVenue) -> None:
     mark = (await venue.observer.marks([instrument]))[instrument.id]
     assert (mark.bid, mark.ask) == (D(59990), D(60010))
     assert await venue.observer.asset_prices(["BTC"], "USDC") == {"BTC": D(60000)}
+
+
+@pytest.mark.parametrize("kind", ["cross", "isolated"])
+async def test_a_leverage_leaves_the_margin_mode_as_the_position_shows_it(kind: str) -> None:
+    async with HyperliquidDesk(leverage={"type": kind, "value": 20}) as desk, opened(over(desk)) as venue:
+        desk.positions[MARKET] = D("-1.5")
+        instrument = venue.observer.instrument(PLACE.symbol)
+        await venue.observer.facts([instrument])
+        await venue.trader.set_leverage(instrument.id, D(5))
+        assert desk.leverage == {"type": kind, "value": 5}
+
+
+async def test_a_leverage_is_not_written_where_no_margin_mode_is_stated_or_shown() -> None:
+    async with HyperliquidDesk() as desk, opened(over(desk)) as venue:
+        instrument = venue.observer.instrument(PLACE.symbol)
+        desk.positions[MARKET] = D("-1.5")
+        await venue.observer.facts([instrument])
+        desk.positions.clear()
+        await venue.observer.facts([instrument])
+        with pytest.raises(VenueError, match="state margin_mode too"):
+            await venue.trader.set_leverage(instrument.id, D(5))
+        assert desk.actions() == []
+
+
+async def test_a_margin_mode_is_written_with_the_leverage_that_is_shown() -> None:
+    async with HyperliquidDesk() as desk, opened(over(desk)) as venue:
+        desk.positions[MARKET] = D("-1.5")
+        instrument = venue.observer.instrument(PLACE.symbol)
+        await venue.observer.facts([instrument])
+        await venue.trader.set_margin_mode(instrument.id, "isolated")
+        assert desk.leverage == {"type": "isolated", "value": 20}
+        await venue.trader.set_leverage(instrument.id, D(5))
+        assert desk.leverage == {"type": "isolated", "value": 5}
+
+
+async def test_both_are_written_at_once_where_none_is_shown() -> None:
+    async with HyperliquidDesk() as desk, opened(over(desk)) as venue:
+        instrument = venue.observer.instrument(PLACE.symbol)
+        await venue.observer.facts([instrument])
+        await venue.trader.set_margin_mode(instrument.id, "isolated")
+        assert desk.actions() == []
+        await venue.trader.set_leverage(instrument.id, D(5))
+        assert [each["type"] for each in desk.actions()] == ["updateLeverage"]
+        assert desk.leverage == {"type": "isolated", "value": 5}
