@@ -165,7 +165,7 @@ async def _set(
     except VenueError as error:
         text = f"setting margin mode or leverage failed: {error}"
         findings.append(Finding(str(ident), False, text))
-        unset[ident] = Reason(MISMATCH, f"{ident}: {text}")
+        unset[ident] = Reason("settings_mismatch", f"{ident}: {text}")
         return True
     return changed
 
@@ -247,7 +247,7 @@ def _judge_settings(
         elif want != have:
             text = f"{ident}: {name} is {have} and the config says {want}"
             findings.append(Finding(str(ident), False, text))
-            sell_blocks.append((str(ident), Reason(MISMATCH, text)))
+            sell_blocks.append((str(ident), Reason("settings_mismatch", text)))
         else:
             findings.append(Finding(str(ident), True, f"{name} is {have}"))
     if hidden:

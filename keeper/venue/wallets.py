@@ -75,12 +75,13 @@ def unified_totals(balance: Row, unread: dict[str, str] | None = None) -> dict[s
 
 
 def check_names(codes: Iterable[str], markets: Iterable[Row]) -> None:
-    """Raise where a coin is called by a number that no market knows: that is the venue's key of some other name, under
-    which the coin would be missed.
+    """Raise where every coin is called by a number that no market knows: these are the venue's keys of other names,
+    under which each coin would be missed. One such coin among others is a coin of a strange name.
     """
-    numbers = {code for code in codes if code.isdigit()}
-    if numbers:
-        numbers -= {str(market.get(part)) for market in markets for part in ("base", "quote", "settle")}
+    codes = list(codes)
+    if not codes or not all(code.isdigit() for code in codes):
+        return
+    numbers = set(codes) - {str(market.get(part)) for market in markets for part in ("base", "quote", "settle")}
     if numbers:
         raise BadReadingError(f"a balance is of a coin called {min(numbers)}, which is no coin of any market")
 

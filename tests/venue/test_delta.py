@@ -43,15 +43,17 @@ async def test_a_coin_has_its_own_name() -> None:
 
 
 async def test_a_coin_of_which_only_the_number_is_known_is_a_wallet_that_is_not_read() -> None:
-    async with venue_over("delta", delta(_balance(2, "5"), _balance(44, "7"))) as venue:
+    async with venue_over("delta", delta(_balance(44, "7"))) as venue:
         with pytest.raises(BadReadingError, match="main: a balance is of a coin called 44"):
             await venue.observer.wallet("")
-    async with venue_over("delta", delta(_balance(2, "5"), _balance(44, "0"))) as venue:
+    async with venue_over("delta", delta(_balance(2, "5"), _balance(44, "7"))) as venue:
         assert (await venue.observer.wallet("")).totals["BTC"] == D(5)
 
 
 def test_a_number_is_a_name_where_a_market_knows_it() -> None:
     markets = [{"base": "42", "quote": "USDT", "settle": None}]
     check_names(["42", "1INCH", "BTC"], markets)
+    check_names(["7", "BTC"], markets)
+    check_names([], markets)
     with pytest.raises(BadReadingError, match="called 7"):
         check_names(["42", "7"], markets)
