@@ -157,7 +157,7 @@ async def _set(
     changed = False
     try:
         if wanted is not None and wanted.margin_mode is not None and wanted.margin_mode != now.margin_mode:
-            await trader.set_margin_mode(ident, wanted.margin_mode)
+            await trader.set_margin_mode(ident, wanted.margin_mode, leverage=wanted.leverage)
             changed = True
         if wanted is not None and wanted.leverage is not None and wanted.leverage != now.leverage:
             await trader.set_leverage(ident, wanted.leverage)

@@ -275,10 +275,12 @@ class Line:
         self._life.check()
         await self._trader.set_leverage(instrument, leverage)
 
-    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
+    async def set_margin_mode(
+        self, instrument: InstrumentId, margin_mode: str, *, leverage: Decimal | None = None
+    ) -> None:
         """Set the margin mode."""
         self._life.check()
-        await self._trader.set_margin_mode(instrument, margin_mode)
+        await self._trader.set_margin_mode(instrument, margin_mode, leverage=leverage)
 
 
 __all__ = ["CrashError", "Line", "Network", "Watch"]

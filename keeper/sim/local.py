@@ -244,8 +244,11 @@ class LocalVenue(LocalFurther):
         """Set the leverage."""
         self._ask(partial(self.exchange.set_leverage, self._key, self._key_of(instrument), int(leverage)))
 
-    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
-        """Set cross or isolated; no change is success."""
+    async def set_margin_mode(
+        self, instrument: InstrumentId, margin_mode: str, *, leverage: Decimal | None = None
+    ) -> None:
+        """Set cross or isolated; no change is success, and no ``leverage`` is needed."""
+        del leverage
         self._ask(partial(self._set_margin_mode, self._key_of(instrument), MarginMode(margin_mode)))
 
     def _set_margin_mode(self, key: MarketKey, margin_mode: MarginMode) -> None:

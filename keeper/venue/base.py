@@ -390,6 +390,11 @@ class Trader(Protocol):
         """Set the leverage; "not modified" is success. Raises :class:`VenueError`."""
         ...
 
-    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
-        """Set ``cross`` or ``isolated``; "not modified" is success. Raises :class:`VenueError`."""
+    async def set_margin_mode(
+        self, instrument: InstrumentId, margin_mode: str, *, leverage: Decimal | None = None
+    ) -> None:
+        """Set ``cross`` or ``isolated``; "not modified" is success. Raises :class:`VenueError`.
+
+        ``leverage`` is what is stated beside it, for venues that take no mode without one; it is not set by itself.
+        """
         ...

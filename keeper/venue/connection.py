@@ -72,9 +72,7 @@ class Connection:
     margin_modes: dict[str, str] = field(default_factory=dict)
     """Cross or isolated by symbol, where an order has to say it: what was set, or what a position shows."""
     shown: dict[str, tuple[str | None, Decimal | None]] = field(default_factory=dict)
-    """Margin mode and leverage by symbol, as positions show them, where both are one setting; or a mode that was stated
-    for a contract that shows none, until its leverage is written.
-    """
+    """Margin mode and leverage by symbol, as positions show them or as they were set, where both are one setting."""
     described: Capability = field(init=False)
     """The venue as the table has it; ``capability`` is what holds for this account."""
     _has_told: bool = False

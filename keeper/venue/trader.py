@@ -326,19 +326,23 @@ class CcxtTrader:
             "leverage",
         )
 
-    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
+    async def set_margin_mode(
+        self, instrument: InstrumentId, margin_mode: str, *, leverage: Decimal | None = None
+    ) -> None:
         """Set ``cross`` or ``isolated``; "not modified" is success."""
         if self._at.capability.margin_mode_in_order:
             self._at.margin_modes[instrument.symbol] = margin_mode
             return
         call = self._at.client.set_margin_mode
         params: dict[str, Any] = {}
-        _, leverage = self._at.shown.get(instrument.symbol, (None, None))
-        if self._at.capability.mode_with_leverage and leverage is None:
-            # A leverage has to be said with it: it is written with the one that is stated, or not at all.
-            self._at.shown[instrument.symbol] = (margin_mode, None)
-            return
-        if leverage is not None:
+        if self._at.capability.mode_with_leverage:
+            _, shown = self._at.shown.get(instrument.symbol, (None, None))
+            leverage = leverage if shown is None else shown
+            if leverage is None:
+                raise VenueError(
+                    f"{instrument}: margin mode {margin_mode} is not set: it is written with the leverage, which is "
+                    "neither stated nor shown by a position; state leverage too"
+                )
             params["leverage"] = int(leverage)
         await self._idempotent(
             lambda: call(margin_mode, instrument.symbol, params),
@@ -348,7 +352,7 @@ class CcxtTrader:
         )
         if self._at.capability.margin_mode_with_orders:
             self._at.margin_modes[instrument.symbol] = margin_mode
-        if leverage is not None:
+        if self._at.capability.mode_with_leverage:
             self._at.shown[instrument.symbol] = (margin_mode, leverage)
 
     async def transfer(self, asset: str, amount: Decimal, source: str, target: str) -> str | None:

@@ -208,8 +208,9 @@ async def test_both_are_written_at_once_where_none_is_shown() -> None:
     async with HyperliquidDesk() as desk, opened(over(desk)) as venue:
         instrument = venue.observer.instrument(PLACE.symbol)
         await venue.observer.facts([instrument])
-        await venue.trader.set_margin_mode(instrument.id, "isolated")
+        with pytest.raises(VenueError, match="state leverage too"):
+            await venue.trader.set_margin_mode(instrument.id, "isolated")
         assert desk.actions() == []
-        await venue.trader.set_leverage(instrument.id, D(5))
+        await venue.trader.set_margin_mode(instrument.id, "isolated", leverage=D(5))
         assert [each["type"] for each in desk.actions()] == ["updateLeverage"]
         assert desk.leverage == {"type": "isolated", "value": 5}

@@ -273,8 +273,11 @@ class PaperVenue:
         with account.change():
             account.set_leverage(instrument.symbol, leverage)
 
-    async def set_margin_mode(self, instrument: InstrumentId, margin_mode: str) -> None:
-        """Cross is what there is."""
+    async def set_margin_mode(
+        self, instrument: InstrumentId, margin_mode: str, *, leverage: Decimal | None = None
+    ) -> None:
+        """Cross is what there is, at whatever leverage."""
+        del leverage
         if margin_mode != "cross":
             raise NotOfferedError(f"{instrument}: a paper account is cross-margined; leave margin_mode out")
 
