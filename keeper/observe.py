@@ -43,6 +43,7 @@ from keeper.venue.base import (
     BackOff,
     BadReadingError,
     EmptyReadingError,
+    NoRowError,
     Observer,
     PositionBook,
     RateLimitedError,
@@ -86,6 +87,7 @@ class Observatory:
         self._steady = SteadyTime(clock)
         self._shown_nothing: set[InstrumentId] = set()
         self._went: set[InstrumentId] = set()
+        self._nowhere_since: dict[InstrumentId, float] = {}
         self._late = LateWallets(lambda: self.hedges, clock, self._doubt.wallet_lag_ms)
         self._pricing = Pricing(clock, self._doubt, self._try)
         places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
@@ -197,6 +199,8 @@ class Observatory:
         look.gaps += [Gap(futures_source(venue), fault.code, str(fault)) for fault in book.faults]
         listed = {position.instrument.id: position for position in book.positions}
         unread = {InstrumentId(venue, symbol) for symbol in book.unread}
+        for ident in listed:
+            self._nowhere_since.pop(ident, None)
         own = {instrument.id: instrument for instrument in self._own(venue)}
         others = {ident: position for ident, position in listed.items() if ident not in own}
         await asyncio.gather(
@@ -370,13 +374,22 @@ class Observatory:
             look.gaps.append(Gap(source, "unconfirmed_reading", f"{instrument.id} {text}"))
 
     async def _by_name(self, observer: Observer, instrument: Instrument, row: Position | None) -> Position:
-        """The position asked for by name. A contract that is gone has no row any more: what was held was settled."""
+        """The position asked for by name. A contract that is gone has no row any more: what was held was settled.
+
+        Where no flat contract has a row, one that is in no answer for as long as a wallet may read zero is flat.
+        """
         try:
             return await observer.position(instrument)
-        except (EmptyReadingError, UnknownSymbolError):
-            if row is None and self._is_gone(instrument):
+        except (EmptyReadingError, UnknownSymbolError) as error:
+            if row is None and (self._is_gone(instrument) or self._is_nowhere(instrument.id, error)):
                 return Position(instrument, NO_CONTRACTS)
             raise
+
+    def _is_nowhere(self, ident: InstrumentId, error: VenueError) -> bool:
+        if not isinstance(error, NoRowError):
+            return False
+        now = self._clock.monotonic()
+        return (now - self._nowhere_since.setdefault(ident, now)) * 1000 >= self._doubt.unexplained_zero_ms
 
     async def _first_position(self, look: Gathered, observer: Observer, instrument: Instrument) -> Position | None:
         """The very first look at a contract that the list does not show: asked for by name before it counts as flat.

@@ -82,6 +82,12 @@ class EmptyReadingError(BadReadingError):
     code = "empty_reading"
 
 
+class NoRowError(EmptyReadingError):
+    """A venue that lists no flat contract answered, whole, without a row of one: that is how it says flat, and how an
+    answer looks that leaves something out.
+    """
+
+
 class UnknownSymbolError(VenueError):
     """The venue has no such instrument; ``near`` lists the names closest to it."""
 

@@ -220,6 +220,7 @@ OTHERS: Mapping[str, Capability] = {
         rates=RateHistory(1_000_000, end=""),
     ),
     "bingx": Capability(
+        flat_has_no_row=True,
         markets_in_parts=True,
         margins=(
             (
@@ -345,6 +346,7 @@ OTHERS: Mapping[str, Capability] = {
     ),
     "kucoinfutures": _KUCOIN,
     "bitget": Capability(
+        flat_has_no_row=True,
         markets_in_parts=True,
         candles_a_page=200,
         rates=RateHistory(

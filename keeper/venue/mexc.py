@@ -135,6 +135,7 @@ def _reckon(row: Row, stakes: Sequence[Stake]) -> Reckoned:
 
 
 MEXC = Capability(
+    flat_has_no_row=True,
     markets_in_parts=True,
     margins=(
         (

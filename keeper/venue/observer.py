@@ -15,6 +15,7 @@ from keeper.venue.base import (
     EmptyReadingError,
     FundingEntry,
     HostRefusedError,
+    NoRowError,
     NotPermittedError,
     PositionBook,
     SymbolSettings,
@@ -41,7 +42,9 @@ from keeper.venue.wallets import check_names, unified_totals, wallet_totals
 T = TypeVar("T")
 MAY_BE_EMPTY = frozenset({"funding", "earn", "isolated"})
 """Wallets beside the main one, of which venues list what is there and nothing else."""
-TELLS_NOTHING = frozenset({VenueError, EmptyReadingError, HostRefusedError, UnknownSymbolError, UnreadMarketError})
+TELLS_NOTHING = frozenset(
+    {VenueError, EmptyReadingError, NoRowError, HostRefusedError, UnknownSymbolError, UnreadMarketError}
+)
 """What a question about settings ends in that the venue does not have, or not for this contract, or that may not be
 asked in this mode. Any other failure may hide what would stop orders.
 """

@@ -9,6 +9,7 @@ from keeper.core.model import Instrument, InstrumentId, Position, WorkingOrder
 from keeper.venue.base import (
     BadReadingError,
     EmptyReadingError,
+    NoRowError,
     PositionBook,
     RateLimitedError,
     UnknownSymbolError,
@@ -278,7 +279,8 @@ class Positions:
                 rows = [await self._at.unified("fetch_position", symbol, level=Urgency.POSITION)]
             rows = [row for row in rows if isinstance(row, Mapping) and row.get("symbol") == symbol]
         if not rows:
-            raise EmptyReadingError(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
+            failure = NoRowError if self._at.capability.flat_has_no_row else EmptyReadingError
+            raise failure(f"{instrument.id}: the venue showed no row, which is no evidence of zero")
         once = Once(fields if product is not None else UNIFIED_SLOTS)
         return [row for row in rows if once.is_new(row, str(instrument.id))], fields
 

@@ -298,6 +298,10 @@ class Capability:
     """One position is looked up in the list of all: the client's own call shows one side of it only."""
     flat_is_told: bool = False
     """That call is asked where the list shows no row: it shows an explicit zero."""
+    flat_has_no_row: bool = False
+    """No question has an explicit zero for an answer: a contract that is flat has no row anywhere. Missing rows are
+    believed after a while, where one answer alone is not.
+    """
     whole_list: Path = ()
     """Where the client's list of positions is the whole account: the place of that list in the venue's answer. A
     contract without a row in it is flat; the venue has no other way to say so.

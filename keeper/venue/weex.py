@@ -80,6 +80,7 @@ def _reckon(row: Row, stakes: Sequence[Stake]) -> Reckoned:
 
 
 WEEX = Capability(
+    flat_has_no_row=True,
     markets_in_parts=True,
     margins=(
         (
