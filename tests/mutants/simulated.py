@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -244,10 +245,10 @@ def coins_are_taken_for_contracts(patch: pytest.MonkeyPatch) -> None:
 def what_was_once_held_is_held(patch: pytest.MonkeyPatch) -> None:
     real = doubt.accepted
 
-    def accepted(snapshot: Snapshot, remembered: Remembered) -> Remembered:
+    def accepted(snapshot: Snapshot, remembered: Remembered, unfinished: Collection[InstrumentId] = ()) -> Remembered:
         held: Any = snapshot.holdings
         held.update({key: coins for key, coins in remembered.holdings.items() if key in held})
-        return real(snapshot, remembered)
+        return real(snapshot, remembered, unfinished)
 
     patch.setattr(observe, "accepted", accepted)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from keeper import chores, cycle, judging, preflight, sending
+from keeper import chores, cycle, execute, judging, preflight, sending
 from keeper.core import limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
 from keeper.execute import OrderExecutor
 from keeper.venue import classify, client, funding, guard, parsing, positions, wallets
-from keeper.venue.base import FundingEntry, Rejected, Submission, Trader
+from keeper.venue.base import Fill, FundingEntry, Rejected, Submission, Trader
 from keeper.venue.budget import Budget
 from keeper.venue.connection import Connection
 from keeper.venue.figures import Row, decimal_of
@@ -41,11 +41,10 @@ def a_cancel_makes_an_order_absent(patch: pytest.MonkeyPatch) -> None:
 
 
 def executions_are_added_up_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    async def filled_of(_self: OrderExecutor, trader: Trader, intent: Intent) -> Contracts:
-        fills = await trader.fills(intent.order.instrument, 0)
+    def filled_of(fills: Iterable[Fill], intent: Intent) -> Contracts:
         return Contracts(sum((fill.contracts for fill in fills if fill.client_id == intent.client_id), ZERO))
 
-    patch.setattr(OrderExecutor, "_filled_of", filled_of)
+    patch.setattr(execute, "_filled_of", filled_of)
 
 
 def a_taken_id_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
