@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -106,16 +107,23 @@ class Noisy(Behind):
         return replace(read, totals={coin: Base(held + noise) for coin, held in read.totals.items()})
 
 
-async def a_short_at_a_loss(house: House, line: Behind) -> None:
+@asynccontextmanager
+async def a_short_at_a_loss(folder: Path, kind: type[Behind] = Behind) -> AsyncIterator[tuple[House, Behind]]:
     """Nine tenths of five coins, shorted at 50,000; the coin stands at 65,000."""
+    house = House(folder, coins={})
+    line = kind(house.venue)
     house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
     house.wrap = lambda venue: (cast("Observer", line), venue)
     await house.hedge(COIN, "0.9", spot=())
     await house.open()
-    house.exchange.set_price("BTC", D(50_000))
-    await house.turn(3)
-    house.exchange.set_price("BTC", D(65_000))
-    await house.turn(4)
+    try:
+        house.exchange.set_price("BTC", D(50_000))
+        await house.turn(3)
+        house.exchange.set_price("BTC", D(65_000))
+        await house.turn(4)
+        yield house, line
+    finally:
+        await house.close()
 
 
 def deleverage(house: House, line: Behind, looks: int) -> None:
@@ -123,41 +131,30 @@ def deleverage(house: House, line: Behind, looks: int) -> None:
     line.times = looks
 
 
+async def comes_out(house: House, short: str, times: int, *, apart: bool = True) -> None:
+    """So many turns end at this short, and none of them goes beyond it."""
+    assert house.desk is not None
+    for _ in range(times):
+        await (house.turn() if apart else turn(house.desk))
+        assert house.position("BTCUSD_PERP") >= -D(short) - 5
+    assert abs(house.position("BTCUSD_PERP") + D(short)) <= 5
+
+
 @pytest.mark.parametrize("kind", [Behind, Noisy])
 async def test_a_change_in_the_last_digits_is_not_what_a_trade_brought(tmp_path: Path, kind: type[Behind]) -> None:
-    house = House(tmp_path, coins={})
-    line = kind(house.venue)
-    await a_short_at_a_loss(house, line)
-    try:
+    async with a_short_at_a_loss(tmp_path, kind) as (house, line):
         deleverage(house, line, 3)
-        for _ in range(9):
-            await house.turn()
-            assert house.position("BTCUSD_PERP") >= -2320
-        assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
-    finally:
-        await house.close()
+        await comes_out(house, "2315", 9)
 
 
 async def test_looks_that_follow_at_once_do_not_end_the_wait_for_a_wallet(tmp_path: Path) -> None:
-    house = House(tmp_path, coins={})
-    line = Behind(house.venue)
-    await a_short_at_a_loss(house, line)
-    try:
+    async with a_short_at_a_loss(tmp_path) as (house, line):
         deleverage(house, line, 6)
-        assert house.desk is not None
-        for _ in range(9):
-            await turn(house.desk)
-            assert house.position("BTCUSD_PERP") >= -2320
-        assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
-    finally:
-        await house.close()
+        await comes_out(house, "2315", 9, apart=False)
 
 
 async def test_the_next_keeper_waits_for_the_wallet_as_well(tmp_path: Path) -> None:
-    house = House(tmp_path, coins={})
-    line = Behind(house.venue)
-    await a_short_at_a_loss(house, line)
-    try:
+    async with a_short_at_a_loss(tmp_path) as (house, line):
         deleverage(house, line, 2)
         await house.turn()
         await house.crash()
@@ -165,17 +162,12 @@ async def test_the_next_keeper_waits_for_the_wallet_as_well(tmp_path: Path) -> N
         cycle = await house.one()
         assert isinstance(cycle.decision, Hold)
         assert "wallet_lags" in [reason.code for reason in cycle.decision.reasons]
-        await house.turn(4)
-        assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
-    finally:
-        await house.close()
+        await comes_out(house, "2315", 4)
 
 
 async def test_a_wallet_is_waited_for_while_an_order_of_ours_rests(tmp_path: Path) -> None:
-    house = House(tmp_path, coins={})
-    line = Behind(house.venue)
-    await a_short_at_a_loss(house, line)
-    try:
+    """In the end it is 0.9 of 4.458 coins at 65,000, and not of 4.643."""
+    async with a_short_at_a_loss(tmp_path) as (house, line):
         passive = Execution(Style.PASSIVE, leash_bps=D(50), escalate_after_seconds=D(20))
         house.hedges[0] = replace(house.hedges[0], execution=passive)
         assert house.desk is not None
@@ -186,12 +178,7 @@ async def test_a_wallet_is_waited_for_while_an_order_of_ours_rests(tmp_path: Pat
         deleverage(house, line, 2)
         seen = await house.one()
         assert "wallet_lags" in [reason.code for reason in seen.exposure.sell_blockers]
-        for _ in range(8):
-            await house.turn()
-            assert house.position("BTCUSD_PERP") >= -2613, "0.9 of 4.458 coins at 65,000, and not of 4.643"
-        assert abs(house.position("BTCUSD_PERP") + 2608) <= 5
-    finally:
-        await house.close()
+        await comes_out(house, "2608", 8)
 
 
 class Cut(LocalVenue):
