@@ -15,7 +15,6 @@ from keeper.core.model import Base, Hold, Instrument, Position, Unlisted
 from keeper.cycle import turn
 from keeper.sim.local import LocalVenue
 from keeper.sim.types import WalletKind
-from keeper.sim.types import inverse as coin_key
 from keeper.venue.base import Observer, UnreachableError, Wallet
 from tests.loop.house import KEY, D, House
 from tests.loop.legs_house import COIN, COIN_PERP, NEAR, LegsHouse
@@ -39,25 +38,40 @@ class Behind(Interrupted):
         return read
 
 
+@asynccontextmanager
+async def margined_in_coins(folder: Path, kind: type[Behind] = Behind) -> AsyncIterator[tuple[House, Behind]]:
+    """A keeper that hedges nine tenths of five coins, at 65,000, with the contract that they margin."""
+    house = House(folder, coins={})
+    line = kind(house.venue)
+    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
+    house.wrap = lambda venue: (cast("Observer", line), venue)
+    await house.hedge(COIN, "0.9", spot=())
+    await house.open()
+    try:
+        yield house, line
+    finally:
+        await house.close()
+
+
+@asynccontextmanager
+async def a_short_at_a_loss(folder: Path, kind: type[Behind] = Behind) -> AsyncIterator[tuple[House, Behind]]:
+    """The coins are shorted at 50,000, and stand at 65,000."""
+    async with margined_in_coins(folder, kind) as (house, line):
+        house.exchange.set_price("BTC", D(50_000))
+        await house.turn(3)
+        house.exchange.set_price("BTC", D(65_000))
+        await house.turn(4)
+        yield house, line
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_what_others_took_is_shorted_again_when_the_wallet_shows_what_it_brought(
     tmp_path: Path, times: int
 ) -> None:
     """A wallet from before a deleveraging at a loss counts coins that are gone."""
-    house = House(tmp_path, coins={})
-    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
-    line = Behind(house.venue)
-    house.wrap = lambda venue: (cast("Observer", line), venue)
-    await house.hedge("BTC/USD:BTC", "0.9", spot=())
-    await house.open()
-    try:
-        house.exchange.set_price("BTC", D(50_000))
-        await house.turn(3)
-        house.exchange.set_price("BTC", D(65_000))
-        await house.turn(3)
+    async with a_short_at_a_loss(tmp_path) as (house, line):
         before = await house.one()
-        house.exchange.auto_deleverage(KEY, coin_key("BTCUSD_PERP"), D(400))
-        line.times = times
+        deleverage(house, line, times)
         held = await house.turn()
         assert "foreign_change" in [reason.code for reason in held.hedges[0].reasons]
         for _ in range(times - 1):
@@ -71,28 +85,17 @@ async def test_what_others_took_is_shorted_again_when_the_wallet_shows_what_it_b
         assert after.exposure.exposure_base is not None
         assert abs(before.exposure.exposure_base - after.exposure.exposure_base) < D("0.01")
         assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
-    finally:
-        await house.close()
 
 
 async def test_a_wallet_that_has_nothing_to_show_is_not_waited_for_long(tmp_path: Path) -> None:
-    house = House(tmp_path, coins={})
-    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
-    line = Behind(house.venue)
-    house.wrap = lambda venue: (cast("Observer", line), venue)
-    await house.hedge("BTC/USD:BTC", "0.9", spot=())
-    await house.open()
-    try:
+    async with margined_in_coins(tmp_path) as (house, line):
         await house.turn(3)
         short = house.position("BTCUSD_PERP")
-        house.exchange.auto_deleverage(KEY, coin_key("BTCUSD_PERP"), D(400))
-        line.times = 100
+        deleverage(house, line, 100)
         await house.turn(5)
         assert house.position("BTCUSD_PERP") == short + 400
         await house.turn(3)
         assert abs(house.position("BTCUSD_PERP") - short) < 20, "half a minute, and one look more"
-    finally:
-        await house.close()
 
 
 class Noisy(Behind):
@@ -105,25 +108,6 @@ class Noisy(Behind):
         self.answers += 1
         noise = D("1e-9") * self.answers
         return replace(read, totals={coin: Base(held + noise) for coin, held in read.totals.items()})
-
-
-@asynccontextmanager
-async def a_short_at_a_loss(folder: Path, kind: type[Behind] = Behind) -> AsyncIterator[tuple[House, Behind]]:
-    """Nine tenths of five coins, shorted at 50,000; the coin stands at 65,000."""
-    house = House(folder, coins={})
-    line = kind(house.venue)
-    house.exchange.deposit(KEY, "BTC", D(5), WalletKind.COINM)
-    house.wrap = lambda venue: (cast("Observer", line), venue)
-    await house.hedge(COIN, "0.9", spot=())
-    await house.open()
-    try:
-        house.exchange.set_price("BTC", D(50_000))
-        await house.turn(3)
-        house.exchange.set_price("BTC", D(65_000))
-        await house.turn(4)
-        yield house, line
-    finally:
-        await house.close()
 
 
 def deleverage(house: House, line: Behind, looks: int) -> None:
