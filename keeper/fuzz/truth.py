@@ -11,7 +11,7 @@ from keeper.core.model import ZERO, Contracts, ExposureMode, Hedge, Instrument, 
 from keeper.core.roll_rules import RollRules
 from keeper.fuzz.model import Model
 from keeper.sim.exchange import Exchange
-from keeper.sim.types import MarketKey, MarketKind, Truth
+from keeper.sim.types import Market, MarketKey, MarketKind, Truth
 
 KEPT = 4_000
 
@@ -66,6 +66,17 @@ def most_over(seen: Sequence[Stand], held: Sequence[Stand]) -> Decimal:
     return max(stand.delta - stand.drift for stand in held) - min(stand.delta for stand in seen)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """Everything that the stands of one moment follow from; they are reckoned when asked for, which is seldom."""
+
+    at: float
+    truth: Truth
+    marks: Mapping[MarketKey, Decimal]
+    entries: Mapping[MarketKey, Decimal]
+    stands: dict[str, Stand]
+
+
 class GroundTruth:
     """Keeps the recent stands of every hedge."""
 
@@ -78,11 +89,12 @@ class GroundTruth:
         self._keys = keys
         self._model = model
         self._listed = {keys[each.id] for hedge in hedges for each in hedge.instruments}
+        self._markets: dict[MarketKey, Market] = {}
         self.hedges = {hedge.name: hedge for hedge in hedges}
         self.carriers = {hedge.name: {each.id: keys[each.id] for each in hedge.instruments} for hedge in hedges}
         self.rolls = any(hedge.roll != RollRules() for hedge in hedges)
         self.instruments = {each.id: each for hedge in hedges for each in hedge.instruments}
-        self.stands: dict[str, deque[Stand]] = {hedge.name: deque(maxlen=KEPT) for hedge in hedges}
+        self._scenes: deque[_Scene] = deque(maxlen=KEPT)
 
     def watched(self, name: str, ident: InstrumentId) -> tuple[MarketKey, ...]:
         """The contracts that a hedge certainly has while an order of it goes to ``ident``."""
@@ -96,61 +108,76 @@ class GroundTruth:
 
     def look(self, at: float) -> None:
         """Take down where every hedge stands now."""
-        truth = self.truth()
-        for name, hedge in self.hedges.items():
-            self.stands[name].append(self._stand(hedge, truth, at))
+        self._scenes.append(self._scene(at))
 
     def now(self, name: str, at: float) -> Stand:
         """Where one hedge stands."""
-        return self._stand(self.hedges[name], self.truth(), at)
+        return self._stand(name, self._scene(at))
 
     def last(self, name: str) -> Stand | None:
         """Where one hedge stood when it was last taken down."""
-        return self.stands[name][-1] if self.stands[name] else None
+        return self._stand(name, self._scenes[-1]) if self._scenes else None
 
     def since(self, name: str, at: float) -> list[Stand]:
         """The stands of a hedge at or after then."""
         found = []
-        for stand in reversed(self.stands[name]):
-            if stand.at < at:
+        for scene in reversed(self._scenes):
+            if scene.at < at:
                 break
-            found.append(stand)
+            found.append(self._stand(name, scene))
         return found
 
-    def _stand(self, hedge: Hedge, truth: Truth, at: float) -> Stand:
-        own = self.carriers[hedge.name].values()
-        marks = tuple(self._exchange.mark_price(key) for key in own)
+    def _scene(self, at: float) -> _Scene:
+        truth = self.truth()
+        marks = {key: self._exchange.mark_price(key) for key in self._listed.union(truth.positions)}
+        entries = {key: self._model.entry(key) for key in truth.positions if key.kind is MarketKind.INVERSE}
+        return _Scene(at, truth, marks, entries, {})
+
+    def _market(self, key: MarketKey) -> Market:
+        """A contract, as far as it never changes."""
+        known = self._markets.get(key)
+        if known is None:
+            known = self._markets[key] = self._exchange.market(key)
+        return known
+
+    def _stand(self, name: str, scene: _Scene) -> Stand:
+        known = scene.stands.get(name)
+        if known is None:
+            known = scene.stands[name] = self._reckoned(self.hedges[name], scene)
+        return known
+
+    def _reckoned(self, hedge: Hedge, scene: _Scene) -> Stand:
+        truth, own = scene.truth, self.carriers[hedge.name].values()
         asset = hedge.instrument.base
         coins = hedge.declared.get(asset, ZERO) + (truth.spot.get(asset, ZERO) if hedge.spot else ZERO)
         counted = [*own]
         if hedge.unlisted is Unlisted.COUNT:
             counted += [
-                other
-                for other in truth.positions
-                if other not in self._listed and self._exchange.market(other).base == asset
+                other for other in truth.positions if other not in self._listed and self._market(other).base == asset
             ]
-        delta = sum((self._delta(other, truth.positions.get(other, ZERO)) for other in counted), ZERO)
-        equity = coins + sum((self._coin_pnl(other, truth) for other in counted), ZERO)
+        delta = sum((self._delta(other, scene) for other in counted), ZERO)
+        equity = coins + sum((self._coin_pnl(other, scene) for other in counted), ZERO)
         if any(leg.collateral is not None for leg in hedge.legs):
             equity += truth.coinm.get(asset, ZERO)
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
         # Every drawn hedge has a share for its target.
         target = -hedge.target.value * protected if protected > 0 else ZERO
         # Coins that are owed are no short by our hand: a long that others opened may still be sold down to nothing.
-        return Stand(at, marks, delta, max(equity, ZERO) + delta, delta - target, protected)
+        marks = tuple(scene.marks[key] for key in own)
+        return Stand(scene.at, marks, delta, max(equity, ZERO) + delta, delta - target, protected)
 
-    def _delta(self, key: MarketKey, quantity: Decimal) -> Decimal:
-        market = self._exchange.market(key)
+    def _delta(self, key: MarketKey, scene: _Scene) -> Decimal:
+        market, quantity = self._market(key), scene.truth.positions.get(key, ZERO)
         if market.kind is MarketKind.LINEAR:
             return quantity * market.contract_size
-        return quantity * market.contract_size / self._exchange.mark_price(key)
+        return quantity * market.contract_size / scene.marks[key]
 
-    def _coin_pnl(self, key: MarketKey, truth: Truth) -> Decimal:
+    def _coin_pnl(self, key: MarketKey, scene: _Scene) -> Decimal:
         """Unrealised profit in the coin, of a counted position that no hedge names too."""
-        quantity, entry = truth.positions.get(key, ZERO), self._model.entry(key)
-        if quantity == 0 or entry == 0 or key.kind is not MarketKind.INVERSE:
+        quantity, entry = scene.truth.positions.get(key, ZERO), scene.entries.get(key, ZERO)
+        if quantity == 0 or entry == 0:
             return ZERO
-        return quantity * self._exchange.market(key).contract_size * (1 / entry - 1 / self._exchange.mark_price(key))
+        return quantity * self._market(key).contract_size * (1 / entry - 1 / scene.marks[key])
 
 
 def size_of(instrument: Instrument, contracts: Decimal, price: Decimal) -> Decimal:

@@ -175,7 +175,7 @@ class Forced:
                 self._insure(account, market, lost - own)
 
     def _liquidate_cross(self, account: Account, kind: MarketKind, asset: str) -> None:
-        pool = self._valuation.cross(account, kind, asset)
+        pool = self._valuation.backing(account, kind, asset)
         if pool.margin_balance >= pool.maintenance:
             return
         markets = [each for each in self._state.markets.values() if each.kind is kind and each.settle == asset]
@@ -186,7 +186,7 @@ class Forced:
         for market in crossed:
             for side in PositionSide:
                 self._close(account, market, side)
-        shortfall = -self._valuation.cross(account, kind, asset).wallet
+        shortfall = -self._valuation.backing(account, kind, asset).wallet
         if shortfall > 0:
             self._insure(account, crossed[0], shortfall)
 

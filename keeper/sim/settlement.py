@@ -228,7 +228,7 @@ class Settlement:
     def wallet_change(self, account: Account, kind: MarketKind, asset: str, change: Decimal) -> WalletChange:
         """A futures wallet's asset as subscribers are told it."""
         wallet = account.futures[kind].balances.get(asset, ZERO)
-        return WalletChange(asset, wallet, self._valuation.cross(account, kind, asset).wallet, change)
+        return WalletChange(asset, wallet, self._valuation.backing(account, kind, asset).wallet, change)
 
     def held(self, account: Account, market: Market, side: PositionSide) -> HeldPosition:
         """The position as held."""

@@ -39,12 +39,11 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossMargin:
-    """The cross pool of one margin asset."""
+class Backing:
+    """What the cross positions of one margin asset stand on."""
 
     wallet: Decimal  # realised, isolated wallets apart
     unrealised: Decimal
-    initial: Decimal  # cross positions and all open orders
     maintenance: Decimal
 
     @property
@@ -52,10 +51,18 @@ class CrossMargin:
         """Wallet and unrealised PnL together."""
         return self.wallet + self.unrealised
 
+
+@dataclass(frozen=True, slots=True)
+class CrossMargin:
+    """The cross pool of one margin asset."""
+
+    backing: Backing
+    initial: Decimal  # cross positions and all open orders
+
     @property
     def available(self) -> Decimal:
         """What is free for new positions, may be negative."""
-        return self.margin_balance - self.initial
+        return self.backing.margin_balance - self.initial
 
 
 class Valuation:
@@ -118,27 +125,39 @@ class Valuation:
     def cross(self, account: Account, kind: MarketKind, asset: str, extra: Extra | None = None) -> CrossMargin:
         """The cross pool of a margin asset, with an order that is being considered."""
         product = account.futures[kind]
-        wallet = product.balances.get(asset, ZERO)
-        unrealised = initial = maintenance = ZERO
+        initial = ZERO
         considered = None if extra is None else extra.market
         used = {key for key, _ in product.positions}
         for market in self._markets(kind, asset):
             if market.key not in used and market.key != considered and not account.orders.has_opened(market.key):
                 continue  # most markets of an account that hedges a coin or two
             isolated = self.settings(account, market).margin_mode is MarginMode.ISOLATED
+            for side in _SIDES[product.dual_side]:
+                position, orders = self.initial_margin(account, market, side, extra)
+                initial += orders
+                if not isolated:
+                    initial += position
+        return CrossMargin(self.backing(account, kind, asset), initial)
+
+    def backing(self, account: Account, kind: MarketKind, asset: str) -> Backing:
+        """What the cross positions of a margin asset stand on, without a look at what they have bound: asked often."""
+        product = account.futures[kind]
+        wallet = product.balances.get(asset, ZERO)
+        unrealised = maintenance = ZERO
+        used = {key for key, _ in product.positions}
+        for market in self._markets(kind, asset):
+            if market.key not in used:
+                continue
+            isolated = self.settings(account, market).margin_mode is MarginMode.ISOLATED
             mark = self._state.mark(market)
             for side in _SIDES[product.dual_side]:
                 held = product.positions.get((market.key, side), _FLAT)
-                position, orders = self.initial_margin(account, market, side, extra)
-                initial += orders
                 if isolated:
                     wallet -= held.isolated_wallet
-                    continue
-                initial += position
-                if held.quantity:
+                elif held.quantity:
                     unrealised += pnl(market, held.quantity, held.entry, mark)
                     maintenance += abs(value(market, held.quantity, mark)) * market.maintenance_rate
-        return CrossMargin(wallet, unrealised, initial, maintenance)
+        return Backing(wallet, unrealised, maintenance)
 
     def isolated(self, market: Market, held: HeldPosition) -> tuple[Decimal, Decimal]:
         """(margin balance, maintenance) of an isolated position."""
@@ -246,15 +265,16 @@ class Valuation:
         wallet = account.futures[kind]
         positions = [position for position in everything if position.settle == asset]
         cross = self.cross(account, kind, asset)
+        pool = cross.backing
         total = wallet.balances.get(asset, ZERO)
         unrealised = _total(position.unrealised_pnl for position in positions)
-        spendable = min(cross.available, cross.wallet - cross.initial)  # unrealised gains cannot be taken out
+        spendable = min(cross.available, pool.wallet - cross.initial)  # unrealised gains cannot be taken out
         return FuturesBalance(
             asset=asset,
             wallet_balance=total,
-            cross_wallet_balance=cross.wallet,
+            cross_wallet_balance=pool.wallet,
             unrealised_pnl=unrealised,
-            cross_unrealised_pnl=booked(cross.unrealised),
+            cross_unrealised_pnl=booked(pool.unrealised),
             margin_balance=total + unrealised,
             initial_margin=_total(position.initial_margin for position in positions),
             position_initial_margin=_total(position.position_initial_margin for position in positions),
@@ -299,8 +319,8 @@ class Valuation:
         if is_isolated:
             backing = held.isolated_wallet
         else:
-            cross = self.cross(account, market.kind, market.settle)
-            backing = cross.margin_balance - unrealised - (cross.maintenance - maintenance)
+            pool = self.backing(account, market.kind, market.settle)
+            backing = pool.margin_balance - unrealised - (pool.maintenance - maintenance)
         price = liquidation_price(market, held.quantity, held.entry, backing)
         return booked(price) if price is not None else None
 
