@@ -34,10 +34,11 @@ from keeper.core.model import (
 )
 from keeper.core.orders import Epoch, is_ours
 from keeper.core.resting import placed
-from keeper.execute import Executor, signed_filled
+from keeper.execute import Executor
 from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.judging import DAY_MS, Judgement, Pace, Refusal, expected_of, judge
 from keeper.observe import Observatory
+from keeper.outcomes import signed_filled
 from keeper.pretrade import fit_all
 from keeper.seating import memory_at_start, seat
 from keeper.sending import Sent, carry_out, leave_unknown, tidy_unsent, turnover

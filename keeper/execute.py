@@ -8,7 +8,7 @@ order" answers apart in time, no fill of it, and a position that has not moved. 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -25,12 +25,23 @@ from keeper.core.model import (
     Outcome,
     OutcomeState,
     PlannedOrder,
-    Side,
     Snapshot,
     WorkingOrder,
 )
 from keeper.core.orders import plain
 from keeper.journal.base import Journal, JournalError
+from keeper.outcomes import (
+    LOOKED,
+    beyond,
+    ended,
+    filled_of,
+    from_report,
+    is_plain,
+    out_of_reach,
+    question,
+    resting,
+    signed,
+)
 from keeper.venue.base import (
     POST_ONLY_REFUSED,
     Accepted,
@@ -51,25 +62,28 @@ log = structlog.get_logger(__name__)
 
 RETRY_LATER = "retry later"
 """How the text of a refusal begins that says nothing of the order, only of the moment."""
-_LOOKED = "a person has looked at the account"
-"""How the text of an end closes after which the position is what is read; the journal keeps it over a restart."""
-_STATES = {
-    OrderState.FILLED: OutcomeState.FILLED,
-    OrderState.PARTIAL: OutcomeState.PARTIAL,
-    OrderState.NONE: OutcomeState.NONE,
-    OrderState.OPEN: OutcomeState.UNKNOWN,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long, and how often, an order is asked after. Seconds, or milliseconds where the name says so."""
+    """How long, and how often, an order is asked after. Seconds, or milliseconds where the name says so.
+
+    ``acknowledged_ms`` is for how long an order is looked for that the venue has given a number, and then denies.
+    """
 
     settle_delays_seconds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5)
     visibility_ms: int = 10_000
     fills_margin_ms: int = 60_000
     not_found_needed: int = 2
     position_lag_ms: int = 30_000
+    acknowledged_ms: int = 600_000
+
+    @property
+    def absence_ms(self) -> int:
+        """For how long an order is denied, by lookups, fills and position alike, before it is absent: once for one that
+        arrives late, and once for a position that shows it late.
+        """
+        return max(self.visibility_ms, 2 * self.position_lag_ms)
 
 
 class Executor(Protocol):
@@ -185,7 +199,7 @@ class OrderExecutor:
         text = "cancelled; its end is not known yet"
         if known.venue_order_id is not None:
             try:
-                await trader.cancel(_resting(order, known.venue_order_id))
+                await trader.cancel(resting(order, known.venue_order_id))
             except VenueError as error:
                 text = f"cancelling failed: {error}"
         outcome = await self._follow(order, Accepted(known.venue_order_id), until_closed=True)
@@ -213,8 +227,8 @@ class OrderExecutor:
         if isinstance(submission, RetryLater):
             return Outcome(order.client_id, OutcomeState.REJECTED, text=f"{RETRY_LATER}: {submission.text}")
         if isinstance(submission, Accepted) and submission.report is not None:
-            outcome = _from_report(submission.report, order)
-            return outcome if outcome.state is not OutcomeState.UNKNOWN else None
+            outcome = from_report(submission.report, order)
+            return outcome if is_plain(submission.report, order, outcome) else None
         return None
 
     async def _follow(self, order: PlannedOrder, submission: Submission, *, until_closed: bool = False) -> Outcome:
@@ -230,7 +244,7 @@ class OrderExecutor:
             await self._clock.sleep(delay)
             answer = await trader.lookup(order.instrument, order.client_id, venue_id)
             if isinstance(answer, OrderReport):
-                last = _from_report(answer, order)
+                last = from_report(answer, order)
                 venue_id = last.venue_order_id or venue_id
                 text = "open" if answer.filled <= order.contracts else last.text
                 if not last.state.is_open or (last.state is OutcomeState.WORKING and not until_closed):
@@ -252,7 +266,7 @@ class OrderExecutor:
         elif isinstance(answer, NotFound):
             outcome = await self._weigh_absence(trader, intent, snapshot, vouched=vouched)
         elif answer.unlisted:
-            outcome = _out_of_reach(intent, vouched=vouched)
+            outcome = out_of_reach(intent, vouched=vouched)
         else:
             outcome = replace(intent.outcome, text=answer.text)
         if outcome.state is OutcomeState.WORKING:
@@ -278,7 +292,7 @@ class OrderExecutor:
         if self._clock.now_ms() - intent.created_at_ms < self._patience.visibility_ms or not outcome.venue_order_id:
             return outcome
         try:
-            await trader.cancel(_resting(intent.order, outcome.venue_order_id))
+            await trader.cancel(resting(intent.order, outcome.venue_order_id))
         except VenueError as error:
             return replace(outcome, text=f"open, and cancelling failed: {error}")
         return replace(outcome, text="open; cancelled, to be looked at again")
@@ -292,7 +306,7 @@ class OrderExecutor:
         self._denied.pop(intent.client_id, None)
         if report.filled <= intent.order.contracts:
             self._exceeded.pop(intent.client_id, None)
-            outcome = _from_report(report, intent.order)
+            outcome = from_report(report, intent.order)
             is_open = outcome.state is OutcomeState.UNKNOWN
             return await self._end_open_order(trader, intent, outcome) if is_open else outcome
         known = replace(
@@ -313,10 +327,10 @@ class OrderExecutor:
         What is there is then hedged anew from the position that is read. So that nothing is shorted twice it has to
         show all that was filled, or to have had the time to: what a person bought back meanwhile shows no more.
         """
-        text = _beyond(intent.order, filled)
+        text = beyond(intent.order, filled)
         since = self._exceeded.setdefault(intent.client_id, self._clock.monotonic())
         if not vouched:
-            return _question(intent, text)
+            return question(intent, text)
         unknown = replace(intent.outcome, state=OutcomeState.UNKNOWN)
         position = snapshot.positions.get(intent.order.instrument)
         if not closed or position is None:
@@ -325,7 +339,7 @@ class OrderExecutor:
         if moved < filled and (self._clock.monotonic() - since) * 1000 < self._patience.position_lag_ms:
             return replace(unknown, text=f"{text}, and the position does not show it yet")
         return replace(
-            intent.outcome, state=OutcomeState.FILLED, filled=intent.order.contracts, text=f"{text}; {_LOOKED}"
+            intent.outcome, state=OutcomeState.FILLED, filled=intent.order.contracts, text=f"{text}; {LOOKED}"
         )
 
     def _is_denied(self, intent: Intent) -> bool:
@@ -334,6 +348,16 @@ class OrderExecutor:
         self._denied[intent.client_id] = (times + 1, began)
         waited_ms = (self._clock.monotonic() - began) * 1000
         return times + 1 >= self._patience.not_found_needed and waited_ms >= self._patience.visibility_ms
+
+    def _may_be_late(self, intent: Intent, *, vouched: bool) -> bool:
+        """Whether a position that has not moved proves nothing yet, because it, or the order itself, may be late.
+
+        An order that the venue has given a number was there: it is looked for much longer, unless a person has looked.
+        """
+        has_number = intent.outcome.venue_order_id is not None and not vouched
+        needed_ms = self._patience.acknowledged_ms if has_number else self._patience.absence_ms
+        _, began = self._denied[intent.client_id]
+        return (self._clock.monotonic() - began) * 1000 < needed_ms
 
     async def _weigh_absence(self, trader: Trader, intent: Intent, snapshot: Snapshot, *, vouched: bool) -> Outcome:
         """Prove that an order never arrived, or leave it unknown."""
@@ -344,7 +368,7 @@ class OrderExecutor:
             fills = await trader.fills(intent.order.instrument, intent.created_at_ms - self._patience.fills_margin_ms)
         except VenueError as error:
             return replace(intent.outcome, text=f"not found, and the fills could not be read: {error}")
-        filled = _filled_of(fills, intent)
+        filled = filled_of(fills, intent)
         if filled > intent.order.contracts:
             closed = self._is_denied(intent)
             return self._weigh_excess(intent, snapshot, filled, closed=closed, vouched=vouched)
@@ -363,12 +387,14 @@ class OrderExecutor:
             if not vouched and not filled and any(self._is_nobodys(fill, intent) for fill in fills):
                 # It is shown by nothing but a position that may be late: sent again it would be there twice.
                 text = "not found, and the venue shows an execution since that names no order of ours"
-                return _question(intent, f"{text}, and {moved}")
+                return question(intent, f"{text}, and {moved}")
+            if self._may_be_late(intent, vouched=vouched):
+                return replace(intent.outcome, text=f"not found {count} times; absence is not proved yet")
         elif position.contracts == NO_CONTRACTS and self._has_expired(position.instrument):
             moved = "its contract has been settled, and the position with it"
         elif not vouched:
-            return _question(intent, f"not found, but {moved}")
-        return _ended(intent, filled, f"not found {count} times{' any more' if filled else ', no fill'}, {moved}")
+            return question(intent, f"not found, but {moved}")
+        return ended(intent, filled, f"not found {count} times{' any more' if filled else ', no fill'}, {moved}")
 
     def _has_expired(self, instrument: Instrument) -> bool:
         """Whether its venue takes no order for a contract any more, for long enough for the last ones to show."""
@@ -403,89 +429,9 @@ class OrderExecutor:
         ]
         total = Contracts(sum({fill.trade_id: fill.contracts for fill in mine}.values(), ZERO))
         if total > intent.order.contracts:
-            log.warning("fills_not_kept", client_id=intent.client_id, text=_beyond(intent.order, total))
+            log.warning("fills_not_kept", client_id=intent.client_id, text=beyond(intent.order, total))
             return
         await self._journal.fills(mine)
-
-
-def _filled_of(fills: Iterable[Fill], intent: Intent) -> Contracts:
-    """Contracts of this order among the venue's executions."""
-    venue_id = intent.outcome.venue_order_id
-    mine = (
-        fill
-        for fill in fills
-        if fill.client_id == intent.client_id or (venue_id is not None and fill.venue_order_id == venue_id)
-    )
-    by_trade = {fill.trade_id: fill.contracts for fill in mine}
-    return Contracts(sum(by_trade.values(), ZERO))
-
-
-def signed_filled(order: PlannedOrder, outcome: Outcome) -> Contracts:
-    """What an outcome does to the position: negative for a sell."""
-    return signed(order, outcome.filled)
-
-
-def signed(order: PlannedOrder, filled: Contracts) -> Contracts:
-    """What so many contracts of an order do to the position."""
-    return Contracts(-filled if order.side is Side.SELL else filled)
-
-
-def _resting(order: PlannedOrder, venue_order_id: str) -> WorkingOrder:
-    """An order of ours as something to cancel."""
-    return WorkingOrder(
-        order.instrument, venue_order_id, order.client_id, order.side, order.contracts, NO_CONTRACTS, order.reduce_only
-    )
-
-
-def is_taken_as_read(outcome: Outcome) -> bool:
-    """Whether a person ended the wait for an order whose fills no position can be held against."""
-    return outcome.text.endswith(_LOOKED)
-
-
-def _question(intent: Intent, text: str) -> Outcome:
-    """What only a person can answer. Unknown, also where the order was seen to rest: that alone is asked aloud."""
-    text = f"{text}; look at the account, then resume the hedge: keeper resume"
-    return replace(intent.outcome, state=OutcomeState.UNKNOWN, text=text)
-
-
-def _ended(intent: Intent, filled: Contracts, text: str) -> Outcome:
-    """The end of an order that nobody finds: one that has rested, or filled in part, was there once and has ended."""
-    rested = intent.order.rests and intent.outcome.venue_order_id is not None
-    if filled or rested or intent.outcome.state is OutcomeState.WORKING:
-        state = OutcomeState.PARTIAL if filled else OutcomeState.NONE
-        return replace(intent.outcome, state=state, filled=filled, text=text)
-    return Outcome(intent.client_id, OutcomeState.ABSENT, text=text)
-
-
-def _out_of_reach(intent: Intent, *, vouched: bool) -> Outcome:
-    """An order on a contract that is listed no longer: it rests nowhere, and only a person can say that that is all."""
-    gone = f"{intent.order.instrument} is not listed any more, and nobody can be asked"
-    if not vouched:
-        return _question(intent, gone)
-    return _ended(intent, intent.outcome.filled, f"{gone}; {_LOOKED}")
-
-
-def _from_report(report: OrderReport, order: PlannedOrder) -> Outcome:
-    """The outcome that a venue's report means: an open order rests if it was meant to, and is unknown still if not."""
-    if report.filled > order.contracts:
-        text = _beyond(order, report.filled)
-        return Outcome(order.client_id, OutcomeState.UNKNOWN, venue_order_id=report.venue_order_id, text=text)
-    state = _STATES[report.state]
-    if report.state is OrderState.OPEN and order.rests:
-        state = OutcomeState.WORKING
-    return Outcome(
-        report.client_id,
-        state,
-        report.filled if state is not OutcomeState.UNKNOWN else NO_CONTRACTS,
-        report.average_price,
-        report.venue_order_id,
-        report.text,
-    )
-
-
-def _beyond(order: PlannedOrder, filled: Contracts) -> str:
-    """That no order fills beyond its size: what says so is about another one, or is wrong, and moves no position."""
-    return f"the venue tells of {plain(filled)} contracts filled of an order over {plain(order.contracts)}"
 
 
 def _say(order: PlannedOrder, outcome: Outcome) -> None:

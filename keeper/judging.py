@@ -10,7 +10,8 @@ from typing import Protocol
 
 from keeper.clock import Clock
 from keeper.core.execution import AT_ONCE
-from keeper.core.hedge import assess, coins_came, decide, foreign_change, recall, remember
+from keeper.core.foreign import foreign_change, unsettled
+from keeper.core.hedge import assess, coins_came, decide, recall, remember
 from keeper.core.legs import at_leg, short_notional
 from keeper.core.limits import ApprovedPlan, Book, Limits, RefusedPlan, as_approved, review
 from keeper.core.margin_duty import for_margin, with_margin
@@ -235,6 +236,7 @@ def _judge_one(
         behind(exposure, memory),
     )
     said, too_large = foreign_change(exposure)
+    memory, doubt = unsettled(exposure, memory, bench.now_ms(), bench.pace.position_lag_ms)
     if said is not None and any(leg.foreign_contracts > 0 for leg in exposure.legs):
         # Two readings of one look may be wrong together. What made the short smaller has to show in the next look too
         # before it is opened again; by then it is what was remembered, and no foreign change any more.
@@ -250,6 +252,8 @@ def _judge_one(
     if said is not None and grew and isinstance(decision, Rebalance) and decision.drift_base < 0:
         # The same the other way round: a reading of before our last cover would have that cover made again.
         decision = Hold((Reason("foreign_change", f"{said.text}; bought back if the next look shows it too"),))
+    if doubt is not None and not memory.flattened:
+        decision = _waiting(decision, doubt)
     memory = remember(exposure, decision, memory)
     decision = for_margin(exposure, memory, bench.limits.margin, decision)
     rules, now_ms, carrying = exposure.hedge.roll, bench.clock.now_ms(), rolling(exposure.hedge)
@@ -282,6 +286,13 @@ def _judge_one(
     placed = as_approved(step.plan, verdict, step.exposure.drift_base or NO_BASE, worth, elsewhere)
     reasons = (*verdict.reasons, *notes)
     return Judgement(exposure, memory, step.decision, placed, verdict, reasons, step.exposure, worth, elsewhere)
+
+
+def _waiting(decision: Decision, doubt: Reason) -> Decision:
+    """The decision, with nothing traded because of a doubt, between contracts neither; other holds, and halts, stay."""
+    if isinstance(decision, Halt) or (isinstance(decision, Hold) and decision.reasons[0].code != "within_band"):
+        return decision
+    return Hold((doubt,))
 
 
 def _worked(

@@ -27,8 +27,8 @@ from keeper.core.model import (
     Snapshot,
 )
 from keeper.core.resting import after_end, followed, placed, position_after, remaining, span
-from keeper.execute import is_taken_as_read
 from keeper.journal.base import JournalError
+from keeper.outcomes import is_taken_as_read
 
 if TYPE_CHECKING:
     from keeper.cycle import Desk

@@ -16,9 +16,11 @@ from keeper.core import stated
 from keeper.core.beta import Slope
 from keeper.core.changing import changed
 from keeper.core.coins import have_come
+from keeper.core.foreign import has_gone
 from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
+    NO_CONTRACTS,
     ONE,
     ZERO,
     AccountId,
@@ -45,6 +47,8 @@ from keeper.core.model import (
 from keeper.core.targets import Ground, Target, TargetKind, aim
 from keeper.core.unshown import awaiting, is_given_up, unshown_cover
 
+FORMER_MAX = 16
+"""Positions kept of before fills that followed each other closely."""
 COINS_CAME = "coins_came_in"
 """The code of what holds new shorts until coins that came in have been seen twice."""
 
@@ -444,40 +448,6 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
     return replace(memory, holdings_base=exposure.holdings_base, held=dict(exposure.held))
 
 
-def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
-    """What to say of a change that no fill of ours explains, and whether it is too large to be traded back.
-
-    Returns a reason for the record, and a reason to halt: a short that somebody else, a liquidation or an
-    auto-deleveraging made smaller by more than the hedge's cap is not opened again without a person. A position that
-    went away with its contract, settled or delisted, is opened again where another leg can carry it.
-    """
-    changed = [leg for leg in exposure.legs if leg.foreign_contracts != 0]
-    if not changed:
-        return None, None
-    text = " and ".join(f"the position in {leg.id} changed by {leg.foreign_contracts} contracts" for leg in changed)
-    if any(leg.expired for leg in changed):
-        text += " (expired and settled)"
-    text += " without an order of ours"
-    said = Reason("foreign_change", text)
-    weighted = exposure.weighted_base
-    smaller = sum((_lost(leg) for leg in changed), ZERO)
-    if weighted is None or weighted <= 0 or smaller <= exposure.hedge.max_foreign_ratio * weighted:
-        return said, None
-    return said, Reason("foreign_change", f"{text}, more than {exposure.hedge.max_foreign_ratio} of the exposure")
-
-
-def has_gone(leg: LegExposure) -> bool:
-    """Whether a leg's position went away with its contract: expired, or flat in a market that cannot be traded."""
-    return leg.expired or (bool(leg.blockers) and leg.position is not None and leg.position.contracts == 0)
-
-
-def _lost(leg: LegExposure) -> Decimal:
-    """Base units that a foreign change took from the short of a leg that still trades."""
-    if has_gone(leg) or leg.mark is None or leg.foreign_contracts < 0:
-        return ZERO
-    return leg.leg.instrument.delta(leg.foreign_contracts, leg.mark.mark) * leg.worth
-
-
 def expect(
     memory: HedgeMemory, ident: InstrumentId, before: Contracts, signed_filled: Contracts, now_ms: int
 ) -> HedgeMemory:
@@ -487,8 +457,15 @@ def expect(
     implied = Contracts(memory.expected.get(ident, before) + signed_filled)
     covered = {at: size for at, size in memory.covered.items() if at != ident}
     if signed_filled > 0:
-        covered[ident] = signed_filled
-    return replace(memory, expected={**memory.expected, ident: implied}, expected_since_ms=now_ms, covered=covered)
+        # What an earlier cover has bought back, and is not shown yet, is bought back still.
+        earlier = memory.covered.get(ident, NO_CONTRACTS) if ident in memory.expected else NO_CONTRACTS
+        covered[ident] = Contracts(earlier + signed_filled)
+    stood = Contracts(implied - signed_filled)
+    formerly = {**memory.formerly, ident: (*memory.formerly.get(ident, ()), stood)[-FORMER_MAX:]}
+    expected = {**memory.expected, ident: implied}
+    return replace(
+        memory, expected=expected, expected_since_ms=now_ms, covered=covered, filled_ms=now_ms, formerly=formerly
+    )
 
 
 def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:

@@ -227,13 +227,15 @@ class HedgeMemory:
     own at the last look, ``coins`` what a coin-margined hedge has earned since its target was set.
     ``holdings_base``, by asset ``held``, is what the wallets held when it was last acted upon, without unrealised PnL.
     ``expected`` is, per contract, the position that our own fills imply, until a reading has shown it; journals of
-    before there were several legs have it as ``expected_contracts``, of the first one; ``covered`` is what we last
-    bought back of them. ``roll`` is the roll that is under way; ``carrier`` is the contract that the last one ended in,
+    before there were several legs have it as ``expected_contracts``, of the first one; ``covered`` is what of
+    them we bought back. ``roll`` is the roll that is under way; ``carrier`` is the contract that the last one ended in,
     in the place of ``carrier_for``, the first one of the configuration then: a configuration that names another one
     takes over again. ``roll_note`` is what was last chosen about a roll that is due, or under way; ``ratio_cap`` is the
     most that is hedged since all was too dear.
     ``settled_ratio`` is the target's share when the drift was last inside the band. ``successors`` maps a contract of a
     hedge that is split by shares to the one that it was rolled to. ``earnest`` is what stood before a rehearsal.
+    ``filled_ms`` is when our last fill was told, ``formerly`` where positions stood before it and those just before it,
+    ``unsettled`` whether one was seen there again since.
     """
 
     target_ratio: Decimal | None = None
@@ -264,6 +266,9 @@ class HedgeMemory:
     margin: Mapping[InstrumentId, str] = field(default_factory=dict)
     successors: Mapping[InstrumentId, InstrumentId] = field(default_factory=dict)
     earnest: Earnest | None = None
+    filled_ms: int | None = None
+    formerly: Mapping[InstrumentId, tuple[Contracts, ...]] = field(default_factory=dict)
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

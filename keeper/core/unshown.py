@@ -32,10 +32,11 @@ def without_given_up(memory: HedgeMemory) -> HedgeMemory:
 
 def unshown_cover(leg: LegExposure, memory: HedgeMemory) -> Decimal:
     """Base units of the hedge, not negative, by which our fills imply a smaller short on a leg than it shows."""
-    implied = memory.expected.get(leg.id)
-    if implied is None or leg.position is None or leg.mark is None:
+    implied, covered = memory.expected.get(leg.id), memory.covered.get(leg.id)
+    if implied is None or covered is None or leg.position is None or leg.mark is None:
         return ZERO
-    unshown = Contracts(implied - leg.position.contracts)
+    # A short that is larger than our fills imply by more than our covers is somebody else's, and no cover of ours.
+    unshown = Contracts(min(implied - leg.position.contracts, covered))
     return max(ZERO, leg.leg.instrument.delta(unshown, leg.mark.mark) * leg.worth)
 
 

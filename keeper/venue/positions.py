@@ -20,6 +20,7 @@ from keeper.venue.budget import Urgency
 from keeper.venue.connection import RAW_SIZES, Connection, settled
 from keeper.venue.figures import Row, decimal_of, stated
 from keeper.venue.guard import ANSWERS
+from keeper.venue.order_rows import working_order
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     UNIFIED_SLOTS,
@@ -29,7 +30,6 @@ from keeper.venue.parsing import (
     merged,
     position_row,
     rows_at,
-    working_order,
 )
 from keeper.venue.recipes import Fields, Product, Read
 

@@ -29,7 +29,8 @@ from keeper.venue.connection import Connection
 from keeper.venue.figures import Row, decimal_of
 from keeper.venue.findable import CLOSED_LISTS
 from keeper.venue.guard import ANSWERS, Answer, redact
-from keeper.venue.parsing import client_id_of, fill_of, order_report, rows_at
+from keeper.venue.order_rows import UnfilledError, client_id_of, fill_of, order_report
+from keeper.venue.parsing import rows_at
 from keeper.venue.transfers import transfer
 
 FILL_PAGES_MAX = 40
@@ -142,8 +143,8 @@ class CcxtTrader:
         try:
             async with self._at.deadline():
                 return await self._lookup(instrument, client_id, venue_order_id)
-        except _Missing as answer:
-            return NotFound(str(answer))
+        except (_Missing, UnfilledError) as answer:
+            return NotFound(str(answer))  # "filled, nothing of it": it shows no order that anything could be made of
         except Exception as failure:  # noqa: BLE001 - a failed search is no evidence of anything, whatever went wrong
             return LookupFailed(say(failure, self._at.guard.secrets))
 

@@ -161,7 +161,7 @@ async def test_a_reply_lost_after_accept_is_found_and_not_repeated(house: FlakyH
 async def test_a_reply_lost_before_accept_is_proved_absent_and_sent_anew(house: FlakyHouse) -> None:
     await house.start()
     house.line.lose_before = 1
-    assert await house.turns_watched(8) == D(5)
+    assert await house.turns_watched(16) == D(5)
     assert len(house.orders) == 1
 
 
@@ -366,7 +366,7 @@ async def test_a_crash_around_the_send_loses_and_repeats_nothing(house: FlakyHou
     house.line.crash_at = None
     await house.open()
     assert len(house.desk.unresolved) == 1, "the intent was durable before the send"
-    assert await house.turns_watched(8) == D(5)
+    assert await house.turns_watched(16) == D(5)
     assert len(house.orders) == 1
 
 

@@ -78,7 +78,7 @@ async def test_an_order_that_was_lost_on_its_way_is_sent_again(house: NamelessHo
     house.line.lost_before = True
     await house.turn()
     house.line.lost_before = house.line.loses = house.line.is_late = False
-    await house.turn(6)
+    await house.turn(15)
     assert house.position() == D(-5)
 
 
@@ -92,5 +92,5 @@ async def test_executions_of_orders_that_are_known_speak_for_no_other_one(house:
     assert house.desk is not None
     assert len(house.desk.unresolved) == 1
     house.line.loses = house.line.lost_before = False
-    await house.turn(6)
+    await house.turn(15)
     assert house.position() == D(-6)

@@ -117,7 +117,7 @@ def a_failed_search_finds_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def not_found_once_is_absent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(execute, "Patience", lambda: Patience(visibility_ms=0, not_found_needed=1))
+    patch.setattr(execute, "Patience", lambda: Patience(visibility_ms=0, position_lag_ms=0, not_found_needed=1))
 
 
 def a_cancel_that_fails_is_raised(patch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def a_cancel_that_fails_is_raised(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_part_that_was_filled_is_nothing(patch: pytest.MonkeyPatch) -> None:
-    real = execute._from_report
+    real = execute.from_report
 
     def from_report(report: Any, order: Any) -> Outcome:
         outcome = real(report, order)
@@ -137,7 +137,7 @@ def a_part_that_was_filled_is_nothing(patch: pytest.MonkeyPatch) -> None:
             return outcome
         return replace(outcome, state=OutcomeState.NONE, filled=NO_CONTRACTS)
 
-    patch.setattr(execute, "_from_report", from_report)
+    patch.setattr(execute, "from_report", from_report)
 
 
 def a_lost_answer_is_sent_again(patch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ FAULTS_OF_OURS = ("Traceback", "Unclosed", "never awaited", "never retrieved", "
 FAST = """
 [safety]
 visibility_seconds = 1
+position_lag_seconds = 5
 [log]
 level = "debug"
 format = "json"

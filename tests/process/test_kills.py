@@ -22,6 +22,7 @@ TIGHT = 'band = { warn = "0.0005", act = "0.001", halt = "0.9" }'
 PATIENT = """
 [safety]
 visibility_seconds = 1.5
+position_lag_seconds = 1
 [log]
 level = "debug"
 format = "json"

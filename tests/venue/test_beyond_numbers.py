@@ -15,7 +15,7 @@ from keeper.report import plan_document
 from keeper.venue.base import BadReadingError
 from keeper.venue.client import _strict_json
 from keeper.venue.numbers import bound
-from keeper.venue.parsing import order_report
+from keeper.venue.order_rows import order_report
 from tests.venue.tamper import Reply, Twist
 from tests.venue.test_hostile import ORDERS, READS, D, settle, staged
 

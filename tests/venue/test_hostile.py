@@ -74,7 +74,7 @@ async def staged(exchange: str, folder: Path) -> AsyncIterator[Stage]:
         async with tampering(base) as tamper:
             ground.urls = tamper.urls(ground.urls)
             async with open_house(config_of(ground, folder, hedge_toml()), live=False) as house:
-                quick = Patience(settle_delays_seconds=(0.0, 0.0), visibility_ms=0)
+                quick = Patience(settle_delays_seconds=(0.0, 0.0), visibility_ms=0, position_lag_ms=0)
                 house.desk.executor = OrderExecutor(house.venues.traders, house.desk.journal, house.clock, quick)
                 stage = Stage(ground, tamper, house, D(5))
                 await settle(house.desk)

@@ -19,6 +19,7 @@ from keeper.venue.deribit import DERIBIT
 from keeper.venue.figures import decimal_of
 from keeper.venue.mexc import MEXC
 from keeper.venue.okx import OKX
+from keeper.venue.order_rows import order_report, working_order
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
     PositionRow,
@@ -27,11 +28,9 @@ from keeper.venue.parsing import (
     instrument_of,
     mark_of,
     merged,
-    order_report,
     position_row,
     rows_at,
     unknown_symbol,
-    working_order,
 )
 from keeper.venue.recipes import WalletRead
 from keeper.venue.wallets import unified_totals, wallet_totals
