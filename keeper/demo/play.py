@@ -60,10 +60,14 @@ class Script:
         return min(1.0, max(0.2, self.asked_seconds / 60))
 
     def ends_at(self, now: float) -> float:
-        """When the day ends (monotonic), for one that begins at ``now``."""
+        """When the day ends (monotonic), for one that begins at ``now``.
+
+        A start that took long must not make the prices run: half of what was asked for is left to the day.
+        """
         if self.for_seconds is None:
             return now + DAY_SECONDS
-        return max(now + SHORTEST_DAY_SECONDS, self.began + self.for_seconds - _CLOSE_SECONDS)
+        least = max(SHORTEST_DAY_SECONDS, self.for_seconds / 2)
+        return max(now + least, self.began + self.for_seconds - _CLOSE_SECONDS)
 
 
 class Show:
