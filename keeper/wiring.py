@@ -15,7 +15,7 @@ from keeper.belonging import note_accounts, refuse_other_accounts
 from keeper.betas import Betas
 from keeper.candidates import Markets
 from keeper.clock import Clock, SystemClock
-from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest
+from keeper.config import Config, HedgeConfig, Mode, VenueConfig, config_digest, secrets
 from keeper.contracts import build_legs
 from keeper.core.model import (
     ONE,
@@ -125,11 +125,12 @@ def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVe
 
 
 def _credentials(venue: VenueConfig, config: Config) -> Credentials:
-    """The venue's keys; none where nothing but public data is asked for."""
+    """The venue's keys; none where nothing but public data is asked for. What else is secret is hidden in any case."""
+    hidden = secrets(config)
     if not _asks_account(venue, config):
-        return Credentials()
+        return Credentials(hidden=hidden)
     password = "" if venue.password is None else venue.password.get_secret_value()
-    return Credentials(venue.api_key.get_secret_value(), venue.api_secret.get_secret_value(), password)
+    return Credentials(venue.api_key.get_secret_value(), venue.api_secret.get_secret_value(), password, hidden=hidden)
 
 
 def _asks_account(venue: VenueConfig, config: Config) -> bool:

@@ -43,17 +43,20 @@ class VenuePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The keys of one venue; they never appear in a repr."""
+    """The keys of one venue; they never appear in a repr. ``hidden`` are other secrets, which an answer may repeat too:
+    a proxy's password, an alert channel's token.
+    """
 
     api_key: str = field(default="", repr=False)
     api_secret: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be shown."""
-        values = (self.api_key, self.api_secret, self.password, *self.extra.values())
-        return tuple(value for value in values if value)
+        values = (self.api_key, self.api_secret, self.password, *self.extra.values(), *self.hidden)
+        return tuple(dict.fromkeys(value for value in values if value))
 
     def for_ccxt(self, required: Mapping[str, bool] | None = None) -> dict[str, str]:
         """The keys as the constructor wants them; a venue of wallets takes address and private key in their place."""

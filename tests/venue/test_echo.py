@@ -49,3 +49,20 @@ async def test_refusals_that_repeat_the_request(tmp_path: Path, key: str) -> Non
         look = await look_once(config_over("binance", url, tmp_path, hedge(LINEAR), key=key))
     assert look.hedges[0].exposure.blockers
     assert "CANARY" not in repr(look)
+
+
+@pytest.mark.parametrize("way", ["a figure", "a refusal", "a coin's name"])
+async def test_secrets_that_are_not_the_venues_own(tmp_path: Path, way: str) -> None:
+    """An alert channel's token and password: whoever repeats them, they are masked where the answer comes in."""
+    token, password = "CANARYtokenOfAChannel", "CANARYpasswordOfIt"
+    routes = binance([], [])
+    if way == "a figure":
+        routes["/fapi/v3/positionRisk"] = [binance_position("BTCUSDT", token, password, side=token)]
+    elif way == "a refusal":
+        routes["/fapi/v3/positionRisk"] = lambda _: Told(407, f"Proxy refused {token} and {password.upper()}")
+    else:
+        routes["/api/v3/account"] = {"balances": [{"asset": token.upper(), "free": "1", "locked": "0"}]}
+    async with serving(routes) as (url, _):
+        more = f'[alerts]\nurls = ["json://u:{password}@127.0.0.1/{token}"]\n'
+        look = await look_once(config_over("binance", url, tmp_path, hedge(LINEAR), more))
+    assert "CANARY" not in repr(look)
