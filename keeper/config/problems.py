@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from keeper.config.values import SeveralError, kind_of, nearest
 from keeper.errors import ConfigError
+from keeper.secrecy import masked
 
 Path = tuple[str | int, ...]
 _MAX_SHOWN = 50
 _PART_CHARACTERS = 64
+_SECRET_CHARACTERS = 4
 _SHAPES = {
     "string_type": "must be text in quotes",
     "dict_type": "must be a table",
@@ -44,6 +46,17 @@ def _quoted(part: str) -> str:
     """As TOML would write it: what cannot be seen, or would move a terminal's cursor, is spelt out."""
     cut = part if len(part) <= _PART_CHARACTERS else part[: _PART_CHARACTERS - 1] + "…"
     return json.dumps(cut, ensure_ascii=False) if cut.isprintable() else json.dumps(cut)
+
+
+def _credentials(document: Mapping[str, Any]) -> Iterator[str]:
+    """The credentials in a document, wherever they came from, whether or not the rest of it makes sense."""
+    venues = document.get("venues")
+    for venue in venues.values() if isinstance(venues, Mapping) else ():
+        for name in ("api_key", "api_secret", "password"):
+            value = venue.get(name) if isinstance(venue, Mapping) else None
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if isinstance(text, str) and len(text) >= _SECRET_CHARACTERS:
+                yield text
 
 
 @dataclass(slots=True)
@@ -86,10 +99,12 @@ class Problems:
         """Raise a :class:`ConfigError` that lists everything noted so far, if anything was."""
         if not self.found:
             return
-        count = len(self.found)
+        count, secrets = len(self.found), tuple(_credentials(self.document))
+        # A key that stands under another name too would be quoted there as a wrong value.
+        told = [masked(line, secrets, "***") for line in self.found[:_MAX_SHOWN]]
         if count == 1:
-            raise ConfigError(self.found[0])
-        lines = [f"  - {line}" for line in self.found[:_MAX_SHOWN]]
+            raise ConfigError(told[0])
+        lines = [f"  - {line}" for line in told]
         if count > _MAX_SHOWN:
             lines.append(f"  … and {count - _MAX_SHOWN} more")
         raise ConfigError("\n".join([f"{self.file} has {count} problems:", *lines]))

@@ -9,7 +9,7 @@ import pytest
 
 from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError
-from tests.config.support import CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
+from tests.config.support import API_SECRET, CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
 
 SECOND = HEDGE.replace('"btc"', '"two"').replace("main:BTC", "main:ETH")
 
@@ -348,3 +348,8 @@ def test_the_same_file_is_not_sold_twice_over() -> None:
 def test_a_venue_has_no_name_that_holdings_outside_of_venues_have(name: str) -> None:
     text = refusal(SMALL + f'[venues.{name}]\nexchange = "somewhere"\n')
     assert f"venues.{name}: is a name that keeper uses" in text
+
+
+@pytest.mark.parametrize("name", ["VENUES__MAIN__EXCHANGE", "HEDGES__0__RATIO", "MODE"])
+def test_a_credential_under_another_name_is_not_repeated(name: str) -> None:
+    assert "***" in refusal(SMALL, {**CREDENTIALS, f"KEEPER_{name}": API_SECRET})
