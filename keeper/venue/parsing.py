@@ -111,6 +111,9 @@ def contract_size_of(market: Row, capability: Capability) -> Decimal:
     """Base units (linear) or quote units (inverse) of one contract."""
     if market.get("inverse") and capability.inverse_contract_size is not None:
         return capability.inverse_contract_size
+    told_as, told = capability.inverse_size_told_as, market.get("info")
+    if market.get("inverse") and told_as is not None and isinstance(told, Mapping) and not stated(told, told_as):
+        raise BadReadingError(f"{market.get('symbol')} {told_as} is not told")
     return positive(market, "contractSize", str(market.get("symbol")))
 
 
