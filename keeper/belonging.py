@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from keeper.config import Config, Mode
 from keeper.config.client_options import endpoints
 from keeper.errors import ConfigError
-from keeper.journal.base import Event, Journal
+from keeper.journal.base import Event, Journal, JournalError
 from keeper.papering import refuse_other_books
 
 KIND = "account"
@@ -46,7 +46,7 @@ async def refuse_other_accounts(config: Config, venues: Sequence[str], journal: 
         told = await journal.events(KIND, name)
         if not told:
             continue
-        before, here = json.loads(told[-1].detail), _account(config, name)
+        before, here = _known(told[-1]), _account(config, name)
         if before["exchange"] != here["exchange"]:
             raise ConfigError(
                 f"{config.path}: venues.{name}.exchange: this journal knows {name} as an account at "
@@ -57,6 +57,17 @@ async def refuse_other_accounts(config: Config, venues: Sequence[str], journal: 
         if before["mode"] != now and before["at"] != here["at"]:
             was = f'knows {name} by mode "{before["mode"]}" as {_said(before["at"])}'
             raise _refused(config, f'{was}, and in mode "{now}" it is {_said(here["at"])}: they are two')
+
+
+def _known(event: Event) -> dict[str, str]:
+    """What the journal knows of an account; raises :class:`JournalError` where that is damaged."""
+    told: dict[str, str] = json.loads(event.detail)
+    if not {"exchange", "mode", "at"} <= told.keys():
+        raise JournalError(
+            f"what it knows of the account {event.subject} cannot be understood; "
+            "move the file aside and restore a backup"
+        )
+    return told
 
 
 def _refused(config: Config, why: str) -> ConfigError:

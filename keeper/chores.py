@@ -20,7 +20,7 @@ from keeper.clock import Clock
 from keeper.core.model import Hedge, InstrumentId
 from keeper.core.orders import plain
 from keeper.cycle import Desk, reseat
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, VenueStartError
 from keeper.execute import RETRY_LATER
 from keeper.journal.base import JournalError
 from keeper.preflight import Wanted, preflight
@@ -162,14 +162,15 @@ class Chores:
                 await observer.open()
             except VenueError as error:
                 log.warning("chore_failed", chore=MARKETS, venue=name, text=str(error))
+        kept = desk.hedges
+        before = {instrument.id: instrument for hedge in kept for instrument in hedge.instruments}
         try:
-            hedges = tuple(self._rebuild())
-        except ConfigError as error:
+            desk.hedges = tuple(self._rebuild())
+            reseat(desk)
+        except (ConfigError, VenueStartError) as error:
+            desk.hedges = kept
             log.error("markets_changed", text=f"{error}; the hedges keep what they knew")
             return
-        before = {instrument.id: instrument for hedge in desk.hedges for instrument in hedge.instruments}
-        desk.hedges = hedges
-        reseat(desk)
         for hedge in desk.hedges:
             for new in hedge.instruments:
                 old = before.get(new.id)

@@ -11,7 +11,7 @@ import structlog
 from keeper.config import HedgeConfig
 from keeper.config.instruments import Choice
 from keeper.core.model import HedgeMemory, Instrument, InstrumentId, Kind, Leg
-from keeper.errors import ConfigError, UnsafeError
+from keeper.errors import ConfigError, UnsafeError, VenueStartError
 from keeper.venue.away import by_its_name
 from keeper.venue.base import HostRefusedError, Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 def build_legs(
     entry: HedgeConfig, observers: Mapping[str, Observer], memory: HedgeMemory, *, to_look: bool = False
 ) -> tuple[Leg, ...]:
-    """The hedge's legs in the config's order; raises :class:`ConfigError` whose text begins with the key.
+    """The hedge's legs in the config's order; raises :class:`ConfigError` whose text begins with the key, and
+    :class:`VenueStartError` with such a text where what the venue lists of a contract makes no sense.
 
     ``to_look``: a contract of which the venue's list could not be read is taken by its name, so that the rest is shown.
 
@@ -46,7 +47,8 @@ def build_legs(
         except HostRefusedError as error:
             raise UnsafeError(f"{_key(entry, place)}: {error}") from error
         except VenueError as error:
-            raise ConfigError(f"{_key(entry, place)}: {error}") from error
+            # What a venue says that makes no sense is no fault of the file, and may pass.
+            raise VenueStartError(f"{_key(entry, place)}: {error}") from error
     if gone and not legs and memory.carrier is not None and memory.carrier_for == entry.instrument:
         legs = [*_carrier(memory.carrier, observers)]
     if not legs:

@@ -11,7 +11,7 @@ from keeper.core.hedge import brought_up
 from keeper.core.model import Hedge, HedgeMemory, Instrument, InstrumentId, Leg
 from keeper.core.roll_state import carrier_of, ended, guests, is_split, seated
 from keeper.errors import VenueStartError
-from keeper.venue.base import Observer, UnknownSymbolError, UnreadMarketError, VenueError
+from keeper.venue.base import BadReadingError, Observer, UnknownSymbolError, UnreadMarketError, VenueError
 
 log = structlog.get_logger(__name__)
 
@@ -19,14 +19,15 @@ log = structlog.get_logger(__name__)
 def leg_of(ident: InstrumentId, observers: Mapping[str, Observer]) -> Leg | None:
     """The contract with its venue's facts; None where the venue does not list it any more.
 
-    Raises :class:`VenueStartError` where that cannot be told, because a list of the venue's markets is missing.
+    Raises :class:`VenueStartError` where that cannot be told, because a list of the venue's markets is missing, or what
+    it says of the contract makes no sense.
     """
     observer = observers.get(ident.venue)
     if observer is None:
         return None
     try:
         instrument = observer.instrument(ident.symbol)
-    except UnreadMarketError as error:
+    except (UnreadMarketError, BadReadingError) as error:
         raise VenueStartError(f"a hedge was rolled to {ident}, and that cannot be looked up: {error}") from error
     except VenueError:
         return None
@@ -44,8 +45,8 @@ def has_gone(instrument: Instrument, observer: Observer, now_ms: int) -> bool:
         observer.instrument(instrument.id.symbol)
     except UnknownSymbolError:
         return True
-    except UnreadMarketError:
-        return False  # its list could not be read: nothing is known of it
+    except (UnreadMarketError, BadReadingError):
+        return False  # its list, or its row, could not be read: nothing is known of it
     return False
 
 

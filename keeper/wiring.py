@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ from keeper.core.model import (
 )
 from keeper.core.rehearsal import in_earnest, rehearsing
 from keeper.cycle import Desk, restore
-from keeper.errors import ConfigError, KeeperError, UnsafeError, told_together
+from keeper.errors import ConfigError, KeeperError, UnsafeError, VenueStartError, told_together
 from keeper.execute import Executor, NullExecutor, OrderExecutor, Patience
 from keeper.journal.base import Journal, JournalError
 from keeper.journal.sql import SqlJournal
@@ -264,22 +264,25 @@ def build_hedges(
     *,
     to_look: bool = False,
 ) -> tuple[Hedge, ...]:
-    """The hedges with their venues' facts filled in; raises one :class:`ConfigError` with every fault.
+    """The hedges with their venues' facts filled in; raises one error with every fault: :class:`ConfigError`, or
+    :class:`VenueStartError` where what venues list of the contracts makes no sense and nothing else is wrong.
 
     ``memories`` say what a hedge was rolled to: where the configured contract has expired that one stands in its place.
     ``to_look`` is for showing alone: see :func:`~keeper.contracts.build_legs`.
     """
     hedges: list[Hedge] = []
     faults: list[str] = []
+    kind: type[KeeperError] = VenueStartError
     for index, entry in enumerate(config.hedges):
         memory = (memories or {}).get(entry.name, HedgeMemory())
         try:
             hedges.append(_build_hedge(config, entry, observers, memory, to_look=to_look))
-        except ConfigError as error:
+        except (ConfigError, VenueStartError) as error:
             key, _, text = str(error).partition(": ")
             faults.append(f'{config.path}: hedges[{index}].{key} (hedge "{entry.name}"): {text}')
+            kind = ConfigError if isinstance(error, ConfigError) else kind
     if faults:
-        raise ConfigError(told_together(faults, str(config.path)))
+        raise kind(told_together(faults, str(config.path)))
     return tuple(hedges)
 
 
@@ -364,18 +367,20 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             stack.enter_context(lock_key(exchange, key, journal_url=url))
         patience = config.loop.start_patience_seconds
         # The journal comes first: it knows which venue asked us to stay away.
-        journal = await _open_journal(config.journal_url)
-        stack.push_async_callback(journal.close)
-        stack.push_async_callback(waits.note, journal, made, clock)
-        await refuse_other_accounts(config, used_venues(config), journal)
-        away = await journal.back_offs()
+        with _of_the_journal():
+            journal = await SqlJournal.open(url)
+            stack.push_async_callback(journal.close)
+            stack.push_async_callback(waits.note, journal, made, clock)
+            await refuse_other_accounts(config, used_venues(config), journal)
+            away, known = await journal.back_offs(), await journal.memories()
         venues = await stack.enter_async_context(
             open_venues(config, clock, patience_seconds=patience, made=made, away=away, keeps=True)
         )
-        hedges = build_hedges(config, venues.observers, await _memories(journal))
+        hedges = build_hedges(config, venues.observers, known)
         await refuse_unready(config, hedges, venues.papers)
-        await note_accounts(config, used_venues(config), journal, clock.now_ms())
-        await note_beginnings(journal, venues.papers)
+        with _of_the_journal():
+            await note_accounts(config, used_venues(config), journal, clock.now_ms())
+            await note_beginnings(journal, venues.papers)
         checked = await _first_check(config, hedges, venues, clock, patience)
         if venues.traders and checked.can_withdraw:
             name = checked.can_withdraw[0]
@@ -383,9 +388,11 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
                 f"{config.path}: venues.{name}: the key may withdraw, and keeper trades only with keys that may not; "
                 'make one at the venue that may read and trade and nothing else, or look only, with mode = "dry-run"'
             )
-        run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
         betas = betas_of(config, hedges, venues.observers, clock)
-        hedges = await _estimated(betas, hedges, journal)
+        with _of_the_journal():
+            run = await journal.start_run(config.mode.value, config_digest(config), clock.now_ms())
+            await betas.recall(journal)
+            hedges = await betas.refresh(hedges, journal)
         observatory = Observatory(hedges, venues.observers, clock, doubt_of(config), files_of(config, clock))
         observatory.standing, observatory.also_watched = checked.standing, checked.also_watched
         observatory.brakes, observatory.back_offs = brakes_of(config), venues.back_offs
@@ -404,18 +411,19 @@ async def open_house(config: Config, *, live: bool, clock: Clock | None = None) 
             books=venues.books,
         )
         desk.top_ups = top_ups
-        await restore(desk)
+        with _of_the_journal():
+            await restore(desk)
         desk.memories = stood(desk.hedges, desk.memories, will_trade=will_trade(config))
         for venue in made.values():
             venue.started()
         yield House(config, desk, clock, venues, wanted_of(config), checked, betas)
 
 
-async def _estimated(betas: Betas, hedges: Sequence[Hedge], journal: SqlJournal) -> tuple[Hedge, ...]:
-    """The hedges with the slopes that were in force, or with first ones."""
+@contextmanager
+def _of_the_journal() -> Iterator[None]:
+    """What the journal does not take or give at the start ends it, in its own words."""
     try:
-        await betas.recall(journal)
-        return await betas.refresh(hedges, journal)
+        yield
     except JournalError as error:
         raise KeeperError(f"the journal cannot be used: {error}") from error
 
@@ -438,20 +446,6 @@ def _top_ups(config: Config, venues: Venues, journal: Journal, clock: Clock) -> 
     for name in rules.keys() - movers.keys():
         raise ConfigError(f"{config.path}: venues.{name}.top_up: keeper cannot move money on this venue; remove it")
     return TopUps(rules, venues.observers, movers, journal, clock) if rules else None
-
-
-async def _open_journal(url: str) -> SqlJournal:
-    try:
-        return await SqlJournal.open(url)
-    except JournalError as error:
-        raise KeeperError(f"the journal cannot be used: {error}") from error
-
-
-async def _memories(journal: Journal) -> Mapping[str, HedgeMemory]:
-    try:
-        return await journal.memories()
-    except JournalError as error:
-        raise KeeperError(f"the journal cannot be used: {error}") from error
 
 
 async def _first_check(

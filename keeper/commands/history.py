@@ -24,6 +24,7 @@ from keeper.core.model import InstrumentId, Reason
 from keeper.errors import ConfigError, KeeperError
 from keeper.journal.base import Event, JournalError
 from keeper.journal.costs import HedgeCosts
+from keeper.journal.failure import DAMAGED
 from keeper.journal.reader import CycleRow, JournalReader, OrderRow, Summary
 from keeper.journal.url import file_of
 from keeper.report import plain, rounded
@@ -83,10 +84,19 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
         found = asyncio.run(_read(journal_url, hedge, limit, limit if as_json else _LOOK_BACK))
     except JournalError as error:
         raise KeeperError(str(error)) from error
+    try:
+        document = json.dumps(_document(found), indent=2) + "\n" if as_json else ""
+        sections = () if as_json else _sections(found, limit)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise KeeperError(f"journal {found.journal}: {DAMAGED} ({type(error).__name__}: {error!s:.200})") from error
     if as_json:
-        sys.stdout.write(json.dumps(_document(found), indent=2) + "\n")
+        sys.stdout.write(document)
         return
-    sections = (
+    _show(_headline(found), [section for section in sections if section.lines])
+
+
+def _sections(found: _Found, limit: int) -> tuple[_Section, ...]:
+    return (
         _cycles(found.cycles, limit),
         _orders(found.orders),
         _fills(found.fills),
@@ -95,7 +105,6 @@ def history(journal_url: str, *, hedge: str | None, limit: int, as_json: bool) -
         _targets(found.targets),
         _events(found.events),
     )
-    _show(_headline(found), [section for section in sections if section.lines])
 
 
 async def _read(journal_url: str, hedge: str | None, limit: int, cycles: int) -> _Found:

@@ -73,8 +73,11 @@ def roll_now(
             raise ConfigError(f"keeper roll --now rolls one hedge: name it; {config_path} has: {', '.join(names)}")
         [hedge] = names
     words = {key: value for key, value in (("to", to), ("from", out_of)) if value is not None}
-    query = f"?{urlencode(words)}" if words else ""
-    document = keeper_of(config_path).post(f"{hedge_path(hedge, 'roll')}{query}")
+    try:
+        path = hedge_path(hedge, "roll") + (f"?{urlencode(words)}" if words else "")
+    except UnicodeEncodeError:
+        raise ConfigError("keeper roll: --to and --from name a contract, and this is no text") from None
+    document = keeper_of(config_path).post(path)
     if as_json:
         print_json(document)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,9 @@ def said_of(event: Event) -> str:
     detail = json.loads(event.detail)
     for keys, words in _WORDS:
         if isinstance(detail, dict) and keys <= detail.keys():
-            return words(detail)
+            # Another version, or a damaged disk, may have put something else behind the same keys.
+            with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                return words(detail)
     return event.detail
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from keeper.config.load import read_bytes
 from keeper.config.values import kind_of, nearest, number, one_of, text
 from keeper.core.margin import Curve, coins, money, position
 from keeper.core.model import ONE, ZERO, Kind
@@ -102,8 +103,7 @@ def from_file(path: Path) -> tuple[StatedHedge, ...]:
 
 def _tables(path: Path) -> list[Any]:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
+        content = read_bytes(path)
         document = tomllib.loads(content.decode("utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a readable file with --portfolio") from None

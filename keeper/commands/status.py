@@ -98,14 +98,17 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
     from rich.text import Text
 
     config = _load(config_path)
-    keeper = _keeper(config, config_path)
     # The config's names and not those of the last cycle: a keeper that has completed none can be paused as well.
     names = [hedge] if hedge is not None else [item.name for item in config.hedges]
+    paths = {
+        name: hedge_path(name, verb) for name in names
+    }  # what no hedge is called is wrong with no keeper there too
+    keeper = _keeper(config, config_path)
     done: list[str] = []
     refused: list[str] = []
     for name in names:
         try:
-            keeper.post(hedge_path(name, verb))
+            keeper.post(paths[name])
         except NotThereError:
             if not done:
                 raise  # it is about the keeper, and true of every hedge

@@ -54,11 +54,9 @@ def target(config_path: Path, hedge: str, flags: TargetFlags, as_json: bool) -> 
             wish_of(words)
         except TargetError as error:
             raise ConfigError(f"keeper target: {error}; for example: keeper target btc --ratio 0.3 --over 6h") from None
+    path = hedge_path(hedge, "target")  # what no hedge is called is wrong where no keeper runs, too
     keeper = keeper_of(config_path)
-    if words:
-        document = keeper.post(f"{hedge_path(hedge, 'target')}?{urlencode(words)}")
-    else:
-        document = _standing(keeper.get("/api/v1/state"), hedge)
+    document = keeper.post(f"{path}?{urlencode(words)}") if words else _standing(keeper.get("/api/v1/state"), hedge)
     if as_json:
         print_json(document)
     else:

@@ -110,7 +110,7 @@ def _plain_value(value: object) -> object:
 
 def _read(path: Path) -> str:
     try:
-        content = _bytes(path)
+        content = read_bytes(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; write one with: keeper init {path}") from None
     except (OSError, ValueError) as error:
@@ -125,7 +125,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: line {line} is not UTF-8 text; save the file as UTF-8") from None
 
 
-def _bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The file, at most one byte more than is ever taken.
 
     It may be a pipe, ``-c <(decrypt keeper.toml)``. One that nobody writes to is not waited for: that would be a start

@@ -33,18 +33,26 @@ class CodecError(JournalError):
     """A value does not fit its declared type, or a text in the journal does not fit the type it is read as."""
 
 
+class ContentError(CodecError):
+    """What stands in the journal is not what keeper wrote: it is damaged, or another version's."""
+
+
 def dumps(kind: type[T], value: T) -> str:
     """The JSON text of ``value``, an instance of the dataclass ``kind``; raises :class:`CodecError`."""
     return json.dumps(encode(kind, value), separators=(",", ":"), allow_nan=False)
 
 
 def loads(kind: type[T], text: str) -> T:
-    """The value whose JSON text this is; raises :class:`CodecError`."""
+    """The value whose JSON text this is; raises :class:`ContentError`."""
     try:
         data: Json = json.loads(text)
-    except ValueError as error:
-        raise CodecError(f"{_name(kind)}: this is not JSON: {error}") from error
-    decoded: T = decode(kind, data)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise ContentError(f"{_name(kind)}: this is not JSON: {error}") from error
+    try:
+        decoded: T = decode(kind, data)
+    except (CodecError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # A core type refuses figures that it cannot have, each in its own way.
+        raise ContentError(str(error) or type(error).__name__) from error
     return decoded
 
 

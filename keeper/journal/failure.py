@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keeper.journal.base import JournalError
+from keeper.journal.codec import ContentError
 
 # By the primary part of SQLite's own result code; the longest name that fits wins.
 _REMEDIES = {
@@ -23,10 +24,14 @@ _REMEDIES = {
     "SQLITE_IOERR": "the disk could not be read or written; check its space and its health",
 }
 
+DAMAGED = "what it holds cannot be understood; move the file aside and restore a backup"
+UNREADABLE = (ContentError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading raises where bytes of a journal are not those that were written."""
+
 
 def driver_errors() -> tuple[type[Exception], ...]:
-    """Every error that a journal's database may raise, wrapped by SQLAlchemy or not."""
-    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError)
+    """Every error that a journal's database, or what stands in it, may raise, wrapped by SQLAlchemy or not."""
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError, *UNREADABLE)
     if find_spec("asyncpg") is not None:
         asyncpg = import_module("asyncpg")  # by name: it is optional, and where it is absent nobody knows its types
         errors += (asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -42,6 +47,8 @@ def readable(error: BaseException, journal: str, doing: str) -> JournalError:
     fitting = [known for known in _REMEDIES if code.startswith(known)]
     if fitting:
         detail = f"{_REMEDIES[max(fitting, key=len)]} ({code}: {origin})"
+    elif isinstance(origin, UNREADABLE) or "Could not decode to UTF-8" in str(origin):
+        detail = f"{DAMAGED} ({type(origin).__name__}: {origin!s:.200})"
     elif isinstance(origin, OSError):
         detail = origin.strerror or str(origin)
     else:

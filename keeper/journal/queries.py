@@ -67,7 +67,7 @@ async def back_offs(connection: AsyncConnection) -> dict[str, int]:
 async def events(
     connection: AsyncConnection, kind: str | None, subject: str | None, limit: int, but: Sequence[str] = ()
 ) -> tuple[Event, ...]:
-    """The last events of a kind (None: of all ``but`` some), oldest first."""
+    """The last events of a kind (None: of all ``but`` some), oldest first; raises where one is no JSON object."""
     wanted = select(schema.events).order_by(schema.events.c.id.desc()).limit(limit)
     if kind is not None:
         wanted = wanted.where(schema.events.c.kind == kind)
@@ -75,5 +75,5 @@ async def events(
         wanted = wanted.where(schema.events.c.subject == subject)
     if but:
         wanted = wanted.where(schema.events.c.kind.not_in(but))
-    found = [Event(row.kind, row.subject, row.at_ms, row.detail) for row in await connection.execute(wanted)]
+    found = [rows.event_of(row) for row in await connection.execute(wanted)]
     return tuple(reversed(found))

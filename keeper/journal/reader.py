@@ -28,7 +28,7 @@ from keeper.core.model import (
 )
 from keeper.errors import ConfigError
 from keeper.journal import codec, queries, rows, schema
-from keeper.journal.base import Event, JournalError, Remembered
+from keeper.journal.base import Event, Remembered
 from keeper.journal.costs import HedgeCosts, OrderCost, costs_by_hedge, order_cost
 from keeper.journal.engine import probe, reader_engine
 from keeper.journal.failure import driver_errors, readable
@@ -124,6 +124,10 @@ class JournalReader:
         path = file_of(parsed)
         if path is not None and not path.exists():
             return cls(name, None)
+        if path is not None and path.is_dir():
+            raise ConfigError(
+                f'[journal] url: {path} is a directory; name the file, as in "sqlite:///{path}/keeper.db"'
+            )
         if path is not None:
             try:
                 probe(path, writable=False)
@@ -279,8 +283,6 @@ class JournalReader:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), self._engine.connect() as connection:
                 return await work(connection)
-        except JournalError:
-            raise
         except self._errors as error:
             raise readable(error, self.name, doing) from error
 

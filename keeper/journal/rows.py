@@ -21,7 +21,7 @@ from keeper.core.model import (
     Side,
 )
 from keeper.journal import codec
-from keeper.journal.base import FundingEntry
+from keeper.journal.base import Event, FundingEntry
 from keeper.journal.schema import FIGURES
 from keeper.venue.base import Fill
 
@@ -107,6 +107,13 @@ def instrument_values(instrument: InstrumentId) -> Values:
 def instrument_of(row: Row[Any]) -> InstrumentId:
     """The contract that a row is about."""
     return InstrumentId(row.venue, row.symbol)
+
+
+def event_of(row: Row[Any]) -> Event:
+    """The event in a row of ``events``."""
+    if not isinstance(json.loads(row.detail), dict):
+        raise codec.ContentError(f"an event {row.kind} of {row.subject} has no details")
+    return Event(row.kind, row.subject, row.at_ms, row.detail)
 
 
 def hedge_cycle_values(cycle_id: int, position: int, hedge: HedgeCycle, *, in_full: bool) -> Values:

@@ -101,6 +101,7 @@ _OWN = signed_sum(("free", "locked"), minus=("borrowed", "interest"))
 
 BINANCE = Capability(
     markets_in_parts=True,
+    inverse_size_told_as="contractSize",
     margins=(
         (
             MarginRead(

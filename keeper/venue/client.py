@@ -41,7 +41,7 @@ from keeper.venue.guard import (
     pin_loggers,
     without_echo,
 )
-from keeper.venue.numbers import bound
+from keeper.venue.numbers import BoundedPlaces, bound, without_powers
 from keeper.venue.recipes import Capability
 
 ALLOWED_KEYS = frozenset(
@@ -114,7 +114,7 @@ def _strict_json(text: str) -> Any:
 _HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class GuardMixin:
+class GuardMixin(BoundedPlaces):
     """Stands in front of the client's own class. ``guard`` is set right after construction."""
 
     guard: Guard | None = None
@@ -392,7 +392,7 @@ def build_client(
     else:
         guard.allowed = hosts_in(client.urls["api"], client.hostname)
     client.guard = guard
-    _keep_decimal_context(client)
+    _tame_helpers(client)
     _assert_safe(name, client, timeout_seconds if "timeout" not in ccxt_options else None)
     return cast("CcxtClient", client), guard
 
@@ -407,12 +407,14 @@ def _moved(tree: Any, address: str) -> Any:
     return f"{base}/{path}" if path else base
 
 
-def _keep_decimal_context(client: Any) -> None:
-    """The client's rounding helper changes the decimal context of whoever calls it; let it change a copy."""
-    for name in ("decimal_to_precision", "decimalToPrecision"):
+def _tame_helpers(client: Any) -> None:
+    """The client's rounding helpers write every digit out, and one changes the decimal context of whoever calls it: no
+    digits without end, and a copy of the context.
+    """
+    for name in ("decimal_to_precision", "decimalToPrecision", "number_to_string", "numberToString"):
         helper = getattr(client, name, None)
         if helper is not None:
-            setattr(client, name, _in_own_context(helper))
+            setattr(client, name, _in_own_context(without_powers(helper)))
 
 
 def _in_own_context(helper: Callable[..., Any]) -> Callable[..., Any]:

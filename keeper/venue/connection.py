@@ -6,7 +6,6 @@ Every request made through here has a deadline, an urgency, and a failure that i
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient, Unread
 from keeper.venue.figures import Row
 from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse
+from keeper.venue.listing import barren, doubt, kinds
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read
 
@@ -75,6 +75,8 @@ class Connection:
     """Margin mode and leverage by symbol, as positions show them or as they were set, where both are one setting."""
     described: Capability = field(init=False)
     """The venue as the table has it; ``capability`` is what holds for this account."""
+    _nothing_in: str | None = None
+    """A list of markets in which nothing was that could be understood."""
     _has_told: bool = False
     _instruments: dict[str, Instrument] = field(default_factory=dict)
     _about: dict[int, bool] = field(default_factory=dict)
@@ -159,15 +161,17 @@ class Connection:
             for answer in ANSWERS.get() or []
             if not any(answer is each for each in failed) and not _has_list(answer.body) and not self._is_aside(answer)
         ]
-        now = _kinds(self.client.markets)
+        now = kinds(self.client.markets)
         limited = next((fault for fault in faults if isinstance(fault, RateLimitedError)), None)
         if limited is not None or (faults and (not in_parts or not now.total())):
             raise limited or faults[0]
         if not faults and not now["linear"] + now["inverse"]:
             raise BadReadingError("the venue shows no contracts")
-        lost = [kind for kind, count in _kinds(known).items() if now[kind] < count / 2]
+        lost = [kind for kind, count in kinds(known).items() if now[kind] < count / 2]
         if lost:
             raise BadReadingError(f"most of the {lost[0]} markets are gone from the list")
+        asked = [answer for answer in ANSWERS.get() or [] if not self._is_aside(answer)]
+        self._nothing_in = barren(asked, self.client.markets or {})
         return tuple(faults)
 
     def _is_aside(self, answer: Answer) -> bool:
@@ -304,6 +308,10 @@ class Connection:
                 f"{self.name}:{symbol} is in no list of markets that could be read, and a list is missing: "
                 f"{refused or self.unlisted[0]}"
             )
+        unsure = None if symbol in markets else doubt(symbol, markets, self._nothing_in)
+        if unsure is not None:
+            self.missed.add(symbol)
+            raise UnreadMarketError(f"{self.name}:{symbol} is in no list of markets that makes sense: {unsure}")
         if symbol not in markets:
             contracts = [
                 name for name, market in markets.items() if market.get("contract") and not market.get("option")
@@ -368,12 +376,6 @@ class Connection:
         """The parameters by which the venue's raw endpoints name a market."""
         name = product.symbol_param if product is not None else "symbol"
         return {name: market["id"], **self.capability.params_by_product(market)}
-
-
-def _kinds(markets: Mapping[str, Row] | None) -> Counter[str]:
-    """How many markets there are of each kind."""
-    kinds = ("spot", "linear", "inverse")
-    return Counter(kind for market in (markets or {}).values() for kind in kinds if market.get(kind))
 
 
 def _has_list(body: Any, depth: int = 3) -> bool:

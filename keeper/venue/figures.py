@@ -12,6 +12,10 @@ from keeper.venue.base import BadReadingError
 
 Row = Mapping[str, Any]
 Total = Callable[[Row], Decimal]
+PLACES_MAX = 40
+"""No venue counts in more decimal places than this, nor in steps of more zeros; the most in use are about 24."""
+DECIMAL_PLACES, TICK_SIZE = 2, 4
+"""The client's precision modes that tell a fixed step."""
 
 
 def near(wrong: str, names: Iterable[str]) -> str:
@@ -34,6 +38,19 @@ def decimal_of(value: Any, name: str) -> Decimal:
     number = Decimal(text)
     if abs(number) > Decimal("1e20"):
         raise BadReadingError(f"{name} is {shown(value)}, which is absurd")
+    return number
+
+
+def step_of(value: Any, mode: int, what: str) -> Decimal:
+    """The step that the client tells, as its precision mode has it: a step, or so many decimal places."""
+    if mode not in (DECIMAL_PLACES, TICK_SIZE):
+        raise BadReadingError(f"{what}: the venue gives significant digits, which is no fixed step")
+    number = decimal_of(value, what)
+    if mode == DECIMAL_PLACES:
+        # A step of a billion places is a number that no later sum could be written with.
+        number = Decimal(1).scaleb(-int(number)) if abs(number) <= PLACES_MAX else Decimal(0)
+    if number <= 0 or number.adjusted() < -PLACES_MAX:
+        raise BadReadingError(f"{what} is {shown(value)}, which is no step above zero")
     return number
 
 

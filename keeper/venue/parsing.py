@@ -24,7 +24,7 @@ from keeper.core.model import (
     Quote,
 )
 from keeper.venue.base import BadReadingError, EmptyReadingError, UnknownSymbolError
-from keeper.venue.figures import Row, decimal_of, shown, stated
+from keeper.venue.figures import Row, decimal_of, shown, stated, step_of
 from keeper.venue.recipes import Capability, Fields, Path
 
 USD_LIKE = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "USDE", "TUSD", "DAI"})
@@ -33,7 +33,6 @@ PROFIT_TOLERANCE = Decimal("0.05")
 """Of what the position is worth in coins."""
 WHOLE = Context(prec=25)
 """Leaves off the last digits of two divisions, so that 60,000 comes back as that."""
-DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE = 2, 3, 4
 
 
 def at(answer: Any, path: Path, what: str) -> Any:
@@ -100,18 +99,6 @@ def optional_positive(row: Row, name: str, what: str) -> Decimal | None:
 # Instruments
 
 
-def _step(value: Any, mode: int, what: str) -> Decimal:
-    if mode == TICK_SIZE:
-        step = decimal_of(value, what)
-    elif mode == DECIMAL_PLACES:
-        step = Decimal(1).scaleb(-int(decimal_of(value, what)))
-    else:
-        raise BadReadingError(f"{what}: the venue gives significant digits, which is no fixed step")
-    if step <= 0:
-        raise BadReadingError(f"{what} is {step}, not above zero")
-    return step
-
-
 def _limit(market: Row, group: str, side: str) -> Decimal | None:
     limits = market.get("limits") or {}
     value = (limits.get(group) or {}).get(side)
@@ -122,6 +109,9 @@ def contract_size_of(market: Row, capability: Capability) -> Decimal:
     """Base units (linear) or quote units (inverse) of one contract."""
     if market.get("inverse") and capability.inverse_contract_size is not None:
         return capability.inverse_contract_size
+    told_as, told = capability.inverse_size_told_as, market.get("info")
+    if market.get("inverse") and told_as is not None and isinstance(told, Mapping) and not stated(told, told_as):
+        raise BadReadingError(f"{market.get('symbol')} {told_as} is not told")
     return positive(market, "contractSize", str(market.get("symbol")))
 
 
@@ -168,8 +158,8 @@ def instrument_of(
         settle=str(market["settle"]),
         kind=kind,
         contract_size=size,
-        step_contracts=Contracts(_step(step, precision_mode, f"{symbol} precision.amount") / unit),
-        tick=_step(precision.get("price"), precision_mode, f"{symbol} precision.price"),
+        step_contracts=Contracts(step_of(step, precision_mode, f"{symbol} precision.amount") / unit),
+        tick=step_of(precision.get("price"), precision_mode, f"{symbol} precision.price"),
         min_contracts=Contracts((_limit(market, "amount", "min") or ZERO) / unit),
         max_contracts=Contracts(min(largest) / unit) if largest else None,
         min_notional=Quote(_limit(market, "cost", "min") or NO_QUOTE) if kind is Kind.LINEAR else NO_QUOTE,

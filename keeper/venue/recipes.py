@@ -279,6 +279,8 @@ class Capability:
     """The same for working orders."""
     amount_is_size: bool = False
     """The client's ``amount`` and ``contracts`` are in USD or coins, and a contract is ``contractSize`` of them."""
+    inverse_size_told_as: str | None = None
+    """What the venue calls the size of a coin-margined contract, where the client makes one up for a blank."""
     inverse_contract_size: Decimal | None = None
     inverse_worth_unknown: bool = False
     """What a coin-margined position is worth is not known: its size is in coins, or in what nobody says. Such contracts

@@ -128,3 +128,53 @@ def test_an_interruption_while_the_program_loads_is_no_traceback(tmp_path: Path)
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
     done = command("--version", environ={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_configuration_is_written_where_a_file_can_be(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name, says in (("x" * 300, "File name too long"), ("pipe.toml", "is a pipe or a device")):
+        done = in_process("init", str(tmp_path / name), "--force", environ={})
+        judge(done.exit_code, done.stdout, done.stderr, expected=2, says=(says,), where=name)
+
+
+@pytest.mark.parametrize("name", ["with space.toml", "bad\\xff.toml", "new\\nline.toml", "it\\x27s\\x01.toml"])
+def test_the_next_step_is_one_that_a_shell_takes(name: str, tmp_path: Path, state: dict[str, str]) -> None:
+    done = shell(f"export PYTHONUTF8=1; keeper init $'{name}'", tmp_path, state)
+    assert done.returncode == 0, done.stderr
+    told = next(line for line in done.stdout.splitlines() if "keeper plan -c" in line)
+    quoted = told.partition("-c ")[2].rpartition("  one look")[0].strip()
+    assert shell(f"printf %s {quoted} | cmp - <(printf %s *)", tmp_path, state).returncode == 0, quoted
+
+
+def test_a_stated_portfolio_in_a_pipe_is_not_waited_for_for_ever(
+    tmp_path: Path, state: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keeper.config.load._PIPE_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "portfolio.toml")
+    done = in_process("stress", "--portfolio", str(tmp_path / "portfolio.toml"), environ=state)
+    judge(done.exit_code, done.stdout, done.stderr, expected=2, says=("cannot be read (nothing came out of it",))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (("pause", "../../x"), "is not the name of a hedge"),
+        (("target", "../../x", "--ratio", "0.3"), "is not the name of a hedge"),
+        (("roll", "../../x", "--now"), "is not the name of a hedge"),
+        (("roll", "btc", "--now", "--to", "\udcff"), "name a contract, and this is no text"),
+    ],
+)
+def test_what_can_be_no_name_is_wrong_where_no_keeper_runs_too(
+    line: tuple[str, ...], says: str, tmp_path: Path, state: dict[str, str]
+) -> None:
+    (tmp_path / "keeper.toml").write_text(edited().replace("PORT", "1"))
+    done = in_process(*line, "-c", str(tmp_path / "keeper.toml"), environ=state)
+    judge(done.exit_code, done.stdout, done.stderr, expected=2, says=(says,), where=line)
+
+
+def test_a_journal_that_is_a_directory_is_one_fault_everywhere(tmp_path: Path, state: dict[str, str]) -> None:
+    (tmp_path / "keeper.db").mkdir()
+    (tmp_path / "keeper.toml").write_text(edited().replace("PORT", "1"))
+    for line in ("check", "run", "plan", "roll", "history"):
+        done = in_process(line, "-c", str(tmp_path / "keeper.toml"), environ=state)
+        judge(done.exit_code, done.stdout, done.stderr, expected=2, says=("is a directory; name the file",), where=line)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keeper import cycle, doubt, execute, judging, observe, preflight, service
+from keeper import cycle, doubt, execute, judging, observe, outcomes, preflight, service
 from keeper.alerts import delivery
 from keeper.alerts.rules import Alert
 from keeper.core import limits, orders
@@ -129,7 +129,7 @@ def a_cancel_that_fails_is_raised(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_part_that_was_filled_is_nothing(patch: pytest.MonkeyPatch) -> None:
-    real = execute.from_report
+    real = outcomes.from_report
 
     def from_report(report: Any, order: Any) -> Outcome:
         outcome = real(report, order)
