@@ -100,9 +100,8 @@ def _tell(config_path: Path, hedge: str | None, verb: Literal["pause", "resume",
     config = _load(config_path)
     # The config's names and not those of the last cycle: a keeper that has completed none can be paused as well.
     names = [hedge] if hedge is not None else [item.name for item in config.hedges]
-    paths = {
-        name: hedge_path(name, verb) for name in names
-    }  # what no hedge is called is wrong with no keeper there too
+    # What no hedge can be called is wrong where no keeper runs, too.
+    paths = {name: hedge_path(name, verb) for name in names}
     keeper = _keeper(config, config_path)
     done: list[str] = []
     refused: list[str] = []

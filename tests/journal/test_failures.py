@@ -127,7 +127,7 @@ async def test_a_directory_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "keeper.db").mkdir()
     with pytest.raises(JournalError, match="cannot be opened"):
         await SqlJournal.open(url_of(tmp_path))
-    with pytest.raises(JournalError, match="cannot be opened"):
+    with pytest.raises(ConfigError, match="is a directory; name the file"):
         await JournalReader.open(url_of(tmp_path))
 
 
