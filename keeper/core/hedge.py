@@ -461,11 +461,13 @@ def expect(
         earlier = memory.covered.get(ident, NO_CONTRACTS) if ident in memory.expected else NO_CONTRACTS
         covered[ident] = Contracts(earlier + signed_filled)
     stood = Contracts(implied - signed_filled)
-    formerly = {**memory.formerly, ident: (*memory.formerly.get(ident, ()), stood)[-FORMER_MAX:]}
+    former = [each for each in (*memory.formerly.get(ident, ()), stood) if each != implied]
+    formerly = {**memory.formerly, ident: tuple(former[-FORMER_MAX:])}
     expected = {**memory.expected, ident: implied}
     return replace(
-        memory, expected=expected, expected_since_ms=now_ms, covered=covered, filled_ms=now_ms, formerly=formerly
-    )
+        memory, expected=expected, expected_since_ms=now_ms, covered=covered, filled_ms=now_ms, formerly=formerly,
+        unsettled=False,  # what was seen before this fill was told may be its work, and it is waited for in any case
+    )  # fmt: skip
 
 
 def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:

@@ -44,7 +44,7 @@ def executions_are_added_up_as_they_come(patch: pytest.MonkeyPatch) -> None:
     def filled_of(fills: Iterable[Fill], intent: Intent) -> Contracts:
         return Contracts(sum((fill.contracts for fill in fills if fill.client_id == intent.client_id), ZERO))
 
-    patch.setattr(execute, "_filled_of", filled_of)
+    patch.setattr(execute, "filled_of", filled_of)
 
 
 def a_taken_id_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
