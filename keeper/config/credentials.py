@@ -27,7 +27,7 @@ def refuse_in_file(document: Mapping[str, Any], problems: Problems) -> None:
         if not isinstance(table, dict):
             continue
         for key in list(table):
-            credential = _credential_meant(str(key))
+            credential = credential_meant(str(key))
             if credential is None:
                 continue
             del table[key]
@@ -74,7 +74,8 @@ def variable_of(venue: str, credential: str) -> str:
     return DELIMITER.join((f"{PREFIX}VENUES", venue.upper().replace("-", "_"), credential.upper()))
 
 
-def _credential_meant(key: str) -> str | None:
+def credential_meant(key: str) -> str | None:
+    """Which credential a key is meant to be, however it is written; None for any other key."""
     name = key.replace("_", "").replace("-", "").lower()
     meanings = {
         "apikey": "api_key",

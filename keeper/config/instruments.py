@@ -39,7 +39,8 @@ class Choice:
 
 def read_instrument(value: object) -> InstrumentId:
     """``venue:symbol``; raises :class:`ValueError` with what to write instead."""
-    if isinstance(value, str) and ":" in value and not value.isspace():
+    # An address is no contract, and what it holds is not for repeating.
+    if isinstance(value, str) and ":" in value and "://" not in value and not value.isspace():
         venue, _, symbol = value.partition(":")
         named = re.fullmatch(VENUE_NAME, venue, re.ASCII) is not None
         if named and symbol and symbol.isprintable() and not any(c.isspace() for c in symbol):

@@ -21,8 +21,9 @@ from keeper.config.crosschecks import cross_check
 from keeper.config.instruments import VENUE_NAME
 from keeper.config.models import SECTIONS, Config, HedgeConfig, Mode, VenueConfig, mode_of
 from keeper.config.problems import Problems
+from keeper.config.redact import secrets_in
 from keeper.config.section import Section
-from keeper.config.values import kind_of, nearest, text
+from keeper.config.values import SECRETS, kind_of, nearest, text
 from keeper.core.orders import plain
 from keeper.errors import ConfigError
 
@@ -49,11 +50,23 @@ def parse_config(
 ) -> Config:
     """Check ``content`` as if it had been read from ``path``; ``file`` is what messages call it."""
     document = _toml(content, file)
+    token = SECRETS.set(secrets_in(document, environ))
+    try:
+        return _checked(document, file, path, environ, need_credentials=need_credentials)
+    finally:
+        SECRETS.reset(token)
+
+
+def _checked(
+    document: dict[str, Any], file: str, path: Path, environ: Mapping[str, str], *, need_credentials: bool
+) -> Config:
     problems = Problems(file, document)
     credentials.refuse_in_file(document, problems)
     warnings = environment.apply(environ, document, problems)
     missing = problems if need_credentials else Problems(file, document)
     warnings += credentials.resolve(document, path.absolute().parent, environ, missing)
+    # Once more: keys have been read from files, and those that stood in the document are gone from it.
+    SECRETS.set((*SECRETS.get(), *secrets_in(document, {})))
 
     _known_tables(document, problems)
     mode = _mode(document, problems)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from keeper.config.values import SeveralError, kind_of, nearest
+from keeper.config.values import MASK, SECRETS, SeveralError, kind_of, nearest, shortened
 from keeper.errors import ConfigError
 from keeper.secrecy import masked
 
 Path = tuple[str | int, ...]
 _MAX_SHOWN = 50
 _PART_CHARACTERS = 64
-_SECRET_CHARACTERS = 4
+_NAME_CHARACTERS = 40
 _SHAPES = {
     "string_type": "must be text in quotes",
     "dict_type": "must be a table",
@@ -44,19 +44,8 @@ def dotted(path: Path) -> str:
 
 def _quoted(part: str) -> str:
     """As TOML would write it: what cannot be seen, or would move a terminal's cursor, is spelt out."""
-    cut = part if len(part) <= _PART_CHARACTERS else part[: _PART_CHARACTERS - 1] + "…"
+    cut = shortened(part, _PART_CHARACTERS)
     return json.dumps(cut, ensure_ascii=False) if cut.isprintable() else json.dumps(cut)
-
-
-def _credentials(document: Mapping[str, Any]) -> Iterator[str]:
-    """The credentials in a document, wherever they came from, whether or not the rest of it makes sense."""
-    venues = document.get("venues")
-    for venue in venues.values() if isinstance(venues, Mapping) else ():
-        for name in ("api_key", "api_secret", "password"):
-            value = venue.get(name) if isinstance(venue, Mapping) else None
-            text = value.get_secret_value() if isinstance(value, SecretStr) else value
-            if isinstance(text, str) and len(text) >= _SECRET_CHARACTERS:
-                yield text
 
 
 @dataclass(slots=True)
@@ -99,15 +88,19 @@ class Problems:
         """Raise a :class:`ConfigError` that lists everything noted so far, if anything was."""
         if not self.found:
             return
-        count, secrets = len(self.found), tuple(_credentials(self.document))
-        # A key that stands under another name too would be quoted there as a wrong value.
-        told = [masked(line, secrets, "***") for line in self.found[:_MAX_SHOWN]]
+        count, told = len(self.found), [self._told(line) for line in self.found[:_MAX_SHOWN]]
         if count == 1:
             raise ConfigError(told[0])
         lines = [f"  - {line}" for line in told]
         if count > _MAX_SHOWN:
             lines.append(f"  … and {count - _MAX_SHOWN} more")
         raise ConfigError("\n".join([f"{self.file} has {count} problems:", *lines]))
+
+    def _told(self, line: str) -> str:
+        """A line without secrets: a key that stands under another name too would be quoted there as a wrong value."""
+        # The file's own name stays, whatever a password may be: without it nobody knows where to look.
+        file = self.file if line.startswith(self.file) else ""
+        return file + masked(line.removeprefix(file), SECRETS.get(), MASK)
 
     def _where(self, path: Path) -> str:
         name = self._hedge_name(path)
@@ -119,7 +112,7 @@ class Problems:
         if len(path) < 2 or path[0] != "hedges":
             return None
         name = self._value((*path[:2], "name"))
-        return name[:40] if isinstance(name, str) and name.isprintable() else None
+        return shortened(name, _NAME_CHARACTERS) if isinstance(name, str) and name.isprintable() else None
 
     def _value(self, path: Path) -> Any:
         value: Any = self.document

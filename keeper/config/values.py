@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
@@ -15,12 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from keeper.core.orders import plain
+from keeper.secrecy import masked
 
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 MAX_DIGITS_BEFORE_POINT = 18
 MAX_DIGITS_AFTER_POINT = 24
 _SHOWN_CHARACTERS = 40
 _SHOWN_BITS = 4096
+_LOOKED_AT_CHARACTERS = 16_384
+MASK = "***"
+SECRETS: ContextVar[tuple[str, ...]] = ContextVar("keeper_config_secrets", default=())
+"""What is known to be secret while a configuration is read: a person may have put it where it does not belong too."""
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})://(?P<rest>\S*)")
+_PLAIN_SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
 
 class SeveralError(ValueError):
@@ -54,12 +62,27 @@ def kind_of(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it may be repeated in a message: short, on one line."""
+    """A value as it may be repeated in a message: short, on one line, with nothing secret in it."""
     # Python writes no decimal digits of a number of thousands of them, as TOML takes in hexadecimal.
     is_vast = isinstance(value, int) and value.bit_length() > _SHOWN_BITS
     text = f"{value:#x}" if is_vast else str(value)
-    text = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    text = shortened(text, _SHOWN_CHARACTERS)
     return repr(text) if isinstance(value, str) else text
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so much of a text as it may be repeated: what is secret in it goes first, because half of a secret is
+    not known for one.
+    """
+    text = masked(_ADDRESS.sub(_host_alone, text[:_LOOKED_AT_CHARACTERS]), SECRETS.get(), MASK)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _host_alone(address: re.Match[str]) -> str:
+    """An address as it may be repeated: a plain one of a host; of any other, which may hold a token, its scheme."""
+    scheme, rest = address["scheme"], address["rest"]
+    is_plain = scheme.lower() in _PLAIN_SCHEMES and re.fullmatch(r"(\[[0-9A-Fa-f:]*\]|[A-Za-z0-9.-]*)(:\d*)?/?", rest)
+    return address[0] if is_plain else f"{scheme}://{MASK}"
 
 
 def decimal_of(value: object) -> Decimal:

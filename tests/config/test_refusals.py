@@ -9,7 +9,7 @@ import pytest
 
 from keeper.config.models import SECTIONS
 from keeper.errors import ConfigError
-from tests.config.support import API_SECRET, CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
+from tests.config.support import API_KEY, API_SECRET, CREDENTIALS, HEAD, HEDGE, SMALL, VENUE, parse, refusal
 
 SECOND = HEDGE.replace('"btc"', '"two"').replace("main:BTC", "main:ETH")
 
@@ -353,3 +353,70 @@ def test_a_venue_has_no_name_that_holdings_outside_of_venues_have(name: str) -> 
 @pytest.mark.parametrize("name", ["VENUES__MAIN__EXCHANGE", "HEDGES__0__RATIO", "MODE"])
 def test_a_credential_under_another_name_is_not_repeated(name: str) -> None:
     assert "***" in refusal(SMALL, {**CREDENTIALS, f"KEEPER_{name}": API_SECRET})
+
+
+LONG = "CANARYkeyOfSixtyFourCharactersAsSomeVenuesGiveThem0123456789abcd"
+WRONG = ["VENUES__MAIN__EXCHANGE", "HEDGES__0__RATIO", "HEDGES__0__INSTRUMENT", "HEDGES__0__NAME", "MODE", "API__BIND"]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_of_a_long_credential_no_half_is_repeated(name: str) -> None:
+    """Values are cut before they are told, and half of a credential would not be known for one."""
+    for value in (LONG, f"x{LONG}", f"{LONG.upper()} {LONG}"):
+        environ = {"KEEPER_VENUES__MAIN__API_SECRET": LONG, f"KEEPER_{name}": value}
+        assert "canary" not in refusal(SMALL, {**CREDENTIALS, **environ}).lower()
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tgram://123456:CANARYtoken/chat",
+        "tgram://CANARYtoken/chat",
+        "ntfy://CANARYtopic",
+        "discord://webhook/CANARYtoken/?a=b",
+        "postgresql://keeper:CANARYpw@localhost/keeper",
+        "https://hooks.example.com/services/CANARYtoken",
+        "https://CANARYuser@example.com",
+    ],
+)
+def test_an_address_under_another_name_is_told_by_its_scheme(name: str, url: str) -> None:
+    """Whether or not anything knows it for a secret: nobody gave it where it belongs."""
+    text = refusal(SMALL + '[limits]\nmax_order_notional = "x"\n', {**CREDENTIALS, f"KEEPER_{name}": url})
+    assert "CANARY" not in text
+
+
+def test_an_address_of_a_host_alone_is_told_whole() -> None:
+    assert "is 'http://127.0.0.1:8787/'" in refusal(
+        SMALL, {**CREDENTIALS, "KEEPER_API__BIND": "http://127.0.0.1:8787/"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "secret"),
+    [
+        ('[alerts]\nurls = ["tgram://CANARYtoken1/chat"]\n', "CANARYtoken1"),
+        ('[alerts]\nurls = "tgram://CANARYtoken1/chat"\n', "CANARYtoken1"),
+        ('[journal]\nurl = "postgresql://keeper:CANARYpw@localhost/keeper"\n', "CANARYpw"),
+        ('[venues.main.ccxt]\nhttpProxy = "http://CANARYuser:CANARYpw@localhost"\n', "CANARYuser CANARYpw"),
+        ('[venues.other]\nexchange = "somewhere"\nsecretKey = "CANARYsec"\n', "CANARYsec"),
+    ],
+)
+def test_no_secret_of_another_table_is_repeated(more: str, secret: str) -> None:
+    text = refusal(SMALL + more, {**CREDENTIALS, "KEEPER_HEDGES__0__RATIO": secret})
+    assert "hedges[0].ratio" in text
+    assert "CANARY" not in text
+
+
+def test_no_credential_is_repeated_of_a_venue_that_the_file_does_not_have(tmp_path: Path) -> None:
+    gone = {"KEEPER_VENUES__GONE__API_SECRET": "CANARYsec", "KEEPER_HEDGES__0__RATIO": "CANARYsec"}
+    assert "CANARY" not in refusal(SMALL, {**CREDENTIALS, **gone})
+    (tmp_path / "secret").write_text("CANARYsec\n")
+    by_file = SMALL.replace(VENUE, VENUE + 'api_secret_file = "secret"\n').replace('"0.6"', '"CANARYsec"')
+    key_alone = {"KEEPER_VENUES__MAIN__API_KEY": API_KEY}
+    assert "CANARY" not in refusal(by_file, key_alone, tmp_path)
+
+
+def test_the_file_is_named_whatever_a_password_is() -> None:
+    journal = '[journal]\nurl = "postgresql://k:keeper@localhost/keeper"\n'
+    assert "keeper.toml: hedges[0].ratio" in refusal((SMALL + journal).replace('"0.6"', '"x"'))
