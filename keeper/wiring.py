@@ -82,6 +82,12 @@ class Venues:
     markets: Mapping[str, Markets] = field(default_factory=dict)
     books: Mapping[str, Books] = field(default_factory=dict)
     papers: Mapping[str, PaperVenue] = field(default_factory=dict)
+    made: Mapping[str, CcxtVenue] = field(default_factory=dict)
+
+    def hide(self, secret: str) -> None:
+        """Mask what became a secret after the venues were made, in all that they answer."""
+        for venue in self.made.values():
+            venue.hide(secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +212,7 @@ async def open_venues(
         traders: dict[str, Trader] = dict(papers)
         if _POLICIES[config.mode].trading:
             traders = {name: venue.trader for name, venue in made.items()}
-        yield Venues(observers, traders, made, there, there, papers)
+        yield Venues(observers, traders, made, there, there, papers, made)
 
 
 def _symbols_by_venue(config: Config) -> dict[str, list[str]]:

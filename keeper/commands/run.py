@@ -73,6 +73,7 @@ async def _keep(config: Config, ending: _Ending, *, live: bool) -> None:
         running = await stack.enter_async_context(serving(house))
         token = ensure_token(token_path(config.token_file, config.journal_url, config.path.parent))
         hide(token)
+        house.venues.hide(token)
         app = build_app(running.face, token)
         host, port = await stack.enter_async_context(serve(app, config.api.host, config.api.port))
         log.info("api", address=f"http://{host}:{port}/api/v1/state")

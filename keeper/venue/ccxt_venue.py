@@ -67,6 +67,10 @@ class CcxtVenue:
         """Whether the wait was asked for while we started."""
         return self.connection.budget.start is Start.REFUSED
 
+    def hide(self, secret: str) -> None:
+        """Mask one more text in whatever the venue answers from now on."""
+        self.connection.guard.secrets = (*self.connection.guard.secrets, secret)
+
     async def open(self) -> None:
         """Load the markets; raises :class:`~keeper.venue.base.VenueError`."""
         await self.connection.open()

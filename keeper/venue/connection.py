@@ -28,7 +28,7 @@ from keeper.venue.budget import Budget, Urgency, urgency
 from keeper.venue.classify import reading_error, say
 from keeper.venue.client import UNREAD_LISTS, CcxtClient, Unread
 from keeper.venue.figures import Row
-from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse
+from keeper.venue.guard import ANSWERS, Answer, Guard, cleanse, redact
 from keeper.venue.listing import barren, doubt, kinds
 from keeper.venue.parsing import instrument_of, rows_at, unit_of, unknown_symbol
 from keeper.venue.recipes import Capability, Product, Read
@@ -207,6 +207,10 @@ class Connection:
             failure = BadReadingError(f"{self.name}: the answer makes no sense: {say(error, self.guard.secrets)}")
         raise failure
 
+    def clean(self, text: str) -> str:
+        """A text that repeats what the venue wrote, as it may be shown."""
+        return redact(text, self.guard.secrets)
+
     async def ask(self, call: Callable[[], Awaitable[T]], level: Urgency, what: str) -> T:
         """One call of the client; what it raises is a :class:`VenueError` without secrets or addresses in it."""
         answers: list[Answer] = []
@@ -311,7 +315,9 @@ class Connection:
         unsure = None if symbol in markets else doubt(symbol, markets, self._nothing_in)
         if unsure is not None:
             self.missed.add(symbol)
-            raise UnreadMarketError(f"{self.name}:{symbol} is in no list of markets that makes sense: {unsure}")
+            raise UnreadMarketError(
+                f"{self.name}:{symbol} is in no list of markets that makes sense: {self.clean(unsure)}"
+            )
         if symbol not in markets:
             contracts = [
                 name for name, market in markets.items() if market.get("contract") and not market.get("option")

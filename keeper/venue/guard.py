@@ -22,6 +22,10 @@ SECRET_LENGTH_MIN = 4
 """Shorter texts are no secrets, and taking them out would take out every letter."""
 ECHO_LENGTH_MIN = 12
 """Shorter ones, and numbers, are left in answers: they might be a part of what the venue has to say."""
+ECHO_MIXED_MIN = 8
+"""So long are the shortest that are taken out all the same where letters and digits are mixed in them: no field, coin
+or contract of a venue is called like a password.
+"""
 ECHO_LOOK_MAX = 1 << 20
 """Longer answers, which are lists of markets, are searched for the usual spellings alone: the loop waits meanwhile."""
 TEXT_LENGTH_MAX = 20_000
@@ -106,13 +110,21 @@ def cleanse(failure: BaseException, secrets: tuple[str, ...]) -> None:
 
 def without_echo(body: str, secrets: tuple[str, ...]) -> str:
     """An answer without the secrets that it repeats, before anything reads it: what is read may be shown, cut short."""
-    telling = [secret for secret in secrets if len(secret) >= ECHO_LENGTH_MIN and not secret.isdigit()]
+    telling = [secret for secret in secrets if _is_telling(secret)]
     if len(body) <= ECHO_LOOK_MAX:
         return masked(body, telling, HIDDEN)
     for secret in telling:
         for form in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]):
             body = body.replace(form, HIDDEN)
     return body
+
+
+def _is_telling(secret: str) -> bool:
+    """Whether a text that is found in an answer can only be the secret."""
+    if len(secret) >= ECHO_LENGTH_MIN:
+        return not secret.isdigit()
+    has_both = any(map(str.isalpha, secret)) and any(map(str.isdigit, secret))
+    return len(secret) >= ECHO_MIXED_MIN and has_both
 
 
 def pin_loggers() -> None:

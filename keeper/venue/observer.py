@@ -121,10 +121,11 @@ class CcxtObserver:
             except BadReadingError as failure:
                 raise BadReadingError(f"{self.name}: {failure}") from None
         if unread and not totals:
-            raise BadReadingError(f"{self.name}: {next(iter(unread.values()))}")
+            raise BadReadingError(self._at.clean(f"{self.name}: {next(iter(unread.values()))}"))
         if not totals and not rows and wallet not in MAY_BE_EMPTY:
             raise EmptyReadingError(f"{self.name}: the wallet came back without a single row")
-        return Wallet(AccountId(self.name, wallet), totals, unread=unread)
+        told = {code: self._at.clean(text) for code, text in unread.items()}
+        return Wallet(AccountId(self.name, wallet), totals, unread=told)
 
     async def _take_off_open_pnl(self, totals: dict[str, Base], read: Read, market_field: str, pnl_field: str) -> None:
         by_id = self._at.client.markets_by_id or {}

@@ -19,7 +19,7 @@ from keeper.venue.base import (
 from keeper.venue.budget import Urgency
 from keeper.venue.connection import RAW_SIZES, Connection, settled
 from keeper.venue.figures import Row, decimal_of, stated
-from keeper.venue.guard import ANSWERS
+from keeper.venue.guard import ANSWERS, cleanse
 from keeper.venue.order_rows import working_order
 from keeper.venue.parsing import (
     UNIFIED_FIELDS,
@@ -61,6 +61,9 @@ class Positions:
             for missing in self._at.unlisted:
                 book.faults.append(UnreadMarketError(f"{self.name}: a list of markets could not be read: {missing}"))
             book.unread |= {symbol for symbol in self._at.missed if self._at.is_missed(symbol)}
+            for fault in book.faults:
+                # They are told with the rest of the book, and repeat what could not be understood.
+                cleanse(fault, self._at.guard.secrets)
             return book.closed()
 
     async def _book(self) -> _Parts:

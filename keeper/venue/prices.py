@@ -128,7 +128,9 @@ class Prices:
         if not any(_has_mark(values.get(symbol, {})) for symbol in symbols):
             raise failure
         for symbol in symbols:
-            values.setdefault(symbol, {})["fault"] = f"a part of the prices could not be read: {failure}"
+            values.setdefault(symbol, {})["fault"] = self._at.clean(
+                f"a part of the prices could not be read: {failure}"
+            )
         return values
 
     async def _marks_one_by_one(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
@@ -180,7 +182,7 @@ class Prices:
                         values[symbol].setdefault(ours, row[theirs])
         if failures:
             for found in values.values():
-                found["fault"] = f"a part of the prices could not be read: {failures[0]}"
+                found["fault"] = self._at.clean(f"a part of the prices could not be read: {failures[0]}")
                 found.setdefault("mark", _another_price(found))
         return values
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from keeper.clock import SystemClock
 from keeper.look import look_once
+from keeper.venue.base import UnreadMarketError
+from keeper.wiring import open_venues
 from tests.venue.test_payloads import Told, config_over, serving
 from tests.venue.test_told import LINEAR, hedge
 from tests.venue.venues_told import binance, binance_position
@@ -49,6 +52,72 @@ async def test_refusals_that_repeat_the_request(tmp_path: Path, key: str) -> Non
         look = await look_once(config_over("binance", url, tmp_path, hedge(LINEAR), key=key))
     assert look.hedges[0].exposure.blockers
     assert "CANARY" not in repr(look)
+
+
+def routes_that_say(*texts: str) -> Any:
+    """Binance, with a text in the place of a size, of a balance and of a side, and as a coin's name."""
+    first, last = texts[0], texts[-1]
+    position = binance_position("BTCUSDT", first, last, side=first)
+    balances = [
+        {"asset": "BTC", "free": first, "locked": last},
+        *({"asset": text.upper(), "free": "1", "locked": "0"} for text in texts if not text.isalpha()),
+    ]
+    return {
+        **binance([], []),
+        "/fapi/v3/positionRisk": [position],
+        "/api/v3/account": {"balances": balances},
+        "/fapi/v1/premiumIndex": [{"symbol": "BTCUSDT", "markPrice": first}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "texts"),
+    [
+        ('[venues.main.ccxt]\nwsProxy = "http://CANARY01:CANARYp2@127.0.0.1:9"\n', ("CANARYp2", "CANARY01")),
+        ('[venues.main.ccxt]\nwsProxy = "http://usr:CANARY@127.0.0.1:9"\n', ("CANARY",)),
+        ('[venues.main.ccxt]\nheaders = { "X-Gate-Auth" = "Bearer CANARYgate1" }\n', ("CANARYgate1",)),
+        ('[venues.main.ccxt]\noptions = { gate = { accessKey = "CANARYgate1" } }\n', ("CANARYgate1",)),
+    ],
+)
+async def test_short_secrets_and_those_of_other_tables(tmp_path: Path, more: str, texts: tuple[str, ...]) -> None:
+    """What is read of the rest stays, and what could not be read is told without repeating it."""
+    async with serving(routes_that_say(*texts)) as (url, _):
+        look = await look_once(config_over("binance", url, tmp_path, hedge(LINEAR), more))
+    assert "<hidden>" in repr(look)
+    assert "canary" not in repr(look).lower()
+
+
+@pytest.mark.parametrize("path", ["/fapi/v1/premiumIndex", "/fapi/v1/exchangeInfo"])
+async def test_a_short_secret_in_the_place_of_a_row(tmp_path: Path, path: str) -> None:
+    """Prices that another list stood in for, and a market that makes no sense, are told beside what was read."""
+    routes = binance([], [])
+    if path.endswith("exchangeInfo"):
+        (market, *_) = routes[path]["symbols"]
+        routes[path] = {"symbols": [{**market, "quoteAsset": "CANARY" + "\t", "baseAsset": "BTC"}]}
+    else:
+        routes[path] = ["CANARY"]
+    more = '[venues.main.ccxt]\nwsProxy = "http://usr:CANARY@127.0.0.1:9"\n'
+    async with serving(routes) as (url, _):
+        config = config_over("binance", url, tmp_path, hedge(LINEAR), more)
+        look = await look_once(config)
+        if path.endswith("exchangeInfo"):
+            async with open_venues(config, SystemClock(), patience_seconds=1, to_look=True) as venues:
+                with pytest.raises(UnreadMarketError, match="calls a coin '<hidden>"):
+                    venues.observers["main"].instrument(LINEAR)
+    assert "<hidden>" in repr(look)
+    assert "CANARY" not in repr(look)
+
+
+async def test_what_became_a_secret_after_the_start(tmp_path: Path) -> None:
+    """The token of the API is made when the venues are open already."""
+    token = "CANARYtokenOfTheInterface"
+    async with serving(routes_that_say(token)) as (url, _):
+        config = config_over("binance", url, tmp_path, hedge(LINEAR))
+        async with open_venues(config, SystemClock(), patience_seconds=1, to_look=True) as venues:
+            venues.hide(token)
+            book = await venues.observers["main"].positions()
+    assert book.faults
+    assert "CANARY" not in repr(book)
 
 
 @pytest.mark.parametrize("way", ["a figure", "a refusal", "a coin's name"])
