@@ -11,6 +11,7 @@ from decimal import Decimal
 import structlog
 
 from keeper import waits
+from keeper.api.token import read_token, token_path
 from keeper.belonging import note_accounts, refuse_other_accounts
 from keeper.betas import Betas
 from keeper.candidates import Markets
@@ -132,11 +133,19 @@ def _make(name: str, venue: VenueConfig, config: Config, clock: Clock) -> CcxtVe
 
 def _credentials(venue: VenueConfig, config: Config) -> Credentials:
     """The venue's keys; none where nothing but public data is asked for. What else is secret is hidden in any case."""
-    hidden = secrets(config)
+    hidden = _hidden(config)
     if not _asks_account(venue, config):
         return Credentials(hidden=hidden)
     password = "" if venue.password is None else venue.password.get_secret_value()
     return Credentials(venue.api_key.get_secret_value(), venue.api_secret.get_secret_value(), password, hidden=hidden)
+
+
+def _hidden(config: Config) -> tuple[str, ...]:
+    """The configuration's secrets, and the API's token where a keeper has made it already."""
+    with suppress(KeeperError):  # there is none, or none for this user
+        token = read_token(token_path(config.token_file, config.journal_url, config.path.parent))
+        return (*secrets(config), token)
+    return secrets(config)
 
 
 def _asks_account(venue: VenueConfig, config: Config) -> bool:

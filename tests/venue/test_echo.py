@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from keeper.api.token import ensure_token
 from keeper.clock import SystemClock
 from keeper.look import look_once
 from keeper.venue.base import UnreadMarketError
@@ -108,8 +109,17 @@ async def test_a_short_secret_in_the_place_of_a_row(tmp_path: Path, path: str) -
     assert "CANARY" not in repr(look)
 
 
+async def test_the_token_that_another_keeper_made(tmp_path: Path) -> None:
+    """A command that only looks finds it beside the journal of the keeper that runs."""
+    token = ensure_token(tmp_path / "keeper.token")
+    async with serving(routes_that_say(token)) as (url, _):
+        look = await look_once(config_over("binance", url, tmp_path, hedge(LINEAR)))
+    assert "<hidden>" in repr(look)
+    assert token.lower() not in repr(look).lower()
+
+
 async def test_what_became_a_secret_after_the_start(tmp_path: Path) -> None:
-    """The token of the API is made when the venues are open already."""
+    """At a first start the token of the API is made when the venues are open already."""
     token = "CANARYtokenOfTheInterface"
     async with serving(routes_that_say(token)) as (url, _):
         config = config_over("binance", url, tmp_path, hedge(LINEAR))
