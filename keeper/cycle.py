@@ -34,6 +34,7 @@ from keeper.core.model import (
 )
 from keeper.core.orders import Epoch, is_ours
 from keeper.core.resting import placed
+from keeper.errors import VenueStartError
 from keeper.execute import Executor
 from keeper.journal.base import Journal, JournalError, Remembered
 from keeper.judging import DAY_MS, Judgement, Pace, Refusal, expected_of, judge
@@ -249,6 +250,14 @@ def reseat(desk: Desk) -> None:
     """Give the hedges the contracts that their memories name, for the desk and for what it observes with."""
     desk.hedges = seat(desk.hedges, desk.memories, desk.observatory.observers)
     desk.observatory.hedges = tuple(desk.hedges)
+
+
+def reseat_running(desk: Desk) -> None:
+    """As :func:`reseat`; where a venue's list makes no sense just now the hedges keep the contracts that they have."""
+    try:
+        reseat(desk)
+    except VenueStartError as error:
+        log.error("not_reseated", text=f"{error}; the next list of markets tells")
 
 
 async def restore(desk: Desk) -> None:

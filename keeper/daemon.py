@@ -23,7 +23,7 @@ from keeper.core.steering import TargetError, Wish, redirected, target_in_force,
 from keeper.core.targets import Target
 from keeper.core.unshown import without_given_up
 from keeper.core.working import WITHDRAWN
-from keeper.cycle import Desk, ask_again, reseat, turn
+from keeper.cycle import Desk, ask_again, reseat_running, turn
 from keeper.journal.base import Event, JournalError
 from keeper.rollover import KIND as ROLL_KIND
 from keeper.rollover import Ordered
@@ -287,7 +287,7 @@ class Daemon:
             rolled = memory.roll != self.desk.memories.get(command.hedge, HedgeMemory()).roll
             self.desk.memories[command.hedge] = memory
             if rolled:
-                reseat(self.desk)
+                reseat_running(self.desk)
             command.finish(memory)
             log.info(
                 "operator",

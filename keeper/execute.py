@@ -76,7 +76,7 @@ class Patience:
     fills_margin_ms: int = 60_000
     not_found_needed: int = 2
     position_lag_ms: int = 30_000
-    acknowledged_ms: int = 600_000
+    acknowledged_ms: int = 180_000
 
     @property
     def absence_ms(self) -> int:
@@ -352,10 +352,13 @@ class OrderExecutor:
     def _may_be_late(self, intent: Intent, *, vouched: bool) -> bool:
         """Whether a position that has not moved proves nothing yet, because it, or the order itself, may be late.
 
-        An order that the venue has given a number was there: it is looked for much longer, unless a person has looked.
+        An immediate order that the venue has given a number was there: it is looked for longer, unless a person has
+        looked. One that rested may be forgotten once it is taken back.
         """
         has_number = intent.outcome.venue_order_id is not None and not vouched
-        needed_ms = self._patience.acknowledged_ms if has_number else self._patience.absence_ms
+        needed_ms = self._patience.absence_ms
+        if has_number and not intent.order.rests:
+            needed_ms = max(needed_ms, self._patience.acknowledged_ms)
         _, began = self._denied[intent.client_id]
         return (self._clock.monotonic() - began) * 1000 < needed_ms
 

@@ -255,7 +255,8 @@ def _judge_one(
     if doubt is not None and not memory.flattened:
         decision = _waiting(decision, doubt)
     memory = remember(exposure, decision, memory)
-    decision = for_margin(exposure, memory, bench.limits.margin, decision)
+    if doubt is None:  # a margin read beside an old position would have the same contracts covered again
+        decision = for_margin(exposure, memory, bench.limits.margin, decision)
     rules, now_ms, carrying = exposure.hedge.roll, bench.clock.now_ms(), rolling(exposure.hedge)
     due = [due_note(each, rules, now_ms) for each in carrying if memory.roll is None]
     worked = _worked(bench, exposure, decision, memory, resting, epoch)

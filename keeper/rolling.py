@@ -6,7 +6,7 @@ import structlog
 
 from keeper.core.model import HedgeMemory, Instrument, InstrumentId, Roll
 from keeper.core.roll_state import RollRefusedError, begun
-from keeper.cycle import Desk, reseat
+from keeper.cycle import Desk, reseat_running
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,6 @@ async def begin_roll(desk: Desk, hedge: str, target: Instrument, source: Instrum
     assert memory.roll is not None  # noqa: S101  begun() has just put it there
     await desk.journal.memory(hedge, memory)
     desk.memories[hedge] = memory
-    reseat(desk)
+    reseat_running(desk)
     log.info("roll_begun", hedge=hedge, source=str(memory.roll.source), target=str(memory.roll.target))
     return memory.roll

@@ -8,7 +8,7 @@ then E + D does not move with the price, and a full hedge stays full.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -460,14 +460,19 @@ def expect(
         # What an earlier cover has bought back, and is not shown yet, is bought back still.
         earlier = memory.covered.get(ident, NO_CONTRACTS) if ident in memory.expected else NO_CONTRACTS
         covered[ident] = Contracts(earlier + signed_filled)
-    stood = Contracts(implied - signed_filled)
-    former = [each for each in (*memory.formerly.get(ident, ()), stood) if each != implied]
-    formerly = {**memory.formerly, ident: tuple(former[-FORMER_MAX:])}
     expected = {**memory.expected, ident: implied}
-    return replace(
-        memory, expected=expected, expected_since_ms=now_ms, covered=covered, filled_ms=now_ms, formerly=formerly,
-        unsettled=False,  # what was seen before this fill was told may be its work, and it is waited for in any case
-    )  # fmt: skip
+    memory = replace(memory, expected=expected, expected_since_ms=now_ms, covered=covered)
+    return moved_by_us(memory, ident, (Contracts(implied - signed_filled),), implied, now_ms)
+
+
+def moved_by_us(
+    memory: HedgeMemory, ident: InstrumentId, stood: Iterable[Contracts], implied: Contracts, now_ms: int
+) -> HedgeMemory:
+    """Memory of fills of ours: where the position ``stood`` before them is where an old answer will have it."""
+    former = [each for each in (*memory.formerly.get(ident, ()), *stood) if each != implied]
+    formerly = {**memory.formerly, ident: tuple(former[-FORMER_MAX:])}
+    # What was seen before this fill was told may be its work; and until it shows it is waited for in any case.
+    return replace(memory, filled_ms=now_ms, formerly=formerly, unsettled=False)
 
 
 def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:

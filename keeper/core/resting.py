@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from keeper.core.execution import Execution, Resting
-from keeper.core.hedge import expect
+from keeper.core.hedge import expect, moved_by_us
 from keeper.core.model import (
     NO_CONTRACTS,
     ONE,
@@ -101,8 +101,10 @@ def after_end(memory: HedgeMemory, intent: Intent, outcome: Outcome, now_ms: int
             memory, intent.order.instrument, intent.position_before, Contracts(implied - intent.position_before), now_ms
         )
     # Counted from the last reading, which has a part of it already.
-    memory = replace(memory, resting=None)
-    return expect(memory, intent.order.instrument, Contracts(known.shown), Contracts(implied - known.shown), now_ms)
+    memory, ident, shown = replace(memory, resting=None), intent.order.instrument, Contracts(known.shown)
+    if outcome.filled:
+        memory = moved_by_us(memory, ident, (intent.position_before, shown), implied, now_ms)
+    return expect(memory, ident, shown, Contracts(implied - shown), now_ms)
 
 
 def runs_ahead(known: Resting, side: Side) -> bool:

@@ -30,8 +30,11 @@ UNREADABLE = (ContentError, ArithmeticError, AttributeError, LookupError, Recurs
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
-    """Every error that a journal's database, or what stands in it, may raise, wrapped by SQLAlchemy or not."""
-    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError, *UNREADABLE)
+    """Every error that a journal's database may raise, wrapped by SQLAlchemy or not, and that of its content.
+
+    Who only reads adds :data:`UNREADABLE`. Where something is written these are faults of ours, and no damage.
+    """
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error, OSError, ContentError)
     if find_spec("asyncpg") is not None:
         asyncpg = import_module("asyncpg")  # by name: it is optional, and where it is absent nobody knows its types
         errors += (asyncpg.PostgresError, asyncpg.InterfaceError)

@@ -31,7 +31,7 @@ from keeper.journal import codec, queries, rows, schema
 from keeper.journal.base import Event, Remembered
 from keeper.journal.costs import HedgeCosts, OrderCost, costs_by_hedge, order_cost
 from keeper.journal.engine import probe, reader_engine
-from keeper.journal.failure import driver_errors, readable
+from keeper.journal.failure import UNREADABLE, driver_errors, readable
 from keeper.journal.migrate import version_of
 from keeper.journal.url import describe, file_of, parse
 from keeper.venue.base import Fill
@@ -110,7 +110,7 @@ class JournalReader:
     def __init__(self, name: str, engine: AsyncEngine | None) -> None:
         self.name = name
         self._engine = engine
-        self._errors = driver_errors()
+        self._errors: tuple[type[Exception], ...] = (*driver_errors(), *UNREADABLE)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -25,7 +25,7 @@ from keeper.core.model import CycleRecord, HedgeMemory, InstrumentId, Intent, Ou
 from keeper.journal import codec, queries, rows, schema
 from keeper.journal.base import Event, FundingEntry, JournalError, Remembered, Run
 from keeper.journal.engine import probe, writer_engine
-from keeper.journal.failure import driver_errors, readable
+from keeper.journal.failure import UNREADABLE, driver_errors, readable
 from keeper.journal.migrate import upgrade
 from keeper.journal.url import describe, file_of, parse
 from keeper.venue.base import Fill
@@ -334,6 +334,10 @@ class SqlJournal:
                 f"journal {self._name}: could not {doing}: it contradicts what is there ({error.orig})"
             ) from error
         except self._errors as error:
+            raise readable(error, self._name, doing) from error
+        except UNREADABLE as error:
+            if not doing.startswith("read"):
+                raise
             raise readable(error, self._name, doing) from error
 
 

@@ -80,10 +80,11 @@ def test_the_end_is_expected_of_the_last_reading() -> None:
 
 
 def test_an_end_that_shows_already_is_not_waited_for() -> None:
+    """Where the position stood before is known all the same: an old answer would have it there."""
     memory = HedgeMemory(resting=known("4", "-4", "-4"))
-    assert after_end(memory, intent("4", OutcomeState.PARTIAL), intent("4", OutcomeState.PARTIAL).outcome, 7) == (
-        HedgeMemory()
-    )
+    after = after_end(memory, intent("4", OutcomeState.PARTIAL), intent("4", OutcomeState.PARTIAL).outcome, 7)
+    assert (after.expected, after.resting, after.filled_ms) == ({}, None, 7)
+    assert after.formerly == {order().instrument: (D(0),)}
 
 
 def test_an_order_that_was_never_seen_to_rest_counts_from_where_it_was_sent() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from keeper.core.execution import AT_ONCE, Execution, Style
 from keeper.core.model import (
     Contracts,
     Decision,
@@ -112,8 +113,9 @@ class LateVenue(LocalVenue):
 class LateHouse(House):
     line: LateVenue
 
-    async def start(self) -> None:
+    async def start(self, execution: Execution = AT_ONCE) -> None:
         await self.hedge()
+        self.hedges[0] = replace(self.hedges[0], execution=execution)
         self.line = LateVenue(self.venue)
 
         def wrap(_: LocalVenue) -> tuple[Observer, Trader]:
@@ -149,7 +151,7 @@ async def house(tmp_path: Path) -> AsyncIterator[LateHouse]:
     await made.close()
 
 
-@pytest.mark.parametrize("seconds", [12, 29, 45, 70, 300])
+@pytest.mark.parametrize("seconds", [12, 29, 45, 70, 170])
 async def test_an_order_that_was_acknowledged_is_waited_for_however_late_everything_is(
     house: LateHouse, seconds: int
 ) -> None:
@@ -186,12 +188,12 @@ async def test_an_order_that_never_arrived_is_absent_after_twice_the_time_that_a
     assert first.outcome.state is OutcomeState.ABSENT
 
 
-async def test_an_order_with_a_number_that_is_nowhere_ends_after_ten_minutes(house: LateHouse) -> None:
+async def test_an_order_with_a_number_that_is_nowhere_ends_after_three_minutes(house: LateHouse) -> None:
     await house.start()
     house.line.swallows = True
     assert await house.watched(10) == D(0)
     house.line.swallows = False
-    assert await house.watched(585) == D(0)
+    assert await house.watched(165) == D(0)
     assert await house.watched(40) == D(5)
     assert house.desk is not None
     first, *_ = await house.desk.journal.intents_since(0)
@@ -286,3 +288,16 @@ async def test_the_same_change_for_real_is_traded_back_once_our_fill_is_old(hous
     assert decision.reasons[0].code == "unsettled"
     await house.watched(40)
     assert house.position() == D(-6)
+
+
+async def test_a_position_of_before_an_order_that_rested_is_no_other_trade_either(house: LateHouse) -> None:
+    """The last look before its end had shown what filled, so that nothing is left to be waited for."""
+    await house.start(Execution(Style.PASSIVE, escalate_drift=D(9)))
+    await house.line.freeze(0)
+    await house.turn(2)
+    house.exchange.fill_resting(KEY, BTC)
+    await house.turn(3)
+    assert house.position() == D(-5)
+    house.line.shows_from = house.clock.monotonic() + 13
+    assert await house.watched(60) == D(5)
+    assert len(house.orders) == 1
