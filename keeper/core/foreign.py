@@ -18,16 +18,16 @@ def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
     auto-deleveraging made smaller by more than the hedge's cap is not opened again without a person. A position that
     went away with its contract, settled or delisted, is opened again where another leg can carry it.
     """
-    changed = [leg for leg in exposure.legs if leg.foreign_contracts != 0]
-    if not changed:
+    moved = [leg for leg in exposure.legs if leg.foreign_contracts != 0]
+    if not moved:
         return None, None
-    text = " and ".join(f"the position in {leg.id} changed by {leg.foreign_contracts} contracts" for leg in changed)
-    if any(leg.expired for leg in changed):
+    text = " and ".join(f"the position in {leg.id} changed by {leg.foreign_contracts} contracts" for leg in moved)
+    if any(leg.expired for leg in moved):
         text += " (expired and settled)"
     text += " without an order of ours"
     said = Reason("foreign_change", text)
     weighted = exposure.weighted_base
-    smaller = sum((_lost(leg) for leg in changed), ZERO)
+    smaller = sum((_lost(leg) for leg in moved), ZERO)
     if weighted is None or weighted <= 0 or smaller <= exposure.hedge.max_foreign_ratio * weighted:
         return said, None
     return said, Reason("foreign_change", f"{text}, more than {exposure.hedge.max_foreign_ratio} of the exposure")

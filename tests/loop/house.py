@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from keeper.core.limits import Limits
 from keeper.core.model import AccountId, Band, Base, CycleRecord, ExposureMode, Hedge, HedgeCycle, Quote, Unlisted
 from keeper.core.targets import Target
 from keeper.cycle import Desk, restore, turn
+from keeper.daemon import Daemon, Rhythm
 from keeper.execute import OrderExecutor
 from keeper.journal.sql import SqlJournal
 from keeper.observe import Observatory
@@ -112,6 +114,15 @@ class House:
 
     async def one(self) -> HedgeCycle:
         return (await self.turn()).hedges[0]
+
+    async def told(self, change: str, hedge: str = "btc") -> None:
+        """Give the daemon an operator's command and let it be obeyed, as it is between two turns."""
+        assert self.desk is not None
+        daemon = Daemon(self.desk, self.clock, Rhythm())
+        task = asyncio.ensure_future(getattr(daemon, change)(hedge))
+        await self.clock.sleep(0)
+        await daemon._obey()
+        await task
 
     # -- the truth ---------------------------------------------------------------------------------------------------
 

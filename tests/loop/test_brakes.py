@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from structlog.testing import capture_logs
 
 from keeper.brakes import Brakes
 from keeper.core.model import Halt, Hold, Quote, Rebalance
-from keeper.daemon import Daemon, Rhythm
 from keeper.venue.base import Observer, Trader
 from tests.loop.house import KEY, D, House, linear_key
 
@@ -32,14 +30,7 @@ def code(record: object) -> str:
 
 
 async def told(house: House, change: str) -> None:
-    """Give the daemon an operator's command and let it be obeyed, as it is between two turns."""
-    assert house.desk is not None
-    daemon = Daemon(house.desk, house.clock, Rhythm())
-    command = getattr(daemon, change)("btc")
-    task = asyncio.ensure_future(command)
-    await house.clock.sleep(0)
-    await daemon._obey()
-    await task
+    await house.told(change)
 
 
 async def test_a_kill_file_stops_everything_covers_included(house: House, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from keeper.core.model import (
     Rebalance,
     Unlisted,
 )
-from keeper.daemon import Daemon, Rhythm
 from keeper.journal.base import JournalError
 from keeper.sim.types import WalletKind
 from keeper.sim.types import inverse as inverse_key
@@ -42,13 +40,7 @@ async def house(tmp_path: Path) -> AsyncIterator[FlakyHouse]:
 
 
 async def resume(house: House) -> None:
-    """Give the daemon the operator's command and let it be obeyed, as it is between two turns."""
-    assert house.desk is not None
-    daemon = Daemon(house.desk, house.clock, Rhythm())
-    command = asyncio.ensure_future(daemon.resume("btc"))
-    await house.clock.sleep(0)
-    await daemon._obey()
-    await command
+    await house.told("resume")
 
 
 def code(decision: object) -> str:

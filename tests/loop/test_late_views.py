@@ -5,7 +5,6 @@ One part of a venue takes orders, others show them, and each may be behind. Righ
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -26,7 +25,6 @@ from keeper.core.model import (
     PlannedOrder,
     Position,
 )
-from keeper.daemon import Daemon, Rhythm
 from keeper.sim.local import LocalVenue
 from keeper.venue.base import (
     Accepted,
@@ -135,14 +133,6 @@ class LateHouse(House):
     async def decided(self) -> Decision:
         return (await self.one()).decision
 
-    async def resume(self) -> None:
-        assert self.desk is not None
-        daemon = Daemon(self.desk, self.clock, Rhythm())
-        task = asyncio.ensure_future(daemon.resume("btc"))
-        await self.clock.sleep(0)
-        await daemon._obey()
-        await task
-
 
 @pytest_asyncio.fixture
 async def house(tmp_path: Path) -> AsyncIterator[LateHouse]:
@@ -206,7 +196,7 @@ async def test_a_person_ends_the_wait_for_an_order_with_a_number_that_is_nowhere
     assert await house.watched(10) == D(0)
     house.line.swallows = False
     assert await house.watched(90) == D(0)
-    await house.resume()
+    await house.told("resume")
     assert await house.watched(15) == D(5)
 
 
