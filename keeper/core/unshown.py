@@ -44,10 +44,10 @@ def behind(exposure: Exposure, memory: HedgeMemory) -> frozenset[InstrumentId]:
     """Contracts on which a cover of ours moves coins in a wallet that reads what it read before.
 
     A cover realises its profit or loss there. A look that shows the smaller position beside the old wallet counts a
-    loss as coins still owned; where what was covered is sold on another contract, too much would be.
+    loss as coins still owned, and would short them.
     """
     hedge = exposure.hedge
-    if not memory.expected or not memory.held or (memory.roll is None and hedge.share is None):
+    if not memory.expected or not memory.held:
         return frozenset()
     legs = (leg for leg in exposure.legs if leg.id in memory.covered and earns_coins(hedge, leg.leg.instrument))
     coins = {leg.id: leg.leg.instrument.settle for leg in legs}

@@ -220,7 +220,7 @@ def test_a_fill_of_ours_has_to_show_before_the_next_decision() -> None:
     assert halted.halted is not None
 
 
-def test_a_cover_that_the_wallet_does_not_show_yet_is_waited_for_where_it_is_sold_again() -> None:
+def test_a_cover_that_the_wallet_does_not_show_yet_is_waited_for() -> None:
     """The position is smaller and its loss has not left the wallet: what reads as coins owned would be shorted too."""
     of = hedge(inverse(), spot=())
     ident = of.instrument.id
@@ -242,7 +242,7 @@ def test_a_cover_that_the_wallet_does_not_show_yet_is_waited_for_where_it_is_sol
     assert (late.expected, late.halted, fault) == ({}, None, None), "a wallet that had nothing to show"
     sold = expect(before, ident, Contracts(D(-800)), Contracts(D(-100)), 1_000)
     assert behind(same, sold) == frozenset()
-    assert behind(same, replace(memory, roll=None)) == frozenset()
+    assert behind(same, replace(memory, roll=None)) == {ident}, "a hedge that does not roll would sell them too"
 
 
 def test_without_an_entry_price_a_coin_margined_equity_is_unknown() -> None:

@@ -87,6 +87,24 @@ async def test_what_others_took_is_shorted_again_when_the_wallet_shows_what_it_b
         assert abs(house.position("BTCUSD_PERP") + 2315) <= 5
 
 
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_our_own_cover_took_is_not_shorted_again(tmp_path: Path, times: int) -> None:
+    """A coin is taken out and its short bought back at a loss, and the wallet reads for a while as before the fill."""
+    async with a_short_at_a_loss(tmp_path) as (house, line):
+        house.exchange.withdraw(KEY, "BTC", D(1), WalletKind.COINM)
+        before = house.position("BTCUSD_PERP")
+        await house.one()
+        assert house.position("BTCUSD_PERP") > before, "covered"
+        line.times = times
+        for _ in range(times):
+            cycle = await house.one()
+            assert [reason.code for reason in cycle.decision.reasons] == ["awaiting_position"]
+            assert cycle.outcomes == ()
+        short = house.position("BTCUSD_PERP")
+        await house.turn(4)
+        assert house.position("BTCUSD_PERP") == short, "the shown wallet leaves nothing to be done"
+
+
 async def test_a_wallet_that_has_nothing_to_show_is_not_waited_for_long(tmp_path: Path) -> None:
     async with margined_in_coins(tmp_path) as (house, line):
         await house.turn(3)
