@@ -50,7 +50,11 @@ class WalletReading:
         self._accepted_at_ms: dict[AccountId, int] = {}
 
     async def read(self, look: Gathered, account: AccountId, remembered: Remembered) -> None:
-        """One account; of a coin that jumped a second reading has to say the same, and of a zero the records."""
+        """One account; of a coin that jumped a second reading has to say the same, and of a zero the records.
+
+        A coin that reads zero, or less, the first time ever is asked for again as well: what is held elsewhere, or
+        declared, may explain it, and then nothing else would doubt it.
+        """
         first = await self._try(look, str(account), lambda: self._wallet(account))
         if first is None:
             return
@@ -58,7 +62,7 @@ class WalletReading:
         look.gaps += [Gap(str(account), BadReadingError.code, first.unread[asset]) for asset in unread]
         assets = [asset for asset in self.assets_in(account) if asset not in unread]
         before = {asset: remembered.holdings.get((account, asset)) for asset in assets}
-        doubted = [each for each in assets if self._doubt.jumped(first.totals.get(each, NO_BASE), before[each])]
+        doubted = [each for each in assets if self._is_doubted(first.totals.get(each, NO_BASE), before[each])]
         second: Wallet | None = None
         if doubted:
             second = await self._try(look, str(account), lambda: self._wallet(account, doubted))
@@ -83,6 +87,9 @@ class WalletReading:
             look.holdings[(account, asset)] = first.totals[asset]
         if believed:
             self._accepted_at_ms[account] = read_at_ms
+
+    def _is_doubted(self, value: Base, before: Base | None) -> bool:
+        return self._doubt.jumped(value, before) or (before is None and value <= 0)
 
     async def read_sums_twice(self, look: Gathered, remembered: Remembered) -> None:
         """Where several wallets count and one has changed, read all of them once more; what then differs is a gap.
@@ -130,11 +137,12 @@ class WalletReading:
     ) -> Gap | None:
         """Why a doubted balance is not accepted, or None when the second reading and the records bear it out."""
         again = second.totals.get(asset, NO_BASE)
-        before = remembered.holdings[(account, asset)]
+        before = remembered.holdings.get((account, asset))
         if again != value:
-            text = f"{asset} read {plain(value)} and then {plain(again)} where it was {plain(before)}"
+            known = " at the first look" if before is None else f" where it was {plain(before)}"
+            text = f"{asset} read {plain(value)} and then {plain(again)}{known}"
             return Gap(str(account), "unconfirmed_reading", text)
-        if value > 0 or before <= 0:
+        if before is None or value > 0 or before <= 0:
             return None
         now = self._clock.monotonic() * 1000
         since = self._zero_since_ms.setdefault((account, asset), now)

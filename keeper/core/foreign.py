@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from keeper.core.changing import changed
+from keeper.core.coins import earns_coins
 from keeper.core.model import ZERO, Contracts, Exposure, HedgeMemory, InstrumentId, LegExposure, Reason
+from keeper.core.orders import plain
 
 _NEVER: Mapping[InstrumentId, tuple[Contracts, ...]] = {}
 
@@ -36,11 +38,13 @@ def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
 def unsettled(
     exposure: Exposure, memory: HedgeMemory, now_ms: int, patience_ms: int
 ) -> tuple[HedgeMemory, Reason | None]:
-    """Memory, and why nothing is traded on this reading: a position is back where it was before a fill of ours.
+    """Memory, and why nothing is traded on this reading: a position or wallet is back at what it was before a fill of
+    ours.
 
     Once a venue has shown a fill, another part of it may still answer with the position of before, and in more than one
     look. That looks like somebody else's trade, and undoing it would repeat our own. It is taken for one when the
-    ``patience_ms`` are over in which a venue may show our fill late.
+    ``patience_ms`` are over in which a venue may show our fill late. A wallet of before counts what a cover has lost as
+    coins still owned.
     """
     if memory.filled_ms is None:
         return memory, None
@@ -53,10 +57,30 @@ def unsettled(
         for leg in exposure.legs
     ):
         memory = changed(memory, unsettled=True)
-    if not memory.unsettled:
+    old = old_wallets(exposure, memory)
+    if memory.unsettled:
+        text = "the position is back where it was before a fill of ours"
+    elif old:
+        text = f"the wallet reads {plain(exposure.held[old[0]])} {old[0]} again, as before a fill of ours"
+    else:
         return memory, None
-    text = "the position is back where it was before a fill of ours, as an old answer would have it"
+    text += ", as an old answer would have it"
     return memory, Reason("unsettled", f"{text}; nothing is traded on it within {patience_ms // 1000} s of that fill")
+
+
+def old_wallets(exposure: Exposure, memory: HedgeMemory) -> tuple[str, ...]:
+    """Coins that our fills bring or take, and of which the wallets hold again what they held before one of these.
+
+    Only just after a fill is that told from coins that somebody has brought back; then, an older answer counts as well.
+    """
+    if memory.filled_ms is None:
+        return ()
+    earned = {leg.leg.instrument.settle for leg in exposure.legs if earns_coins(exposure.hedge, leg.leg.instrument)}
+    return tuple(
+        coin
+        for coin, held in exposure.held.items()
+        if coin in earned and held != memory.held.get(coin, held) and held in memory.formerly_held.get(coin, ())
+    )
 
 
 def has_gone(leg: LegExposure) -> bool:

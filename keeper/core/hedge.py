@@ -16,7 +16,7 @@ from keeper.core import stated
 from keeper.core.beta import Slope
 from keeper.core.changing import changed
 from keeper.core.coins import have_come
-from keeper.core.foreign import has_gone
+from keeper.core.foreign import has_gone, old_wallets
 from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
@@ -443,7 +443,8 @@ def remember(exposure: Exposure, decision: Decision, memory: HedgeMemory) -> Hed
     inside = exposure.drift_ratio is not None and abs(exposure.drift_ratio) <= exposure.hedge.band.act
     met = exposure.hedge.target if inside else memory.met
     memory = replace(memory, established=memory.established or inside, met=met)
-    if memory.expected and memory.held and not is_given_up(memory):
+    awaited = memory.expected and memory.held and not is_given_up(memory)
+    if awaited or old_wallets(exposure, memory):
         return memory  # what they held before a fill that is waited for tells whether they show it
     return replace(memory, holdings_base=exposure.holdings_base, held=dict(exposure.held))
 
@@ -471,8 +472,14 @@ def moved_by_us(
     """Memory of fills of ours: where the position ``stood`` before them is where an old answer will have it."""
     former = [each for each in (*memory.formerly.get(ident, ()), *stood) if each != implied]
     formerly = {**memory.formerly, ident: tuple(former[-FORMER_MAX:])}
+    held = {at: _appended(memory.formerly_held.get(at, ()), coins) for at, coins in memory.held.items()}
     # What was seen before this fill was told may be its work; and until it shows it is waited for in any case.
-    return replace(memory, filled_ms=now_ms, formerly=formerly, unsettled=False)
+    return replace(memory, filled_ms=now_ms, formerly=formerly, formerly_held=held, unsettled=False)
+
+
+def _appended(former: tuple[Base, ...], coins: Base) -> tuple[Base, ...]:
+    """Former readings of a wallet with one more, each once."""
+    return (*(each for each in former if each != coins), coins)[-FORMER_MAX:]
 
 
 def brought_up(hedge: Hedge, memory: HedgeMemory) -> HedgeMemory:

@@ -235,7 +235,7 @@ class HedgeMemory:
     ``settled_ratio`` is the target's share when the drift was last inside the band. ``successors`` maps a contract of a
     hedge that is split by shares to the one that it was rolled to. ``earnest`` is what stood before a rehearsal.
     ``filled_ms`` is when our last fill was told, ``formerly`` where positions stood before it and those just before it,
-    ``unsettled`` whether one was seen there again since.
+    ``unsettled`` whether one was seen there again since, ``formerly_held`` what wallets held before the last fills.
     """
 
     target_ratio: Decimal | None = None
@@ -268,6 +268,7 @@ class HedgeMemory:
     earnest: Earnest | None = None
     filled_ms: int | None = None
     formerly: Mapping[InstrumentId, tuple[Contracts, ...]] = field(default_factory=dict)
+    formerly_held: Mapping[str, tuple[Base, ...]] = field(default_factory=dict)
     unsettled: bool = False
 
 

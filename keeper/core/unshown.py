@@ -41,7 +41,7 @@ def unshown_cover(leg: LegExposure, memory: HedgeMemory) -> Decimal:
 
 
 def behind(exposure: Exposure, memory: HedgeMemory) -> frozenset[InstrumentId]:
-    """Contracts on which a cover of ours moves coins in a wallet that reads what it read before.
+    """Contracts on which a cover of ours moves coins in a wallet that reads what it read before it, or before that.
 
     A cover realises its profit or loss there. A look that shows the smaller position beside the old wallet counts a
     loss as coins still owned, and would short them.
@@ -51,7 +51,8 @@ def behind(exposure: Exposure, memory: HedgeMemory) -> frozenset[InstrumentId]:
         return frozenset()
     legs = (leg for leg in exposure.legs if leg.id in memory.covered and earns_coins(hedge, leg.leg.instrument))
     coins = {leg.id: leg.leg.instrument.settle for leg in legs}
-    return frozenset(at for at, coin in coins.items() if exposure.held.get(coin) == memory.held.get(coin))
+    before = {coin: (memory.held.get(coin), *memory.formerly_held.get(coin, ())) for coin in coins.values()}
+    return frozenset(at for at, coin in coins.items() if exposure.held.get(coin) in before[coin])
 
 
 def settle_expectation(

@@ -21,7 +21,8 @@ class Stand:
     """One hedge at one moment, coins and signed coins. ``room`` is what may still be shorted before it is net short.
 
     ``drift`` is what is left to short (positive) by the target; ``protected`` is what the target is a share of.
-    ``marks`` are those of the hedge's contracts, in its order.
+    ``marks`` are those of the hedge's contracts, in its order. ``gain`` is the open profit in what is owned, and
+    ``wanted_gain`` the target's share of it.
     """
 
     at: float
@@ -30,6 +31,8 @@ class Stand:
     room: Decimal
     drift: Decimal
     protected: Decimal
+    gain: Decimal
+    wanted_gain: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,10 @@ class Bounds:
 
 
 def widest(seen: Sequence[Stand], held: Sequence[Stand] = ()) -> Bounds:
-    """Bounds over ``seen``; with ``held`` the holdings may be those of any of these, beside any position seen."""
+    """Bounds over ``seen``; with ``held`` the holdings may be those of any of these, beside any position seen.
+
+    Coins and positions are answers of their own: coins of then may stand beside the open profit of a position seen.
+    """
     both = (*seen, *held)
     marks = tuple(max(prices) for prices in zip(*(stand.marks for stand in both), strict=True))
     protected = max(stand.protected for stand in both)
@@ -56,9 +62,11 @@ def widest(seen: Sequence[Stand], held: Sequence[Stand] = ()) -> Bounds:
         drifts = [stand.drift for stand in seen]
         return Bounds(max(stand.room for stand in seen), max(drifts), most_over(seen, seen), protected, marks)
     delta = max(stand.delta for stand in seen)
-    owned = max(stand.room - stand.delta for stand in held)
-    lacking = delta - min(stand.delta - stand.drift for stand in held)
-    return Bounds(delta + owned, lacking, most_over(seen, held), protected, marks)
+    gains, wanted = [stand.gain for stand in seen], [stand.wanted_gain for stand in seen]
+    owned = max(stand.room - stand.delta + max(max(gains) - stand.gain, ZERO) for stand in held)
+    least = min(stand.delta - stand.drift - max(max(wanted) - stand.wanted_gain, ZERO) for stand in held)
+    over = most_over(seen, held) + max(max(stand.wanted_gain for stand in held) - min(wanted), ZERO)
+    return Bounds(delta + owned, delta - least, over, protected, marks)
 
 
 def most_over(seen: Sequence[Stand], held: Sequence[Stand]) -> Decimal:
@@ -156,15 +164,18 @@ class GroundTruth:
                 other for other in truth.positions if other not in self._listed and self._market(other).base == asset
             ]
         delta = sum((self._delta(other, scene) for other in counted), ZERO)
-        equity = coins + sum((self._coin_pnl(other, scene) for other in counted), ZERO)
+        gain = sum((self._coin_pnl(other, scene) for other in counted), ZERO)
+        equity = coins + gain
         if any(leg.collateral is not None for leg in hedge.legs):
             equity += truth.coinm.get(asset, ZERO)
         protected = coins if hedge.exposure is ExposureMode.SPOT else equity
         # Every drawn hedge has a share for its target.
         target = -hedge.target.value * protected if protected > 0 else ZERO
+        wanted_gain = ZERO if hedge.exposure is ExposureMode.SPOT else hedge.target.value * gain
         # Coins that are owed are no short by our hand: a long that others opened may still be sold down to nothing.
         marks = tuple(scene.marks[key] for key in own)
-        return Stand(scene.at, marks, delta, max(equity, ZERO) + delta, delta - target, protected)
+        room = max(equity, ZERO) + delta
+        return Stand(scene.at, marks, delta, room, delta - target, protected, gain, wanted_gain)
 
     def _delta(self, key: MarketKey, scene: _Scene) -> Decimal:
         market, quantity = self._market(key), scene.truth.positions.get(key, ZERO)

@@ -337,7 +337,7 @@ async def test_a_coin_that_the_first_list_leaves_out_is_not_gone_because_another
     house.exchange.foreign_trade(KEY, linear_key("ETHUSDT"), D(-30))
     await house.hedge("ETH/USDT:USDT", "0.6", name="eth")
     await house.start()
-    house.line.readings = [{"BTC": Base(D(5))}]
+    house.line.readings = [{"BTC": Base(D(5))}] * 2
     record = await house.turn()
     assert {code(each.decision) for each in record.hedges} == {"unexplained_zero"}, "an answer that is doubted, whole"
     assert house.orders == ()
@@ -346,15 +346,29 @@ async def test_a_coin_that_the_first_list_leaves_out_is_not_gone_because_another
     assert house.position("ETHUSDT") == D(-30)
 
 
+async def test_a_zero_at_the_first_look_is_asked_for_again_also_where_declared_coins_explain_it(
+    house: FlakyHouse,
+) -> None:
+    """Of five coins and half a one elsewhere all are short: nine tenths of the half alone would be bought back to."""
+    house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D("-0.5"))
+    await house.start(declared={"BTC": Base(D("0.5"))}, ratio="0.9")
+    house.line.readings = [{"BTC": Base(D(0))}]
+    cycle = await house.one()
+    assert code(cycle.decision) == "unconfirmed_reading"
+    assert house.position() == D("-0.5"), "one wrong answer buys nothing back"
+    await house.turn(3)
+    assert house.position() == D("-4.95")
+
+
 async def test_a_debt_at_the_first_look_is_doubted_also_where_coins_are_held_elsewhere(house: FlakyHouse) -> None:
     house.exchange.foreign_trade(KEY, linear_key("BTCUSDT"), D(-5))
     await house.start(declared={"ledger": Base(D("0.5"))})
-    house.line.readings = [{"BTC": Base(D(-5))}]
+    house.line.readings = [{"BTC": Base(D(-5))}] * 2
     cycle = await house.one()
     assert code(cycle.decision) == "unexplained_zero"
     assert house.position() == D(-5), "an answer of the wrong sign buys nothing back"
     assert cycle.exposure.spot_base == -5, "what was read is shown, with the reason beside it"
-    house.line.readings = [{"BTC": Base(D(-5))}]
+    house.line.readings = [{"BTC": Base(D(-5))}] * 2
     assert code((await house.one()).decision) == "unexplained_zero", "and it is not what the next look is judged by"
     assert code((await house.one()).decision) != "unexplained_zero"
 
@@ -365,7 +379,7 @@ async def test_a_debt_at_the_first_look_is_doubted_also_beside_the_coins_of_the_
     house.exchange.deposit(KEY, "BTC", D(3), WalletKind.COINM)
     house.exchange.foreign_trade(KEY, inverse_key("BTCUSD_PERP"), D(-100))
     await house.start(symbol="BTC/USD:BTC")
-    house.line.readings = [{"BTC": Base(D(-5))}, {"BTC": Base(D(3))}]
+    house.line.readings = [{"BTC": Base(D(-5))}, {"BTC": Base(D(-5))}, {"BTC": Base(D(3))}]
     cycle = await house.one()
     assert code(cycle.decision) == "unexplained_zero"
     assert house.position("BTCUSD_PERP") == D(-100)

@@ -105,6 +105,29 @@ async def test_what_our_own_cover_took_is_not_shorted_again(tmp_path: Path, time
         assert house.position("BTCUSD_PERP") == short, "the shown wallet leaves nothing to be done"
 
 
+@pytest.mark.parametrize("further", [False, True], ids=["shown before", "not shown yet"])
+async def test_a_wallet_that_goes_back_to_before_our_covers_is_not_traded_on(tmp_path: Path, further: bool) -> None:
+    """Another part of the venue answers with a wallet of two covers ago, which lost coins since."""
+    async with a_short_at_a_loss(tmp_path) as (house, line):
+        house.exchange.withdraw(KEY, "BTC", D(1), WalletKind.COINM)
+        await house.turn()
+        short, before = house.position("BTCUSD_PERP"), line.old
+        await house.turn()
+        assert house.position("BTCUSD_PERP") == short
+        house.exchange.withdraw(KEY, "BTC", D("0.5"), WalletKind.COINM)
+        await house.turn()
+        covered = house.position("BTCUSD_PERP")
+        assert covered > short
+        if not further:
+            await house.turn()
+        line.old, line.times = before, 4  # what jumps is read twice in a look
+        for _ in range(2):
+            cycle = await house.one()
+            assert [reason.code for reason in cycle.decision.reasons] in (["unsettled"], ["awaiting_position"])
+        await house.turn(5)
+        assert house.position("BTCUSD_PERP") == covered
+
+
 async def test_a_wallet_that_has_nothing_to_show_is_not_waited_for_long(tmp_path: Path) -> None:
     async with margined_in_coins(tmp_path) as (house, line):
         await house.turn(3)
