@@ -86,6 +86,21 @@ class FlowOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LateOptions:
+    """For how long at most an order, and its fills, are hidden, and from how many readings of each view."""
+
+    orders_ms: int
+    fills_ms: int
+    readings: int
+
+
+QUICK = LateOptions(4_000, 4_000, 2)
+"""With the five seconds that a late order may take: inside the ten for which "no such order" is always distrusted."""
+SLOW = LateOptions(50_000, 25_000, 60)
+"""Inside ``position_lag_seconds``, and inside twice that, after which an order that nobody has seen is absent."""
+
+
+@dataclass(frozen=True, slots=True)
 class JournalOptions:
     """Chances for each call: refused at once, written and yet reported as failed; and how long a full disk stays so."""
 
@@ -125,6 +140,7 @@ class Options:
     rolls: RollOptions | None = None
     often: tuple[FaultKind, ...] = ()
     only_those: bool = False
+    late: LateOptions = QUICK
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -137,6 +153,7 @@ class Options:
             "shares": any(each.carried.shares for each in self.hedges),
             "rolls": self.rolls is not None,
             "rolls in a quiet world": self.rolls is not None and self.rolls.quiet,
+            "fills and orders hidden for long": self.late == SLOW,
             "a contract expires": self.carriers.poll_seconds is not None and bool(self.carriers.dated),
         }
         return tuple(name for name, is_so in found.items() if is_so)
@@ -171,6 +188,7 @@ def draw(seed: int, **given: Any) -> Options:
         margin=source.choice((D(150_000), D(5_000_000), D(5_000_000))),
         # A stream of its own: what was drawn before keeps its value for every seed.
         brake_chance=Streams(seed).of("brake options").choice((0.0, 0.0, 0.0, 0.005)),
+        late=Streams(seed).of("late views").choice((QUICK, QUICK, SLOW)),
     )
     return replace(_with_rolls(_with_carriers(_with_styles(drawn))), **given)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keeper.core.model import CycleRecord, Hedge, HedgeCycle, HedgeMemory, Hold, InstrumentId
+from keeper.core.model import CycleRecord, Hedge, HedgeCycle, HedgeMemory, Hold, InstrumentId, OutcomeState
 from keeper.daemon import Daemon
 from keeper.fuzz.carriers import VENUE
 from keeper.fuzz.death import CrashError, Fate, Mortality, draw_fate
@@ -18,7 +18,7 @@ from keeper.fuzz.history import History
 from keeper.fuzz.invariants import Invariants
 from keeper.fuzz.levers import Levers
 from keeper.fuzz.line import Line, Network, Reader
-from keeper.fuzz.model import Model
+from keeper.fuzz.model import Model, canonical
 from keeper.fuzz.options import Options, Transport, draw
 from keeper.fuzz.paper import Paper, PaperJournal
 from keeper.fuzz.process import Inbox, Parts, Process, Progress
@@ -166,7 +166,7 @@ class Simulation:
         self.model.start(self.exchange.truth(API_KEY))
         self.history.listeners += [self.model.take, self.invariants.on_note]
         self.world.open_shorts(keys)
-        drawn = arm(self.menu, self._streams.of("faults"), self._options)
+        drawn = arm(self.menu, self._streams, self._options)
         self.history.note("drawn", {kind.value: str(chance) for kind, chance in drawn.items()})
         self.exchange.intercept(self.menu)
 
@@ -276,10 +276,16 @@ class Simulation:
             self._leave_order(daemon.desk.tag)
         for hedge in record.hedges:
             name, stuck = hedge.exposure.hedge.name, _waits_for_a_person(hedge)
-            if stuck and source.random() < 0.05:
+            if stuck and source.random() < 0.05 and not self._is_there(name):
                 self._tell("resume", daemon, name)
             elif not stuck and source.random() < flows.pause:
                 self._tell(source.choice(("pause", "flatten")), daemon, name)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an order is in of which the keeper asks a person: who looks sees it, and lets the keeper find it."""
+        asked = (intent for intent in self._store.unresolved() if intent.outcome.state is OutcomeState.UNKNOWN)
+        taken_in = {canonical(order.client_order_id) for order in self.exchange.truth(API_KEY).accepted_orders}
+        return any(intent.order.hedge == name and intent.client_id in taken_in for intent in asked)
 
     def _leave_order(self, tag: str) -> None:
         client_id = f"{tag}{self._operator.getrandbits(88):022x}"

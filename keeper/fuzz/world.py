@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from fractions import Fraction
-from random import Random
 
 from keeper.core.model import AccountId, Base, Hedge, HedgeMemory, InstrumentId, Leg
 from keeper.core.roll_rules import RollRules
 from keeper.core.targets import Target
 from keeper.fuzz.carriers import VENUE, all_legs, legs_of, named_first
-from keeper.fuzz.options import HedgeOptions, Options
+from keeper.fuzz.options import HedgeOptions, LateOptions, Options
 from keeper.fuzz.virtual import Streams, VirtualClock
 from keeper.sim.calendar import quarterly, symbol_of
 from keeper.sim.defaults import inverse_market, linear_market, spot_market
@@ -50,7 +49,8 @@ START = {"BTC": 65_000.0, "ETH": 3_500.0}
 COIN_PLACES = D("0.00000001")
 NOT_HERE = frozenset(STREAM_FAULTS) | frozenset(TRANSFER_FAULTS) | {FaultKind.EXPIRED}
 """The loop reads no streams, dated contracts end when it is their time, and nobody tops up margin."""
-VISIBLE_WITHIN_MS = 4_000
+LATER = (FaultKind.ANSWER_CONTRADICTS, FaultKind.POSITION_GOES_BACK)
+"""Drawn from a stream of their own: what was drawn before they were thought of keeps its value for every seed."""
 FUTURES = (MarketKind.LINEAR, MarketKind.INVERSE)
 LATE_LOOKS = 24
 LATE_EVERY_SECONDS = 0.25
@@ -122,21 +122,32 @@ def _made(options: HedgeOptions, legs: tuple[Leg, ...]) -> Hedge:
     )
 
 
-def arm(menu: FaultMenu, source: Random, options: Options) -> dict[FaultKind, Fraction]:
+def arm(menu: FaultMenu, streams: Streams, options: Options) -> dict[FaultKind, Fraction]:
     """Draw the menu's probabilities and arm it; what is to strike often does.
 
-    What hides an order or its fills ends within four seconds: with the five that a late order may take, that is inside
-    the ten for which the keeper distrusts a venue's "no such order", as its configuration promises it.
+    What hides an order or its fills ends within the time that the keeper's configuration promises it.
     """
-    drawn = draw_probabilities(source, [kind for kind in FaultKind if kind not in NOT_HERE])
+    drawn = draw_probabilities(
+        streams.of("faults"), [kind for kind in FaultKind if kind not in NOT_HERE and kind not in LATER]
+    )
+    later = draw_probabilities(streams.of("later faults"), LATER)
     if options.only_those:
         drawn.clear()
+        later.clear()
     drawn |= {kind: frequent(kind) for kind in options.often}
+    drawn |= {kind: chance for kind, chance in later.items() if kind not in drawn}
     for kind, chance in drawn.items():
-        hides = kind in (FaultKind.NOT_FOUND_THEN_FOUND, FaultKind.FILLS_DELAYED)
-        parameters = {"for_ms": VISIBLE_WITHIN_MS} if hides else {}
-        menu.arm(kind, Trigger(probability=chance), **parameters)
+        menu.arm(kind, Trigger(probability=chance), **_hidden(kind, options.late))
     return drawn
+
+
+def _hidden(kind: FaultKind, late: LateOptions) -> dict[str, int]:
+    """For how long a fault hides an order, or its fills."""
+    if kind is FaultKind.NOT_FOUND_THEN_FOUND:
+        return {"for_ms": late.orders_ms, "readings": late.readings}
+    if kind is FaultKind.FILLS_DELAYED:
+        return {"for_ms": late.fills_ms, "readings": max(late.readings, 3)}
+    return {}
 
 
 def market_keys(exchange: Exchange, hedges: tuple[Hedge, ...]) -> dict[InstrumentId, MarketKey]:

@@ -89,6 +89,9 @@ class FaultKind(Enum):
     TRANSFER_LOST_BEFORE = "transfer_lost_before"  # F01: the transfer never arrives, and no answer comes
     TRANSFER_LOST_AFTER = "transfer_lost_after"  # F01: the money has moved, and no answer comes
     TRANSFER_REFUSED = "transfer_refused"  # F30: refused for now, nothing was moved
+    # views of an order, again: added to the end, so that what was drawn before keeps its place
+    ANSWER_CONTRADICTS = "answer_contradicts"  # F02, F11: the order's answer tells less, or another price, than is so
+    POSITION_GOES_BACK = "position_goes_back"  # F06: a fill that had shown is gone again from positions for a while
 
     @property
     def site(self) -> Site:
@@ -116,6 +119,8 @@ _ORDER_FAULTS = (
     FaultKind.FILLS_DELAYED,
     FaultKind.MIN_NOTIONAL_REFUSAL,
     FaultKind.PRICE_BAND_REFUSAL,
+    FaultKind.ANSWER_CONTRADICTS,
+    FaultKind.POSITION_GOES_BACK,
 )
 _CANCEL_FAULTS = (FaultKind.CANCEL_FILL_RACE, FaultKind.CANCEL_LOST_BEFORE, FaultKind.CANCEL_LOST_AFTER)
 TRANSFER_FAULTS = (FaultKind.TRANSFER_LOST_BEFORE, FaultKind.TRANSFER_LOST_AFTER, FaultKind.TRANSFER_REFUSED)
@@ -151,13 +156,14 @@ _SITES = (
 )
 
 # Lags: every view that ``views`` names (values of Reading, by commas; empty: all) lags for a drawn number of readings
-# and time up to these, or for exactly these with ``exact``.
+# and time up to these, or for exactly these with ``exact``; ``after_ms``: up to so long each shows the truth before.
 # ``reading`` names one of keeper.sim.seams.Reading's values; empty: all that the fault can bend.
 _PARAMETERS: dict[FaultKind, dict[str, Parameter]] = {
     FaultKind.LATE_ORDER: {"min_delay_ms": 200, "max_delay_ms": 7_000, "recv_window_ms": 5_000},
     FaultKind.NOT_FOUND_THEN_FOUND: {"readings": 2, "for_ms": 10_000, "views": "", "exact": False},
     FaultKind.PARTIAL_FILL: {"ratio": Decimal("0.5")},
     FaultKind.FILLS_DELAYED: {"readings": 3, "for_ms": 15_000, "views": "", "exact": False},
+    FaultKind.POSITION_GOES_BACK: {"readings": 12, "for_ms": 18_000, "views": "", "exact": False, "after_ms": 8_000},
     FaultKind.READ_LOST: {"reading": ""},
     FaultKind.READ_503: {"reading": ""},
     FaultKind.READ_MALFORMED: {"reading": ""},

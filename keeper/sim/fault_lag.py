@@ -43,6 +43,7 @@ _FILL_VIEWS = (
     Reading.FUTURES_ACCOUNT,
     Reading.SPOT_BALANCES,
 )
+_POSITION_VIEWS = (Reading.POSITIONS, Reading.FUTURES_ACCOUNT)
 _ORDER_VIEWS = (Reading.ORDER, Reading.ORDERS, Reading.OPEN_ORDERS)
 
 
@@ -52,6 +53,7 @@ class _Until:
 
     readings: int
     until_ms: int
+    from_ms: int = 0
 
     def is_over(self, now_ms: int) -> bool:
         return self.readings <= 0 or now_ms >= self.until_ms
@@ -77,7 +79,7 @@ class _Late:
     def lags(self, reading: Reading, now_ms: int) -> bool:
         """Whether this view lags, counting one reading of it."""
         until = self.views.get(reading)
-        if until is None or until.is_over(now_ms):
+        if until is None or now_ms < until.from_ms or until.is_over(now_ms):
             return False
         until.readings -= 1
         return True
@@ -114,6 +116,16 @@ class LateViews:
     def hide_fills(self, armed: Armed, result: OrderResult) -> None:
         """Let each view show the fills in its own time."""
         self._late.append(_Late(result.order, self._before, self._drawn(armed, _FILL_VIEWS, least=0)))
+
+    def hide_again(self, armed: Armed, result: OrderResult) -> None:
+        """Let each view of the position show the fills for a while, and then not."""
+        views = self._drawn(armed, _POSITION_VIEWS, least=1)
+        longest = armed.integer("after_ms")
+        for until in views.values():
+            shows_ms = longest if armed.parameters["exact"] else armed.rng.randint(0, longest)
+            until.from_ms = self._exchange.clock.now_ms() + shows_ms
+            until.until_ms += shows_ms
+        self._late.append(_Late(result.order, self._before, views))
 
     def _drawn(self, armed: Armed, views: Iterable[Reading], *, least: int) -> dict[Reading, _Until]:
         """How long each view lags: up to what the parameters say, or exactly that with ``exact``."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from decimal import Decimal
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
 from keeper.sim.fault_armed import Armed
 from keeper.sim.fault_kinds import FaultKind
+from keeper.sim.margin import booked, floor_to
 from keeper.sim.seams import Reading
 from keeper.sim.types import (
     ZERO,
@@ -21,8 +23,11 @@ from keeper.sim.types import (
     FuturesAccount,
     FuturesBalance,
     MarketKey,
+    MarketKind,
     Order,
     OrderBook,
+    OrderResult,
+    OrderStatus,
     Position,
     Premium,
     SpotBalance,
@@ -107,6 +112,37 @@ class Memory:
         if not seen:
             return answer
         return seen[rng.randrange(len(seen))]  # type: ignore[return-value]  # to the same question: of the same type
+
+
+# --- answers to orders that tell something else -----------------------------------------------------------------------
+
+WRONG_PRICE = Decimal("1.07")
+
+
+def contradict(armed: Armed, result: OrderResult, step: Decimal) -> OrderResult:
+    """The answer to an order with less filled than is so, an end that has not come, or a price it did not fill at.
+
+    That all has filled where it has not is never told: nothing contradicts it but a position that does not come.
+    """
+    order, way = result.order, armed.rng.choice(("nothing", "less", "ended", "price"))
+    if way == "price":
+        beyond = WRONG_PRICE**order.side.sign
+        worth = order.executed_value * (1 / beyond if order.market.kind is MarketKind.INVERSE else beyond)
+        told = replace(order, average_price=booked(order.average_price * beyond), executed_value=booked(worth))
+        return replace(result, order=told)
+    least = floor_to(order.executed_quantity / 2, step) if way == "less" else ZERO
+    if way == "ended" and order.is_open:
+        return replace(result, order=replace(order, status=OrderStatus.EXPIRED))
+    share = least / order.executed_quantity if order.executed_quantity else ZERO
+    status = armed.rng.choice((order.status, OrderStatus.EXPIRED, OrderStatus.FILLED))
+    told = replace(
+        order,
+        status=status if order.executed_quantity else order.status,
+        executed_quantity=least,
+        executed_value=booked(order.executed_value * share),
+        average_price=order.average_price if least else ZERO,
+    )
+    return replace(result, order=told, fills=())
 
 
 # --- wrong answers ------------------------------------------------------------------------------------------------

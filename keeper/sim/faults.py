@@ -282,6 +282,9 @@ class FaultMenu:
             for armed in self._due(Site.ORDER, market, FaultKind.FILLS_DELAYED):
                 self._record(armed, account, market)
                 self._views.hide_fills(armed, result)
+            for armed in self._due(Site.ORDER, market, FaultKind.POSITION_GOES_BACK):
+                self._record(armed, account, market)
+                self._views.hide_again(armed, result)
         for armed in self._due(Site.ORDER, market, *_LOST_AFTER):
             self._record(armed, account, market)
             lost = _LOST_AFTER[armed.kind]()
@@ -319,7 +322,7 @@ class FaultMenu:
         if self._busy:
             return answer
         if reading is Reading.PLACED:
-            return self._views.shown(reading, account, answer)
+            return self._contradicted(account, self._views.shown(reading, account, answer))
         if reading is Reading.CANCELLED:
             for armed in self._due(Site.CANCEL, fault_readings.market_of(answer), FaultKind.CANCEL_LOST_AFTER):
                 self._record(armed, account, fault_readings.market_of(answer))
@@ -377,6 +380,19 @@ class FaultMenu:
                 answer = bent
         return answer
 
+    def _contradicted(self, account: str | None, answer: T) -> T:
+        """The answer to an order, telling something else than is so."""
+        if not isinstance(answer, OrderResult):
+            return answer
+        bent: OrderResult = answer
+        market = answer.order.market
+        for armed in self._due(Site.ORDER, market, FaultKind.ANSWER_CONTRADICTS):
+            told = fault_readings.contradict(armed, bent, self._exchange.market(market).filters.step)
+            if told != bent:
+                self._record(armed, account, market)
+                bent = told
+        return bent  # type: ignore[return-value]  # rebuilt in the same type
+
     def _due(self, site: Site, market: MarketKey | None, *kinds: FaultKind) -> Iterator[Armed]:
         """The armed faults of a site (of these kinds) whose time has come; each counts an opportunity."""
         if not self._by_site[site]:
@@ -393,7 +409,8 @@ class FaultMenu:
         self.strikes.append(Strike(now_ms, armed.kind, armed.id, account, market))
 
     def _wants_snapshot(self) -> bool:
-        return any(armed.kind is FaultKind.FILLS_DELAYED for armed in self._by_site[Site.ORDER])
+        kinds = (FaultKind.FILLS_DELAYED, FaultKind.POSITION_GOES_BACK)
+        return any(armed.kind in kinds for armed in self._by_site[Site.ORDER])
 
     def _send_late(self, armed: Armed, account: str, request: OrderRequest) -> None:
         now_ms = self._exchange.clock.now_ms()
