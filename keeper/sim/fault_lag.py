@@ -3,6 +3,8 @@
 Matching has happened; what lags is what is told of it. Each view (order, list of orders, fills, positions, account)
 catches up by itself, after a number of readings or a time, whichever is first, so that they contradict one another
 meanwhile. A view that lags shows a past state, not a mixture: what happened later on that market does not show either.
+Money that is moved shows at once, though, and with it all of the wallets: coins that have left one wallet and come to
+none would look withdrawn, which is another fault.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from keeper.sim.errors import ErrorKind, SimError
+from keeper.sim.events import Event, MoneyMoved
 from keeper.sim.exchange import Exchange
 from keeper.sim.fault_armed import Armed
 from keeper.sim.margin import booked, pnl, value
@@ -44,6 +47,7 @@ _FILL_VIEWS = (
     Reading.SPOT_BALANCES,
 )
 _POSITION_VIEWS = (Reading.POSITIONS, Reading.FUTURES_ACCOUNT)
+_WALLET_VIEWS = (Reading.FUTURES_ACCOUNT, Reading.SPOT_BALANCES)
 _ORDER_VIEWS = (Reading.ORDER, Reading.ORDERS, Reading.OPEN_ORDERS)
 
 
@@ -92,6 +96,7 @@ class LateViews:
         self._exchange = exchange
         self._late: list[_Late] = []
         self._before = _Before()
+        exchange.subscribe(self._happened)
 
     def __bool__(self) -> bool:
         return bool(self._late)
@@ -99,6 +104,13 @@ class LateViews:
     def clear(self) -> None:
         """Every view catches up."""
         self._late.clear()
+
+    def _happened(self, event: Event) -> None:
+        if self._late and isinstance(event, MoneyMoved):
+            for late in self._late:
+                if late.order.account == event.account:
+                    for view in _WALLET_VIEWS:
+                        late.views.pop(view, None)
 
     def prepare(self, account: str, market: MarketKey) -> None:
         """Remember how an account looks before an order of it is matched; the caller lets these readings through."""

@@ -98,6 +98,7 @@ async def test_what_our_own_cover_took_is_not_shorted_again(tmp_path: Path, time
         line.times = times
         for _ in range(times):
             cycle = await house.one()
+            assert isinstance(cycle.decision, Hold)
             assert [reason.code for reason in cycle.decision.reasons] == ["awaiting_position"]
             assert cycle.outcomes == ()
         short = house.position("BTCUSD_PERP")
@@ -123,6 +124,7 @@ async def test_a_wallet_that_goes_back_to_before_our_covers_is_not_traded_on(tmp
         line.old, line.times = before, 4  # what jumps is read twice in a look
         for _ in range(2):
             cycle = await house.one()
+            assert isinstance(cycle.decision, Hold)
             assert [reason.code for reason in cycle.decision.reasons] in (["unsettled"], ["awaiting_position"])
         await house.turn(5)
         assert house.position("BTCUSD_PERP") == covered

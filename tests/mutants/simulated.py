@@ -34,7 +34,7 @@ from keeper.core.model import (
 from keeper.core.targets import Target
 from keeper.doubt import Doubt
 from keeper.execute import OrderExecutor, Patience
-from keeper.fuzz.options import JournalOptions, Transport
+from keeper.fuzz.options import SLOW, JournalOptions, Transport
 from keeper.journal.base import JournalError, Remembered
 from keeper.observe import Observatory
 from keeper.pricing import Pricing
@@ -68,6 +68,14 @@ def an_unknown_order_holds_nothing(patch: pytest.MonkeyPatch) -> None:
         return exposure
 
     patch.setattr(judging, "_with_questions", as_it_was)
+
+
+def ten_seconds_prove_absence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Patience, "absence_ms", property(lambda _self: 10_000))
+
+
+def an_answer_that_contradicts_itself_is_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(execute, "is_plain", lambda _report, _order, _outcome: True)
 
 
 def a_server_error_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
@@ -271,6 +279,10 @@ def any_position_mode_will_do(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(preflight, "_two_sided", lambda _venue: ("nowhere", Reason("position_mode", "")))
 
 
+def a_position_may_go_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(judging, "unsettled", lambda _exposure, memory, _now_ms, _patience_ms: (memory, None))
+
+
 # --- what follows a refusal, and what runs beside -----------------------------------------------------------------
 
 
@@ -313,12 +325,20 @@ SIMULATED: tuple[Mutant, ...] = (
     Mutant("F02", "takes a 5xx for a refusal", a_server_error_is_a_refusal,
            Simulated(("journal",), (Fault.UNKNOWN_503_AFTER, Fault.TIMEOUT_1007_AFTER, Fault.GATEWAY_504_AFTER), near=3,
                      given=MAJOR)),
+    Mutant("F02", "believes an answer that contradicts itself", an_answer_that_contradicts_itself_is_believed,
+           Simulated(("journal",), (Fault.ANSWER_CONTRADICTS,), near=3)),
+    Mutant("F03", "takes ten seconds of \"no such order\" for a proof", ten_seconds_prove_absence,
+           Simulated(("journal",), (*LOST, Fault.NOT_FOUND_THEN_FOUND, Fault.FILLS_DELAYED), cycles=150, near=3,
+                     given={"late": SLOW, "poll_seconds": 5.0})),
     Mutant("F03", "declares an order absent when its retries run out", looked_for_long_enough_is_absent,
            Simulated(("journal",), (*LOST, Fault.NOT_FOUND_THEN_FOUND), near=13)),
     Mutant("F04", "counts failed searches as \"no such order\"", a_failed_search_finds_nothing,
            Simulated(("journal",), (*LOST, Fault.READ_LOST, Fault.READ_503, Fault.MAINTENANCE), near=26)),
     Mutant("F06", "does not wait for its own fill to show", our_own_fill_need_not_show,
            Simulated(("over_hedged", "net_short"), (Fault.FILLS_DELAYED,), near=4)),
+    Mutant("F06", "trades on a position that goes back to before its own fill", a_position_may_go_back,
+           Simulated(("over_hedged", "net_short"), (Fault.POSITION_GOES_BACK,), cycles=150,
+                     given={"poll_seconds": 5.0})),
     Mutant("F08", "forgets unknown orders when it is started again", a_restart_forgets_unknown_orders,
            Simulated(("sent_while_unknown",), (*LOST, Fault.LATE_ORDER), given={"crash_turns": 5})),
     Mutant("F09", "believes the first \"not found\"", not_found_once_is_absent,

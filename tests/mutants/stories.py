@@ -51,6 +51,7 @@ from keeper.venue.guard import pin_loggers
 from keeper.venue.parsing import UNIFIED_FIELDS, position_row
 from keeper.venue.wallets import unified_totals
 from tests.core.build import EPOCH, approve, hedge, linear, look, snapshot
+from tests.loop import test_late_wallets as late_wallets
 from tests.loop.house import KEY as HOUSE_KEY
 from tests.loop.house import House
 from tests.loop.test_chores import chores_of
@@ -71,6 +72,15 @@ async def _turns(house: House, times: int) -> Decimal:
 
 
 # --- orders -------------------------------------------------------------------------------------------------------
+
+
+async def a_wallet_from_before_our_cover(folder: Path) -> None:
+    """A coin-margined cover at a loss is not sold again beside the wallet from before it, nor when that comes back."""
+    covered, back = folder / "covered", folder / "back"
+    covered.mkdir()
+    back.mkdir()
+    await late_wallets.test_what_our_own_cover_took_is_not_shorted_again(covered, 3)
+    await late_wallets.test_a_wallet_that_goes_back_to_before_our_covers_is_not_traded_on(back, further=False)
 
 
 async def a_cancel_that_comes_too_late(folder: Path) -> None:

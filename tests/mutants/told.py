@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from keeper import chores, cycle, execute, judging, preflight, sending
-from keeper.core import limits, orders
+from keeper.core import foreign, limits, orders
 from keeper.core.model import NO_QUOTE, ZERO, Contracts, Instrument, Intent, Outcome, OutcomeState, Position
 from keeper.core.sizing import steps_up
 from keeper.execute import OrderExecutor
@@ -31,6 +31,11 @@ D = Decimal
 
 
 # --- orders -------------------------------------------------------------------------------------------------------
+
+
+def a_cover_s_wallet_need_not_show(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(judging, "behind", lambda _exposure, _memory: frozenset())
+    patch.setattr(foreign, "old_wallets", lambda _exposure, _memory: ())
 
 
 def a_cancel_makes_an_order_absent(patch: pytest.MonkeyPatch) -> None:
@@ -219,6 +224,8 @@ def addresses_are_quoted(patch: pytest.MonkeyPatch) -> None:
 TOLD: tuple[Mutant, ...] = (
     Mutant("F05", "takes a cancelled order for one that never filled", a_cancel_makes_an_order_absent,
            Told(stories.a_cancel_that_comes_too_late)),
+    Mutant("F06", "trades on a wallet from before its own cover", a_cover_s_wallet_need_not_show,
+           Told(stories.a_wallet_from_before_our_cover)),
     Mutant("F07", "adds executions up as they come", executions_are_added_up_as_they_come,
            Told(stories.a_fill_that_is_told_twice)),
     Mutant("F12", "takes a taken client id for a refusal", a_taken_id_is_a_refusal,

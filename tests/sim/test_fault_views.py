@@ -11,7 +11,7 @@ from keeper.sim.fault_kinds import FaultKind, Trigger
 from keeper.sim.faults import FaultMenu
 from keeper.sim.seams import Reading
 from keeper.sim.troubles import Garble, ReplyLostError, ServerTroubleError
-from keeper.sim.types import MarketKind, Order, OrderStatus, Position
+from keeper.sim.types import MarketKind, Order, OrderStatus, Position, WalletKind
 from tests.sim.house import BTC_PERP, KEY, D, House, refused
 
 LINEAR = MarketKind.LINEAR
@@ -55,6 +55,58 @@ def test_an_order_is_denied_for_a_time(house: House, menu: FaultMenu) -> None:
     assert len(house.exchange.open_orders(KEY, LINEAR)) == 1
 
 
+# --- answers that tell something else ---------------------------------------------------------------------------------
+
+
+def test_an_order_s_answer_contradicts_what_is_so(house: House, menu: FaultMenu) -> None:
+    """Only the answer lies, and never by telling that more has filled: whoever asks again is told the truth."""
+    menu.arm(FaultKind.ANSWER_CONTRADICTS, Trigger())
+    ways: set[str] = set()
+    for number in range(40):
+        told = house.sell(BTC_PERP, "0.5", client_order_id=f"mine-{number}").order
+        so = house.exchange.order(KEY, BTC_PERP, client_order_id=f"mine-{number}")
+        assert (so.status, so.executed_quantity) == (OrderStatus.FILLED, D("0.5"))
+        assert told != so
+        assert told.executed_quantity <= so.executed_quantity
+        if told.executed_quantity == so.executed_quantity:
+            assert told.average_price < so.average_price * D("0.95"), "no fill is that far beyond a sell's limit"
+        ways.add(f"{told.status.value} {told.executed_quantity}")
+    assert {"FILLED 0", "EXPIRED 0", "FILLED 0.25", "EXPIRED 0.25", "FILLED 0.5"} <= ways
+    assert menu.fired[FaultKind.ANSWER_CONTRADICTS] == 40
+
+
+def test_a_resting_order_s_answer_says_that_it_has_ended(house: House, menu: FaultMenu) -> None:
+    menu.arm(FaultKind.ANSWER_CONTRADICTS, Trigger())
+    for number in range(20):
+        told = house.sell(BTC_PERP, "1", "90000", client_order_id=f"mine-{number}").order
+        assert house.exchange.order(KEY, BTC_PERP, client_order_id=f"mine-{number}").is_open
+        assert told.status in (OrderStatus.NEW, OrderStatus.EXPIRED)
+    assert 0 < menu.fired[FaultKind.ANSWER_CONTRADICTS] < 20, "where nothing has filled there is less to contradict"
+
+
+# --- fills that show, and then do not ---------------------------------------------------------------------------------
+
+
+def test_a_position_goes_back_once_it_has_shown(house: House, menu: FaultMenu) -> None:
+    house.sell(BTC_PERP, "1")
+    menu.arm(FaultKind.POSITION_GOES_BACK, readings=1000, for_ms=5_000, after_ms=2_000, exact=True)
+    house.sell(BTC_PERP, "2", client_order_id="mine")
+    assert (row(house).quantity, in_account(house)) == (D(-3), D(-3)), "it shows at first"
+    house.clock.advance(2)
+    assert (row(house).quantity, in_account(house)) == (D(-1), D(-1))
+    assert asked(house).executed_quantity == 2, "the order's own view stays right"
+    assert house.exchange.truth(KEY).positions == {BTC_PERP: D(-3)}
+    house.clock.advance(5)
+    assert (row(house).quantity, in_account(house)) == (D(-3), D(-3))
+
+
+def test_a_position_goes_back_for_some_looks(house: House, menu: FaultMenu) -> None:
+    menu.arm(FaultKind.POSITION_GOES_BACK, readings=2, for_ms=60_000, after_ms=0, exact=True, views="positions")
+    house.sell(BTC_PERP, "2")
+    assert [row(house).quantity for _ in range(3)] == [0, 0, D(-2)]
+    assert in_account(house) == D(-2), "other views are not among those named"
+
+
 # --- fills that show late ---------------------------------------------------------------------------------------------
 
 
@@ -82,6 +134,15 @@ def test_every_view_lags_and_catches_up(house: House, menu: FaultMenu) -> None:
     assert house.exchange.open_orders(KEY, LINEAR) == ()
     assert len(house.exchange.fills(KEY, LINEAR)) == 2
     assert row(house).quantity == in_account(house) == D(-3)
+
+
+def test_money_that_is_moved_ends_the_lag_of_the_wallets_alone(house: House, menu: FaultMenu) -> None:
+    menu.arm(FaultKind.FILLS_DELAYED, readings=1000, for_ms=60_000, exact=True)
+    house.sell(BTC_PERP, "1")
+    assert (row(house).quantity, in_account(house)) == (0, 0)
+    house.exchange.transfer(KEY, "USDT", D(10), WalletKind.USDM, WalletKind.SPOT)
+    assert (row(house).quantity, in_account(house)) == (0, D(-1))
+    assert house.spot("USDT").total == D(100_010)
 
 
 def test_views_lag_apart(house: House, menu: FaultMenu) -> None:
