@@ -139,9 +139,9 @@ def test_every_view_lags_and_catches_up(house: House, menu: FaultMenu) -> None:
 def test_money_that_is_moved_ends_the_lag_of_the_wallets_alone(house: House, menu: FaultMenu) -> None:
     menu.arm(FaultKind.FILLS_DELAYED, readings=1000, for_ms=60_000, exact=True)
     house.sell(BTC_PERP, "1")
-    assert (row(house).quantity, in_account(house)) == (0, 0)
+    assert (row(house).quantity, in_account(house)) == (D(0), D(0))
     house.exchange.transfer(KEY, "USDT", D(10), WalletKind.USDM, WalletKind.SPOT)
-    assert (row(house).quantity, in_account(house)) == (0, D(-1))
+    assert (row(house).quantity, in_account(house)) == (D(0), D(-1))
     assert house.spot("USDT").total == D(100_010)
 
 
