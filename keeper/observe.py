@@ -88,6 +88,8 @@ class Observatory:
         self._shown_nothing: set[InstrumentId] = set()
         self._went: set[InstrumentId] = set()
         self._nowhere_since: dict[InstrumentId, float] = {}
+        self._jumped_once: set[InstrumentId] = set()
+        """Positions that no hedge names, and that jumped in the last look."""
         self._late = LateWallets(lambda: self.hedges, clock, self._doubt.wallet_lag_ms)
         self._pricing = Pricing(clock, self._doubt, self._try)
         places: dict[str, Wallets] = {**observers, **({} if files is None else {FILE: files})}
@@ -148,7 +150,7 @@ class Observatory:
             tuple(look.margins),
         )
         snapshot = self._late.look(snapshot, remembered)
-        return snapshot, accepted(snapshot, remembered, self._late.open_changes(look.foreign))
+        return snapshot, accepted(snapshot, remembered, self._late.open_changes(look.foreign) | self._jumped_once)
 
     def look_again(self, snapshot: Snapshot, remembered: Remembered) -> Snapshot:
         """The snapshot with what follows from what others did while an order of ours rested; it tells that by now.
@@ -238,7 +240,9 @@ class Observatory:
         remembered: Remembered,
         unread: Collection[InstrumentId],
     ) -> None:
-        """Positions that no hedge names, in coins that one protects: one that is gone, or has jumped, is asked for."""
+        """Positions that no hedge names, in coins that one protects: one that is gone, or has jumped, is asked for, and
+        is not remembered before the next look has asked for it too.
+        """
         watched = {asset for hedge in self.hedges if hedge.unlisted is not Unlisted.IGNORE for asset in hedge.assets}
         own = {instrument.id for instrument in self._instruments()}
         known = {
@@ -247,6 +251,7 @@ class Observatory:
             if ident.venue == venue and ident not in own and ident not in unread and (before != 0 or ident in listed)
         }
         look.positions.update({ident: position for ident, position in listed.items() if ident not in known})
+        jumped: set[InstrumentId] = set()
         for ident, before in known.items():
             row = listed.get(ident)
             value = row.contracts if row is not None else NO_CONTRACTS
@@ -267,9 +272,13 @@ class Observatory:
                 continue
             if second.contracts == value or row is None:
                 look.positions[ident] = second
+                if second.contracts != before and ident not in self._jumped_once:
+                    look.foreign[ident] = Contracts(second.contracts - before)
+                    jumped.add(ident)
             else:
                 text = f"{ident} read {plain(value)} contracts and then {plain(second.contracts)}"
                 look.gaps.append(Gap(futures_source(venue), "unconfirmed_reading", text))
+        self._jumped_once = {ident for ident in self._jumped_once if ident.venue != venue} | jumped
 
     async def _accept_position(
         self,

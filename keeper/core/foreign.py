@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 
 from keeper.core.changing import changed
 from keeper.core.coins import earns_coins
-from keeper.core.model import ZERO, Contracts, Exposure, HedgeMemory, InstrumentId, LegExposure, Reason
+from keeper.core.model import (
+    ZERO,
+    Contracts,
+    Exposure,
+    Hedge,
+    HedgeMemory,
+    InstrumentId,
+    LegExposure,
+    Reason,
+    Snapshot,
+    Unlisted,
+)
 from keeper.core.orders import plain
 
 _NEVER: Mapping[InstrumentId, tuple[Contracts, ...]] = {}
@@ -33,6 +44,20 @@ def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
     if weighted is None or weighted <= 0 or smaller <= exposure.hedge.max_foreign_ratio * weighted:
         return said, None
     return said, Reason("foreign_change", f"{text}, more than {exposure.hedge.max_foreign_ratio} of the exposure")
+
+
+def counted_changes(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -> Iterator[Reason]:
+    """What stops new shorts for a look: a position that is counted, and that no hedge names, has jumped to less short.
+
+    The list and the question by name may be wrong together. By the next look it is what was remembered.
+    """
+    if hedge.unlisted is not Unlisted.COUNT:
+        return
+    for ident, change in snapshot.foreign.items():
+        position = snapshot.positions.get(ident)
+        if change > 0 and ident not in listed and position is not None and position.instrument.base in hedge.assets:
+            text = f"the position in {ident}, which no hedge names, changed by {plain(change)} contracts"
+            yield Reason("foreign_change", f"{text}; not shorted for it unless the next look shows it too")
 
 
 def unsettled(

@@ -16,7 +16,7 @@ from keeper.core import stated
 from keeper.core.beta import Slope
 from keeper.core.changing import changed
 from keeper.core.coins import have_come
-from keeper.core.foreign import has_gone, old_wallets
+from keeper.core.foreign import counted_changes, has_gone, old_wallets
 from keeper.core.legs import futures_source, leg_exposures
 from keeper.core.model import (
     NO_BASE,
@@ -108,6 +108,7 @@ def assess(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId], g
     blockers += [_refused(each) for each in refused if each.beta is None]
     sell_blockers = [reason for source, reason in snapshot.sell_blocks if source in known]
     sell_blockers += [_refused(each) for each in refused if each.beta is not None]
+    sell_blockers += counted_changes(hedge, snapshot, listed)
     if len(legs) == 1:
         sell_blockers += first.sell_blockers
     coins = _coins(hedge, snapshot, first.mark)
