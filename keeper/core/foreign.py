@@ -49,7 +49,7 @@ def foreign_change(exposure: Exposure) -> tuple[Reason | None, Reason | None]:
 def counted_changes(hedge: Hedge, snapshot: Snapshot, listed: Collection[InstrumentId]) -> Iterator[Reason]:
     """What stops new shorts for a look: a position that is counted, and that no hedge names, has jumped to less short.
 
-    The list and the question by name may be wrong together. By the next look it is what was remembered.
+    The list and the question by name may be wrong together, so the next look asks for both again before it is believed.
     """
     if hedge.unlisted is not Unlisted.COUNT:
         return
